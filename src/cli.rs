@@ -1,0 +1,218 @@
+//! Flags and commands. Every setting is one field here: `clap` reads it as a flag, `envy` as a variable.
+//!
+//! Values stay text: what they mean, and whether they are right, is the business of `settings.rs`, which
+//! reports all mistakes at once. (Also, `clap` and `envy` repeat a value that they can't parse in their errors.)
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Deserialize;
+use std::ffi::OsString;
+
+use crate::exit::{Exit, Failure};
+
+/// What every variable of this program begins with.
+pub const VARIABLE_PREFIX: &str = "SECRETS_INIT_";
+
+/// Render Airflow connections from AWS Secrets Manager into the file that LocalFilesystemBackend reads.
+///
+/// Every flag is also a variable: --connections-file is SECRETS_INIT_CONNECTIONS_FILE. A flag beats a variable.
+#[derive(Parser)]
+#[command(name = "airflow-secrets-init", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<CommandName>,
+    #[command(flatten)]
+    raw: RawSettings,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+pub enum CommandName {
+    /// Resolve everything, write the files, exit (the default).
+    #[default]
+    Render,
+    /// Not yet: the same up to the point of writing.
+    Check,
+    /// Not yet: what a render would change.
+    Diff,
+    /// Not yet: the least-privilege policies for these settings.
+    Iam,
+}
+
+macro_rules! raw_settings {
+    ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
+        /// Each setting as text, unset where neither flag nor variable names it.
+        #[derive(Args, Clone, Default, Deserialize)]
+        pub struct RawSettings {
+            $($(#[$meta])* #[arg(long, global = true, value_name = "VALUE", allow_hyphen_values = true)] pub $name: Option<String>,)*
+        }
+
+        impl RawSettings {
+            /// The names of all settings, as fields: `connections_file`.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// This setting where it is set, the other's where it is not. The empty string is unset.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($name: self.$name.filter(|v| !v.is_empty()).or(other.$name.filter(|v| !v.is_empty())),)* }
+            }
+        }
+    };
+}
+
+raw_settings! {
+    /// The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow's own variables]
+    backend_kwargs,
+    /// Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]
+    expand_env,
+    /// Take exactly these conn_ids, by name, without listing (comma or newline separated)
+    conn_ids,
+    /// Not yet: the same for variables
+    variable_keys,
+    /// Not yet: the same for config options
+    config_keys,
+    /// Globs: of the listed conn_ids take only these
+    include,
+    /// Globs: of the listed conn_ids leave these out
+    exclude,
+    /// conn_ids that must end up in the file; asked for by name where a listing misses them
+    required,
+    /// A listed secret that is malformed: error, warn or ignore [default: warn]
+    on_invalid,
+    /// A secret that may not be read: error, warn or ignore [default: warn]
+    on_denied,
+    /// An id asked for by name that no source has: error, warn or ignore [default: error]
+    on_missing,
+    /// Nothing at all was found: error, warn or ignore [default: error]
+    on_empty,
+    /// Every policy becomes error: true or false [default: false]
+    strict,
+    /// Where to write connections: .json, .yaml, .yml or .env [default: /opt/airflow/secrets/connections.json]
+    connections_file,
+    /// Not yet: where to write variables
+    variables_file,
+    /// Not yet: where to write config options
+    configs_file,
+    /// Not yet: where to write AIRFLOW_CONN_* lines
+    airflow_env_file,
+    /// Not yet: SRC=DEST pairs, one a line
+    templates,
+    /// Mode of the files, octal, set before the first byte [default: 0440]
+    file_mode,
+    /// Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]
+    airflow_version,
+    /// Not yet: where to write a Python module with a lazy backend
+    backend_module_file,
+    /// Where secrets come from: aws or file:PATH [default: aws]
+    store,
+    /// How values are read: auto, batch or single [default: auto]
+    fetch,
+    /// Requests in flight to one account at a time, 1 to 64 [default: 8]
+    concurrency,
+    /// How long the whole run may take, such as 60s or 2m [default: 60s]
+    deadline,
+    /// Longest random wait at the start, such as 5s [default: 0s]
+    jitter,
+    /// Where the reason of a failure is written [default: /dev/termination-log, if it is there]
+    termination_log,
+    /// error, warn, info, debug or trace [default: info]
+    log,
+    /// text or json [default: text on a terminal, json elsewhere]
+    log_format,
+    /// Not yet: the form of what check and diff print
+    output,
+    /// Not yet: one SRC=DEST pair
+    template,
+}
+
+/// What came of reading the arguments.
+pub enum Parsed {
+    /// Do this, with these flags.
+    Run(CommandName, Box<RawSettings>),
+    /// Print this text to stdout and exit with 0: help or version.
+    Print(String),
+}
+
+/// Reads the arguments, the program's own name first.
+///
+/// # Errors
+/// [`Exit::Usage`], naming the flag and the nearest known one, never a value.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
+    let matches = match Cli::command().try_get_matches_from(args) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Parsed::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(Failure::new(Exit::Usage, describe(&error))),
+    };
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error)))?;
+    Ok(Parsed::Run(cli.command.unwrap_or_default(), Box::new(cli.raw)))
+}
+
+/// One sentence about a wrong argument. A value is never repeated: it may be a secret typed in the wrong place.
+fn describe(error: &clap::Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg).filter(|arg| arg.starts_with('-'));
+    let flag_name = flag.as_deref().map(|flag| flag.split(['=', ' ']).next().unwrap_or_default().to_owned());
+    let tail = "see airflow-secrets-init --help";
+    match (error.kind(), flag_name) {
+        (ErrorKind::UnknownArgument, Some(flag)) => match text(ContextKind::SuggestedArg) {
+            Some(near) => format!("unknown flag {flag}; did you mean {near}? ({tail})"),
+            None => format!("unknown flag {flag}; {tail}"),
+        },
+        (ErrorKind::ArgumentConflict, Some(flag)) => format!("the flag {flag} is given twice; give it once"),
+        (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, Some(flag)) => {
+            format!("the flag {flag} needs a value; {tail}")
+        }
+        (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
+        _ => format!("an argument is neither a flag nor one of render, check, diff, iam; {tail}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(args: &[&str]) -> String {
+        let args = std::iter::once("airflow-secrets-init").chain(args.iter().copied()).map(OsString::from);
+        match parse(args) {
+            Err(failure) => {
+                assert_eq!(failure.exit(), Exit::Usage);
+                failure.to_string()
+            }
+            Ok(_) => panic!("these arguments are taken: {args:?}", args = "(not shown)"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_flag_names_the_nearest_and_never_the_value() {
+        let line = failure(&["--connection-file=postgres://u:canary@h/db"]);
+        assert!(line.contains("--connection-file") && line.contains("--connections-file"), "{line}");
+        assert!(!line.contains("canary"), "{line}");
+    }
+
+    #[test]
+    fn a_stray_value_is_not_repeated() {
+        let line = failure(&["postgres://u:canary@h/db"]);
+        assert!(!line.contains("canary"), "{line}");
+    }
+
+    #[test]
+    fn a_flag_without_its_value_and_a_flag_given_twice_are_mistakes() {
+        assert!(failure(&["--connections-file"]).contains("--connections-file"));
+        assert!(failure(&["--log", "info", "--log", "debug"]).contains("--log"));
+    }
+
+    #[test]
+    fn every_field_is_a_flag_of_the_same_name() {
+        let command = Cli::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        for name in RawSettings::NAMES {
+            assert!(flags.contains(&name.replace('_', "-").as_str()), "{name} has no flag");
+        }
+    }
+}

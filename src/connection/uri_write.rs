@@ -1,0 +1,101 @@
+//! A connection written as an Airflow URI in printable ASCII.
+//!
+//! Takes a connection, gives a URI that Airflow parses to the same connection, or nothing if no
+//! URI does. Rules: the reverse of Airflow 2.8.1 `airflow/models/connection.py` `_parse_from_uri`.
+//! `Connection.get_uri` is not the model: what it writes does not always parse to the same fields.
+
+use std::fmt::Write as _;
+
+use super::pystr::PyString;
+use super::{AirflowTarget, Connection, Extra, Scalar, pyjson, uri};
+
+/// A URI that [`super::from_secret`] reads as `connection`, for every target.
+///
+/// A URI cannot tell a missing type, host or schema from an empty one. `None` when there is no
+/// such URI: a password without a login, a port beyond 65535, a type that is no URI scheme, a lone
+/// surrogate, a host or schema that is no text.
+#[must_use]
+pub fn to_uri(connection: &Connection) -> Option<String> {
+    let mut out = String::new();
+    let conn_type = optional_text(connection.conn_type.as_ref())?;
+    if !conn_type.is_empty() {
+        // Airflow turns `-` into `_`; a scheme cannot hold `_`.
+        out.push_str(&conn_type.replace('_', "-"));
+        out.push(':');
+    }
+    out.push_str("//");
+    if let Some(login) = &connection.login {
+        quote_into(login.as_str()?, &mut out);
+        if let Some(password) = &connection.password {
+            out.push(':');
+            quote_into(password.as_str()?, &mut out);
+        }
+        out.push('@');
+    } else if connection.password.is_some() {
+        return None;
+    }
+    quote_into(scalar_text(connection.host.as_ref())?, &mut out);
+    if let Some(port) = &connection.port {
+        out.push(':');
+        out.push_str(port);
+    }
+    let schema = scalar_text(connection.schema.as_ref())?;
+    if !schema.is_empty() {
+        out.push('/');
+        quote_into(schema, &mut out);
+    }
+    if let Some(extra) = extra_text(connection.extra.as_ref())? {
+        out.push_str(if schema.is_empty() { "/?" } else { "?" });
+        out.push_str(uri::EXTRA_KEY);
+        out.push('=');
+        quote_into(&extra, &mut out);
+    }
+    // The check that makes the rules above safe: what does not come back is not written.
+    let read = uri::parse(&out, AirflowTarget::V2).ok()?;
+    same(connection, &read).then_some(out)
+}
+
+fn optional_text(text: Option<&PyString>) -> Option<&str> {
+    text.map_or(Some(""), PyString::as_str)
+}
+
+fn scalar_text(value: Option<&Scalar>) -> Option<&str> {
+    match value {
+        None => Some(""),
+        Some(Scalar::Text(text)) => text.as_str(),
+        Some(Scalar::Falsy(_)) => None,
+    }
+}
+
+/// The text of the extra as Airflow holds it.
+fn extra_text(extra: Option<&Extra>) -> Option<Option<String>> {
+    match extra {
+        None => Some(None),
+        Some(Extra::Text(text)) => text.as_str().map(|text| Some(text.to_owned())),
+        Some(Extra::Json(value)) => Some(Some(pyjson::dumps(value))),
+    }
+}
+
+fn same(a: &Connection, b: &Connection) -> bool {
+    optional_text(a.conn_type.as_ref()) == optional_text(b.conn_type.as_ref())
+        && scalar_text(a.host.as_ref()) == scalar_text(b.host.as_ref())
+        && a.login == b.login
+        && a.password == b.password
+        && scalar_text(a.schema.as_ref()) == scalar_text(b.schema.as_ref())
+        && a.port == b.port
+        && extra_text(a.extra.as_ref()) == extra_text(b.extra.as_ref())
+}
+
+/// Percent-encodes all but lower-case letters, digits and `-._~`.
+///
+/// Upper-case letters too: Airflow lowers a host up to its first `%`.
+fn quote_into(text: &str, out: &mut String) {
+    for byte in text.bytes() {
+        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._~".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! `shared_index`: one secret in a shared account that says which conn_ids are there.
+//!
+//! Its value is a JSON array of conn_ids, or an object of conn_id to full ARN. What it says is not trusted: an ARN
+//! must lie in the account and region that the index is for, so that it can't point at the reader's own secrets.
+
+use secrecy::ExposeSecret;
+use serde_json::Value;
+
+use super::{Answers, WhenNotThere};
+use crate::exit::{Exit, Failure};
+use crate::plan::{AddressedBy, Source, SourcePlan, arn};
+use crate::settings::Selection;
+use crate::store::{Found, SecretId, SecretStore, StoreError};
+use crate::text::printable;
+
+/// Reads the index and everything it names.
+pub async fn read<S: SecretStore>(
+    source: &SourcePlan,
+    store: &S,
+    index: &str,
+    selection: &Selection,
+) -> Result<Answers, Failure> {
+    let shown = format!("shared_index {} of {}", printable(index), source.source);
+    let id = index_id(source, index);
+    let answer = store.read(std::slice::from_ref(&id)).await.into_iter().next();
+    let text = match answer {
+        Some(Ok(Found::Value(text))) => text,
+        Some(Ok(Found::NotThere(_))) => {
+            let line = format!("{shown}: there is no such secret, or it holds no text; check the name and the region");
+            return Err(Failure::new(Exit::NotFound, line));
+        }
+        Some(Err(error)) => return Err(StoreError::into_failure(error)),
+        None => {
+            return Err(Failure::new(
+                Exit::Bug,
+                format!("{shown}: the store gave no answer; please report this as a bug"),
+            ));
+        }
+    };
+    let entries = parse(text.expose_secret(), source)
+        .map_err(|problem| Failure::new(Exit::InvalidData, format!("{shown}: {problem}")))?;
+    let asked = entries.into_iter().filter(|(conn_id, _)| selection.takes(conn_id)).collect();
+    super::read(store, asked, WhenNotThere::Vanished).await
+}
+
+fn index_id(source: &SourcePlan, index: &str) -> SecretId {
+    match &source.source {
+        _ if index.starts_with("arn:") => SecretId::Arn(index.to_owned()),
+        Source::Shared { account, region } if source.addressed_by == AddressedBy::PartialArn => {
+            SecretId::Arn(arn(account, region, index))
+        }
+        _ => SecretId::Name(index.to_owned()),
+    }
+}
+
+fn parse(text: &str, source: &SourcePlan) -> Result<Vec<(String, SecretId)>, String> {
+    let form = "must be a JSON array of conn_ids, or an object of conn_id to full ARN";
+    let value: Value = serde_json::from_str(text)
+        .map_err(|error| format!("is not JSON (line {} column {}); it {form}", error.line(), error.column()))?;
+    let entries: Option<Vec<(String, SecretId)>> = match value {
+        Value::Array(items) => {
+            items.iter().map(|item| item.as_str().map(|id| (id.to_owned(), source.secret_id(id)))).collect()
+        }
+        Value::Object(items) => items
+            .iter()
+            .map(|(conn_id, arn)| arn.as_str().map(|arn| (conn_id.clone(), SecretId::Arn(arn.to_owned()))))
+            .collect(),
+        _ => None,
+    };
+    let mut entries = entries.ok_or_else(|| form.to_owned())?;
+    for (position, (conn_id, id)) in entries.iter().enumerate() {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
+        if conn_id.is_empty() || conn_id.len() > 512 || !conn_id.chars().all(legal) {
+            return Err(format!("entry {} is not a conn_id that a secret's name can hold", position + 1));
+        }
+        if let (SecretId::Arn(given), Source::Shared { account, region }) = (id, &source.source)
+            && !given.starts_with(&arn(account, region, ""))
+        {
+            return Err(format!(
+                "entry {} has an ARN that is not of a secret in account {account}, {region}",
+                position + 1
+            ));
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    entries.retain(|(conn_id, _)| seen.insert(conn_id.clone()));
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Enumerate;
+
+    fn source() -> SourcePlan {
+        SourcePlan::for_tests(
+            Source::Shared { account: "222222222222".into(), region: "eu-central-1".into() },
+            Enumerate::Index("index".into()),
+            AddressedBy::PartialArn,
+            "airflow/connections/",
+        )
+    }
+
+    #[test]
+    fn an_array_names_conn_ids_and_an_object_full_arns() {
+        let of_array = parse(r#"["a", "b", "a"]"#, &source()).unwrap();
+        let a = SecretId::Arn("arn:aws:secretsmanager:eu-central-1:222222222222:secret:airflow/connections/a".into());
+        assert_eq!(of_array.len(), 2);
+        assert_eq!(of_array[0], ("a".into(), a));
+        let arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:other/name-AbCdEf";
+        let of_object = parse(&format!(r#"{{"x": "{arn}"}}"#), &source()).unwrap();
+        assert_eq!(of_object, [("x".to_owned(), SecretId::Arn(arn.into()))]);
+    }
+
+    #[test]
+    fn an_arn_elsewhere_is_refused_and_so_is_a_name_that_no_secret_can_have() {
+        for (text, word) in [
+            (r#"{"x": "arn:aws:secretsmanager:eu-central-1:111111111111:secret:own-AbCdEf"}"#, "account"),
+            (r#"{"x": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:own-AbCdEf"}"#, "account"),
+            (r#"["a\nb"]"#, "entry 1"),
+            (r#"["ok", ""]"#, "entry 2"),
+            (r#"[1]"#, "array"),
+            ("canary", "not JSON"),
+        ] {
+            let problem = parse(text, &source()).unwrap_err();
+            assert!(problem.contains(word), "{problem}");
+            assert!(!problem.contains("canary"), "{problem}");
+        }
+    }
+}

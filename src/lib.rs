@@ -1,0 +1,164 @@
+//! Renders Airflow connections from AWS Secrets Manager into the file that Airflow's LocalFilesystemBackend reads.
+//!
+//! One way through the house: env → settings → plan → fetch → connections → render → validate → write → report. A
+//! stage imports only stages before it. docs/ARCHITECTURE.md walks through them.
+
+pub mod backend_kwargs;
+pub mod cli;
+pub mod connection;
+pub mod connections;
+pub mod env;
+pub mod exit;
+pub mod expand;
+pub mod fetch;
+pub mod log;
+pub mod mistakes;
+pub mod output;
+pub mod plan;
+pub mod render;
+pub mod report;
+pub mod settings;
+pub mod signals;
+pub mod store;
+pub mod text;
+pub mod validate;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::cli::{CommandName, Parsed, RawSettings};
+use crate::connections::Connections;
+use crate::env::Env;
+use crate::exit::{Exit, Failure};
+use crate::output::Change;
+use crate::plan::Plan;
+use crate::report::Summary;
+use crate::settings::{Settings, StoreChoice};
+use crate::signals::Signals;
+use crate::store::SecretStore;
+
+/// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
+/// tells how it ended. Writes data to `stdout`, everything else to stderr. Never panics.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write) -> Exit {
+    let (command, flags) = match cli::parse(args) {
+        Ok(Parsed::Run(command, flags)) => (command, *flags),
+        Ok(Parsed::Print(text)) => {
+            // A closed pipe (`--help | head`) is no failure of ours.
+            drop(stdout.write_all(text.as_bytes()));
+            return Exit::Ok;
+        }
+        Err(failure) => return end(&RawSettings::default(), env, &Summary::start(), &failure),
+    };
+    let raw_log = |flag: &Option<String>, name: &str| flag.clone().or_else(|| env.raw(name).map(str::to_owned));
+    let level = raw_log(&flags.log, "SECRETS_INIT_LOG");
+    let format = raw_log(&flags.log_format, "SECRETS_INIT_LOG_FORMAT");
+    let _logging = log::start(level.as_deref(), format.as_deref());
+    let mut summary = Summary::start();
+    let outcome = catch_unwind(AssertUnwindSafe(|| match command {
+        CommandName::Render => render_command(env, flags.clone(), &mut summary),
+        CommandName::Check | CommandName::Diff | CommandName::Iam => Err(not_yet()),
+    }));
+    let failure = match outcome {
+        Ok(Ok(())) => return Exit::Ok,
+        Ok(Err(failure)) => failure,
+        Err(_) => Failure::new(Exit::Bug, "a bug stopped the program; please report the line above"),
+    };
+    end_logged(&flags, env, &summary, &failure)
+}
+
+/// The pipeline.
+fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Result<(), Failure> {
+    let settings = Settings::load(env, flags)?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
+    let plan = Plan::of(&settings);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Bug, format!("the runtime can't start: {}", error.kind())))?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let fetched = signals.or(within_deadline(&settings, resolve(&settings, &plan, env, summary))).await??;
+        let rules = connections::rules(&settings.kwargs, settings.target);
+        let connections = Connections::of(fetched, &plan, &rules, settings.connections_file.format);
+        summary.take(&connections, &plan);
+        connections.judge(&settings.policies, &plan)?;
+        report::left_out(&connections, &settings.policies);
+        let change = write(&settings, &connections, &mut signals).await?;
+        summary.written(&settings.connections_file.path, change);
+        Ok(())
+    })
+}
+
+/// Asks the stores.
+async fn resolve(
+    settings: &Settings,
+    plan: &Plan,
+    env: &Env,
+    summary: &mut Summary,
+) -> Result<fetch::Fetched, Failure> {
+    if !settings.jitter.is_zero() {
+        tokio::time::sleep(settings.jitter.mul_f64(fastrand::f64())).await;
+    }
+    match &settings.store {
+        StoreChoice::Aws => ask(plan, &store::aws::open(settings, plan, env).await?, settings, summary).await,
+        StoreChoice::File(path) => {
+            tracing::warn!("secrets come from the file {}, not from AWS", text::printable(&path.display().to_string()));
+            ask(plan, &store::file::open(path, plan)?, settings, summary).await
+        }
+    }
+}
+
+async fn ask<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    settings: &Settings,
+    summary: &mut Summary,
+) -> Result<fetch::Fetched, Failure> {
+    let fetched = fetch::fetch(plan, stores, &settings.selection).await;
+    summary.api_calls = stores.iter().map(SecretStore::calls).sum();
+    fetched
+}
+
+async fn within_deadline<T>(settings: &Settings, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    match tokio::time::timeout(settings.deadline, work).await {
+        Ok(outcome) => outcome,
+        Err(_) => Err(Failure::new(
+            Exit::TempFail,
+            format!(
+                "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
+                settings.deadline
+            ),
+        )),
+    }
+}
+
+/// Renders, checks and puts in place. Nothing is written before everything has rendered.
+async fn write(settings: &Settings, connections: &Connections, signals: &mut Signals) -> Result<Change, Failure> {
+    let file = &settings.connections_file;
+    let bytes = render::connections(&connections.set, file.format)?;
+    validate::check(&bytes, file.format, &connections.set, settings.target)?;
+    let staged = output::stage(&file.path, &bytes, settings.file_mode)?;
+    signals.check().await?;
+    staged.commit()
+}
+
+fn not_yet() -> Failure {
+    Failure::new(Exit::Usage, "this command is not yet there: this version renders; run it without a command")
+}
+
+/// Ends a run whose log was not started yet.
+fn end(flags: &RawSettings, env: &Env, summary: &Summary, failure: &Failure) -> Exit {
+    let _logging = log::start(env.raw("SECRETS_INIT_LOG"), env.raw("SECRETS_INIT_LOG_FORMAT"));
+    end_logged(flags, env, summary, failure)
+}
+
+fn end_logged(flags: &RawSettings, env: &Env, summary: &Summary, failure: &Failure) -> Exit {
+    report::failure(failure);
+    let chosen = flags.termination_log.as_deref().or_else(|| env.get("SECRETS_INIT_TERMINATION_LOG").ok().flatten());
+    report::termination_message(chosen, failure);
+    summary.failed(failure.exit());
+    failure.exit()
+}

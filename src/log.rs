@@ -1,0 +1,60 @@
+//! Log lines on stderr: text for people, JSON for machines. Only this program's own events: the AWS SDK's can hold
+//! what it was told.
+
+use std::io::IsTerminal;
+
+use tracing::Level;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+
+/// The levels that `SECRETS_INIT_LOG` takes.
+pub const LEVELS: [(&str, Level); 5] = [
+    ("error", Level::ERROR),
+    ("warn", Level::WARN),
+    ("info", Level::INFO),
+    ("debug", Level::DEBUG),
+    ("trace", Level::TRACE),
+];
+
+/// The forms that `SECRETS_INIT_LOG_FORMAT` takes.
+pub const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging on this thread until the guard is dropped. A word that is not known counts as unset here;
+/// `settings.rs` reports it.
+#[must_use]
+pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
+    let level = level.and_then(|word| known(word, &LEVELS)).unwrap_or(Level::INFO);
+    let terminal = std::io::stderr().is_terminal();
+    let default = if terminal { Format::Text } else { Format::Json };
+    let format = format.and_then(|word| known(word, &FORMATS)).unwrap_or(default);
+    let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
+    let registry = tracing_subscriber::registry().with(ours);
+    match format {
+        Format::Text => {
+            let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(terminal);
+            tracing::subscriber::set_default(registry.with(layer))
+        }
+        Format::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr);
+            let layer = layer.with_current_span(false).with_span_list(false);
+            tracing::subscriber::set_default(registry.with(layer))
+        }
+    }
+}
+
+/// What a word stands for, upper and lower case alike.
+#[must_use]
+pub fn known<T: Copy>(word: &str, choices: &[(&str, T)]) -> Option<T> {
+    choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(word.trim())).map(|(_, choice)| *choice)
+}

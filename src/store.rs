@@ -1,0 +1,195 @@
+//! The one seam to whatever holds the secrets. No type of the AWS SDK crosses it.
+
+pub mod aws;
+pub mod file;
+pub mod memory;
+
+use std::fmt;
+use std::future::Future;
+
+use secrecy::SecretString;
+
+use crate::exit::{Exit, Failure};
+use crate::text::printable;
+
+/// How a secret is addressed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum SecretId {
+    /// By name, in the account of the credentials.
+    Name(String),
+    /// By full or partial ARN.
+    Arn(String),
+}
+
+impl SecretId {
+    /// The text that goes to AWS.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Name(text) | Self::Arn(text) => text,
+        }
+    }
+}
+
+/// One secret of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// How to read it: its full ARN where the store has ARNs.
+    pub id: SecretId,
+}
+
+/// What a store says about one secret that was asked for.
+pub enum Found {
+    /// Its text.
+    Value(SecretString),
+    /// It is not there: the only answer that lets the next source be asked.
+    NotThere(NotThere),
+}
+
+/// Why a secret counts as not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotThere {
+    /// No such secret, or none with a current value.
+    NoSuchSecret,
+    /// Marked for deletion.
+    MarkedForDeletion,
+    /// Binary: the live backend reads SecretString alone.
+    Binary,
+}
+
+/// What kind of trouble a store reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The secret is there, or may be, but may not be read.
+    Denied,
+    /// The key that encrypts it may not be used or can't be.
+    Kms,
+    /// AWS does not take the request as it is (a bad name, for example).
+    Rejected,
+    /// Throttled, after every retry.
+    Throttled,
+    /// Not reachable, or 5xx, after every retry.
+    Unavailable,
+    /// No credentials, or AWS does not take them.
+    Credentials,
+    /// The settings can't work as they are.
+    Settings,
+}
+
+impl ErrorKind {
+    /// Whether the trouble belongs to one secret, so that the others can still be rendered.
+    #[must_use]
+    pub const fn is_of_one_secret(self) -> bool {
+        matches!(self, Self::Denied | Self::Kms | Self::Rejected)
+    }
+
+    /// The exit code of a run that ends with it.
+    #[must_use]
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Denied | Self::Kms | Self::Rejected | Self::Credentials => Exit::Denied,
+            Self::Throttled => Exit::TempFail,
+            Self::Unavailable => Exit::Unavailable,
+            Self::Settings => Exit::Config,
+        }
+    }
+}
+
+/// The "action" of an error that came up before any call could be made.
+pub const CREDENTIALS: &str = "credentials";
+
+/// Trouble with one call: what was asked, what came back. Holds no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    /// What kind.
+    pub kind: ErrorKind,
+    /// The API call, such as `secretsmanager:GetSecretValue`.
+    pub action: &'static str,
+    /// What it was about: a secret's name, a role, a file.
+    pub subject: Option<String>,
+    /// The service's code, such as `AccessDeniedException`.
+    pub code: Option<String>,
+    /// The service's words, or ours.
+    pub message: String,
+    /// The service's request id.
+    pub request_id: Option<String>,
+}
+
+impl StoreError {
+    /// An error in our own words.
+    #[must_use]
+    pub fn new(kind: ErrorKind, action: &'static str, message: impl Into<String>) -> Self {
+        Self { kind, action, subject: None, code: None, message: message.into(), request_id: None }
+    }
+
+    /// The same about `subject`, where no subject is named yet. Credentials that can't be had are about no secret.
+    #[must_use]
+    pub fn about(mut self, subject: &str) -> Self {
+        if self.action != CREDENTIALS {
+            self.subject.get_or_insert_with(|| subject.to_owned());
+        }
+        self
+    }
+
+    /// Ends the run with this.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        Failure::new(self.kind.exit(), self.to_string())
+    }
+
+    /// What to do about it.
+    const fn advice(&self) -> &'static str {
+        match self.kind {
+            ErrorKind::Denied => {
+                "allow this action in the role's policy and, across accounts, in the secret's resource policy"
+            }
+            ErrorKind::Kms => {
+                "allow kms:Decrypt on the secret's key; across accounts it must be a customer managed key"
+            }
+            ErrorKind::Rejected => "check the secret's name and state",
+            ErrorKind::Throttled => "AWS still throttles; a retry helps, SECRETS_INIT_JITTER spreads many pods",
+            ErrorKind::Unavailable => "check the network, the endpoint and the region; a retry may help",
+            ErrorKind::Credentials => {
+                "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile"
+            }
+            ErrorKind::Settings => "see docs/CONFIGURATION.md",
+        }
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.action)?;
+        if let Some(subject) = &self.subject {
+            write!(f, " of {}", printable(subject))?;
+        }
+        f.write_str(": ")?;
+        if let Some(code) = &self.code {
+            write!(f, "{} ", printable(code))?;
+        }
+        write!(f, "{}", printable(&self.message))?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {})", printable(id))?;
+        }
+        write!(f, "; {}", self.advice())
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// Something that holds secrets: one account as seen with one identity.
+pub trait SecretStore {
+    /// Every secret whose name begins with `prefix`. A store may give more; the caller looks at names again.
+    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<Listed>, StoreError>>;
+
+    /// Reads these secrets: one answer for each id, in the same order.
+    fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Result<Found, StoreError>>>;
+
+    /// The account that the identity belongs to, where the store knows accounts.
+    fn account(&self) -> impl Future<Output = Result<Option<String>, StoreError>>;
+
+    /// How many API calls were made so far, retries not counted.
+    fn calls(&self) -> u64;
+}

@@ -1,0 +1,139 @@
+//! What an error of the SDK means for us.
+//!
+//! By code, not by HTTP status: Secrets Manager sends AccessDeniedException and ThrottlingException with 400, and
+//! InternalServiceError with 400 or 500 (Secrets Manager API reference, "Common Errors").
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_secretsmanager::operation::RequestId;
+
+use crate::store::{ErrorKind, NotThere, StoreError};
+
+/// Turns an SDK error into ours. The SDK's own text is left out: it may print parts of a response.
+pub fn from_sdk<E, R>(action: &'static str, error: &SdkError<E, R>) -> StoreError
+where
+    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
+    SdkError<E, R>: RequestId + Error,
+{
+    if let Some(ours) = ours_in_chain(error) {
+        return ours;
+    }
+    let service = match error {
+        SdkError::ServiceError(context) => context.err(),
+        SdkError::TimeoutError(_) => return unavailable(action, "no answer in time"),
+        SdkError::DispatchFailure(failure) => {
+            let message = if failure.is_timeout() {
+                "no answer in time".to_owned()
+            } else if failure.is_io() {
+                format!("can't connect{}", cause(error))
+            } else {
+                format!("the request could not be sent{}", cause(error))
+            };
+            return unavailable(action, message);
+        }
+        SdkError::ResponseError(_) => return unavailable(action, "the answer was cut off or is not an answer of AWS"),
+        _ => return unavailable(action, format!("the request could not be made{}", cause(error))),
+    };
+    let mut ours = of_code(action, service.code().map(str::to_owned), service.message().map(str::to_owned));
+    ours.request_id = error.request_id().map(str::to_owned);
+    ours
+}
+
+/// What a code and a message of Secrets Manager or STS mean.
+pub fn of_code(action: &'static str, code: Option<String>, message: Option<String>) -> StoreError {
+    let text = message.unwrap_or_else(|| "no message".to_owned());
+    let name = code.as_deref().unwrap_or_default();
+    let says = |words: &str| text.to_lowercase().contains(words);
+    let kind = match name {
+        "AccessDeniedException" | "AccessDenied" if says("kms") => ErrorKind::Kms,
+        "InvalidRequestException" if says("kms") => ErrorKind::Kms,
+        "DecryptionFailure" | "DecryptionFailureException" => ErrorKind::Kms,
+        "AccessDeniedException" | "AccessDenied" => ErrorKind::Denied,
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown" => ErrorKind::Throttled,
+        "InternalServiceError"
+        | "InternalServiceErrorException"
+        | "InternalFailure"
+        | "ServiceUnavailable"
+        | "ServiceUnavailableException"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "IDPCommunicationError" => ErrorKind::Unavailable,
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "ExpiredTokenException"
+        | "ExpiredToken"
+        | "InvalidIdentityToken"
+        | "IDPRejectedClaim"
+        | "OptInRequired"
+        | "NotAuthorized"
+        | "RequestExpired" => ErrorKind::Credentials,
+        "" => ErrorKind::Unavailable,
+        _ => ErrorKind::Rejected,
+    };
+    StoreError { kind, action, subject: None, code, message: text, request_id: None }
+}
+
+/// Whether an error says that the secret is not there, in the sense in which the next source may be asked.
+///
+/// "Marked for deletion" is an InvalidRequestException like others; its words tell it apart (recorded against AWS
+/// by LocalStack's validated tests).
+pub fn not_there(error: &StoreError) -> Option<NotThere> {
+    match error.code.as_deref() {
+        Some("ResourceNotFoundException") => Some(NotThere::NoSuchSecret),
+        Some("InvalidRequestException") => {
+            let text = error.message.to_lowercase();
+            (text.contains("marked for deletion")
+                || text.contains("scheduled for deletion")
+                || text.contains("marked deleted"))
+            .then_some(NotThere::MarkedForDeletion)
+        }
+        _ => None,
+    }
+}
+
+fn unavailable(action: &'static str, message: impl Into<String>) -> StoreError {
+    StoreError::new(ErrorKind::Unavailable, action, message)
+}
+
+/// Trouble with credentials comes wrapped in a dispatch failure; ours is somewhere in its chain.
+fn ours_in_chain(error: &(dyn Error + 'static)) -> Option<StoreError> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(ours) = current.downcast_ref::<StoreError>() {
+            return Some(ours.clone());
+        }
+        if let Some(credentials) = current.downcast_ref::<CredentialsError>() {
+            let inner = credentials.source().and_then(ours_in_chain);
+            return Some(inner.unwrap_or_else(|| super::credentials::explain(credentials)));
+        }
+        next = current.source();
+    }
+    None
+}
+
+/// The innermost cause that is an I/O error, by its kind: what went wrong between here and there.
+fn cause(error: &(dyn Error + 'static)) -> String {
+    let mut next = error.source();
+    let mut last = None;
+    while let Some(current) = next {
+        if let Some(io) = current.downcast_ref::<std::io::Error>() {
+            last = Some(io.to_string());
+        }
+        next = current.source();
+    }
+    last.map(|cause| format!(": {cause}")).unwrap_or_default()
+}

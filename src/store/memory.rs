@@ -1,0 +1,49 @@
+//! Secrets held in memory: what a file store is once it is read, and what tests of later stages run on.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use secrecy::SecretString;
+
+use super::{Found, Listed, NotThere, SecretId, SecretStore, StoreError};
+
+/// Secret name to text; `None` stands for a secret without a current value.
+#[derive(Default)]
+pub struct MemoryStore {
+    secrets: BTreeMap<String, Option<SecretString>>,
+    calls: Cell<u64>,
+}
+
+impl MemoryStore {
+    /// A store with these secrets.
+    #[must_use]
+    pub fn new(secrets: BTreeMap<String, Option<SecretString>>) -> Self {
+        Self { secrets, calls: Cell::new(0) }
+    }
+}
+
+impl SecretStore for MemoryStore {
+    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+        self.calls.set(self.calls.get() + 1);
+        let names = self.secrets.range(prefix.to_owned()..).map(|(name, _)| name);
+        let under = names.take_while(|name| name.starts_with(prefix));
+        Ok(under.map(|name| Listed { name: name.clone(), id: SecretId::Name(name.clone()) }).collect())
+    }
+
+    async fn read(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
+        self.calls.set(self.calls.get() + 1);
+        let found = |id: &SecretId| match self.secrets.get(id.as_str()) {
+            Some(Some(value)) => Found::Value(value.clone()),
+            Some(None) | None => Found::NotThere(NotThere::NoSuchSecret),
+        };
+        ids.iter().map(|id| Ok(found(id))).collect()
+    }
+
+    async fn account(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    fn calls(&self) -> u64 {
+        self.calls.get()
+    }
+}

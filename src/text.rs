@@ -1,0 +1,72 @@
+//! Small text rules that several stages share: showing foreign names safely, splitting lists, Python's `rstrip`.
+
+/// A foreign name made safe for a log line: anything but printable ASCII is escaped, and long names are cut.
+///
+/// A conn_id or an AWS message may come from another account. Escaped, it can't forge a log line, recolour a
+/// terminal or reverse the text around it.
+#[must_use]
+pub fn printable(name: &str) -> String {
+    const LONGEST: usize = 600;
+    let mut out = String::with_capacity(name.len());
+    for c in name.chars() {
+        if out.len() > LONGEST {
+            out.push_str("...");
+            break;
+        }
+        match c {
+            ' '..='~' => out.push(c),
+            _ => out.extend(c.escape_unicode()),
+        }
+    }
+    out
+}
+
+/// The items of a comma or newline separated list, trimmed, empty ones dropped. A comma inside `{}` does not separate.
+#[must_use]
+pub fn split_list(text: &str) -> Vec<String> {
+    let mut depth = 0_usize;
+    let items = text.split(|c: char| {
+        match c {
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == '\n' || (c == ',' && depth == 0)
+    });
+    items.map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+}
+
+/// Python's `text.rstrip(set)`: the separator is a set of characters, so `-_` strips any trailing `-` or `_`.
+#[must_use]
+pub fn rstrip<'a>(text: &'a str, set: &str) -> &'a str {
+    text.trim_end_matches(|c| set.contains(c))
+}
+
+/// `1 connection`, `2 connections`.
+#[must_use]
+pub fn count(n: usize, singular: &str) -> String {
+    if n == 1 { format!("1 {singular}") } else { format!("{n} {singular}s") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_names_cannot_forge_lines() {
+        assert_eq!(printable("a\n2026 ERROR b\u{1b}[31m\u{202e}"), "a\\u{a}2026 ERROR b\\u{1b}[31m\\u{202e}");
+        assert!(printable(&"x".repeat(5000)).len() < 700);
+    }
+
+    #[test]
+    fn lists_split_at_commas_and_newlines_but_not_in_braces() {
+        assert_eq!(split_list(" a,b\n\n c ,{d,e}*, "), ["a", "b", "c", "{d,e}*"]);
+    }
+
+    #[test]
+    fn rstrip_takes_a_set_of_characters() {
+        assert_eq!(rstrip("airflow/connections///", "/"), "airflow/connections");
+        assert_eq!(rstrip("a-b_-", "-_"), "a-b");
+        assert_eq!(rstrip("a/", ""), "a/");
+    }
+}

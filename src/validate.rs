@@ -1,0 +1,262 @@
+//! Reads a finished file as Airflow's loader would, before it is put in place.
+//!
+//! LocalFilesystemBackend builds every entry on every lookup, so one entry that it refuses makes all of them
+//! unreadable. Whatever reaches a file was checked one by one before; this is the check of the whole, by other code.
+//! Rules: Airflow 2.8.1 to 3.3.2 `airflow/secrets/local_filesystem.py`.
+
+use std::collections::BTreeMap;
+
+use indexmap::IndexMap;
+
+use crate::connection::pyjson::{Json, dumps, loads_within};
+use crate::connection::pystr::PyString;
+use crate::connection::{AirflowTarget, Connection, Extra, Rules, Scalar, from_secret};
+use crate::exit::{Exit, Failure};
+use crate::settings::Format;
+
+/// The keys that every version from 2.3 to 3.3 takes.
+const KEYS: [&str; 7] = ["conn_type", "host", "login", "password", "schema", "port", "extra"];
+
+/// The file adds two levels around an extra. Airflow itself fails near 970 (seen in runs of 2.8.1 and 3.3.2).
+const DEEPEST: usize = 600;
+
+type Entry = IndexMap<PyString, Json>;
+
+/// Checks that the bytes are a file that Airflow's loader takes, and that it gives these very connections.
+///
+/// # Errors
+/// [`Exit::Bug`]: what was rendered is not what was meant. Nothing is written then. The error names the conn_id's place.
+pub fn check(
+    bytes: &[u8],
+    format: Format,
+    set: &BTreeMap<String, Connection>,
+    target: AirflowTarget,
+) -> Result<(), Failure> {
+    let outcome = match format {
+        Format::Json => json(bytes).and_then(|entries| same_objects(&entries, set, target, format)),
+        Format::Yaml => yaml(bytes).and_then(|entries| same_objects(&entries, set, target, format)),
+        Format::Env => env(bytes, set, target),
+    };
+    outcome.map_err(|problem| {
+        let line = format!(
+            "the rendered file would not be read as it was meant ({problem}); nothing was written; please report this as a bug"
+        );
+        Failure::new(Exit::Bug, line)
+    })
+}
+
+fn ascii(bytes: &[u8]) -> Result<&str, String> {
+    let text = str::from_utf8(bytes).ok().filter(|text| text.is_ascii());
+    text.ok_or_else(|| "it is not ASCII".to_owned())
+}
+
+// ---- the three formats -----------------------------------------------------------------------------------------
+
+fn json(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
+    let document = loads_within(ascii(bytes)?, DEEPEST).map_err(|error| format!("JSON at byte {}", error.offset))?;
+    let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
+    let object = |(position, (conn_id, entry))| match entry {
+        Json::Object(fields) => Ok((conn_id, fields)),
+        _ => Err(format!("entry {} is not an object", position + 1)),
+    };
+    entries.into_iter().enumerate().map(object).collect()
+}
+
+/// The part of YAML that the template writes, line by line: anything else is refused.
+fn yaml(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
+    let text = ascii(bytes)?;
+    let mut entries: IndexMap<PyString, Entry> = IndexMap::new();
+    if text == "{}\n" {
+        return Ok(entries);
+    }
+    for (number, line) in text.lines().enumerate() {
+        let refuse = || format!("YAML at line {}", number + 1);
+        if let Some(field) = line.strip_prefix("  ") {
+            let (name, value) = field.split_once(": ").ok_or_else(refuse)?;
+            let value = if value.starts_with('"') {
+                Json::String(unquote_yaml(value).ok_or_else(refuse)?)
+            } else {
+                loads_within(value, 1).map_err(|_| refuse())?
+            };
+            let (_, entry) = entries.last_mut().ok_or_else(refuse)?;
+            if entry.insert(PyString::from(name), value).is_some() {
+                return Err(refuse());
+            }
+        } else {
+            let key = line.strip_suffix(':').or_else(|| line.strip_suffix(": {}")).ok_or_else(refuse)?;
+            let key = unquote_yaml(key).ok_or_else(refuse)?;
+            if entries.insert(key, Entry::new()).is_some() {
+                return Err(refuse());
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// The text of a double-quoted YAML scalar on one line.
+fn unquote_yaml(quoted: &str) -> Option<PyString> {
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        let decoded = match c {
+            '"' => return None,
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                '"' => '"',
+                '\\' => '\\',
+                'x' => hex(&mut chars, 2)?,
+                'u' => hex(&mut chars, 4)?,
+                'U' => hex(&mut chars, 8)?,
+                _ => return None,
+            },
+            c => c,
+        };
+        out.push(decoded);
+    }
+    Some(PyString::from(out.as_str()))
+}
+
+fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
+    let digits: String = chars.take(length).collect();
+    u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == length).and_then(char::from_u32)
+}
+
+fn env(bytes: &[u8], set: &BTreeMap<String, Connection>, target: AirflowTarget) -> Result<(), String> {
+    let text = ascii(bytes)?;
+    let mut seen = BTreeMap::new();
+    for (number, line) in text.lines().enumerate() {
+        let refuse = || format!(".env at line {}", number + 1);
+        let (conn_id, uri) =
+            line.split_once('=').filter(|(id, uri)| !id.is_empty() && !uri.is_empty()).ok_or_else(refuse)?;
+        let rules = Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false };
+        // The loader takes any text for a URI; from_secret does too, unless it begins with a brace.
+        let read = Some(uri).filter(|uri| !uri.starts_with('{')).and_then(|uri| from_secret(uri, &rules).ok());
+        let meant = set.get(conn_id).ok_or_else(refuse)?;
+        if !read.is_some_and(|read| same_uri(&read, meant)) || seen.insert(conn_id, ()).is_some() {
+            return Err(refuse());
+        }
+    }
+    if seen.len() == set.len() { Ok(()) } else { Err("entries are missing".to_owned()) }
+}
+
+// ---- is it what was meant? -------------------------------------------------------------------------------------
+
+fn same_objects(
+    entries: &IndexMap<PyString, Entry>,
+    set: &BTreeMap<String, Connection>,
+    target: AirflowTarget,
+    format: Format,
+) -> Result<(), String> {
+    if entries.len() != set.len() {
+        return Err("the number of entries differs".to_owned());
+    }
+    for (position, ((conn_id, entry), (meant_id, meant))) in entries.iter().zip(set).enumerate() {
+        let place = position + 1;
+        if conn_id.as_str() != Some(meant_id) {
+            return Err(format!("entry {place} has another conn_id"));
+        }
+        loadable(entry, target).map_err(|field| format!("entry {place}, {field}"))?;
+        same_fields(entry, meant, format).map_err(|field| format!("entry {place}, field {field}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the loader takes an entry: the keys that it knows, and values that no Connection refuses.
+fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
+    for (key, value) in entry {
+        let Some(key) = key.as_str().and_then(|key| KEYS.iter().find(|known| **known == key)) else {
+            return Err("a key that Airflow does not know");
+        };
+        let right = match (*key, value) {
+            // Truthy and no text: bytes(value, "utf-8") in Connection.set_password raises.
+            ("password" | "login" | "conn_type", Json::String(text)) => {
+                !text.has_lone_surrogate() || *key == "conn_type"
+            }
+            ("password" | "login" | "conn_type", _) => false,
+            ("host" | "schema", Json::String(text)) => !text.has_lone_surrogate(),
+            ("host" | "schema", other) => !other.is_truthy(),
+            ("port", Json::Number(number)) => !number.is_float(),
+            ("port", _) => false,
+            ("extra", Json::String(text)) => extra_text_is_taken(text, target),
+            ("extra", Json::Object(fields)) => !fields.is_empty(),
+            ("extra", other) => target == AirflowTarget::V2 && other.is_truthy(),
+            _ => false,
+        };
+        if !right {
+            return Err(key);
+        }
+    }
+    Ok(())
+}
+
+fn extra_text_is_taken(text: &PyString, target: AirflowTarget) -> bool {
+    match (text.as_str(), target) {
+        (None, _) => false,
+        // Connection.__init__ of 3.0 and later: falsy is not looked at, everything else must be a JSON object.
+        (Some(""), _) | (Some(_), AirflowTarget::V2) => true,
+        (Some(text), _) => matches!(loads_within(text, DEEPEST), Ok(Json::Object(_))),
+    }
+}
+
+fn same_fields(entry: &Entry, meant: &Connection, format: Format) -> Result<(), &'static str> {
+    let text = |text: &Option<PyString>| text.clone().map(Json::String);
+    let scalar = |scalar: &Option<Scalar>| {
+        scalar.clone().map(|scalar| match scalar {
+            Scalar::Text(text) => Json::String(text),
+            Scalar::Falsy(json) => json,
+        })
+    };
+    let extra = meant.extra.clone().map(|extra| match (extra, format) {
+        (Extra::Text(text), _) => Json::String(text),
+        (Extra::Json(json), Format::Json) => json,
+        (Extra::Json(json), _) => Json::String(PyString::from(dumps(&json).as_str())),
+    });
+    let fields = [
+        ("conn_type", text(&meant.conn_type)),
+        ("host", scalar(&meant.host)),
+        ("login", text(&meant.login)),
+        ("password", text(&meant.password)),
+        ("schema", scalar(&meant.schema)),
+        ("extra", extra),
+    ];
+    for (name, meant) in fields {
+        let same = match (entry.get(&PyString::from(name)), &meant) {
+            (None, None) => true,
+            (Some(Json::String(read)), Some(Json::String(meant))) => read == meant,
+            // A falsy host may be written in another way (-0 as 0) but must be the same to Python.
+            (Some(read), Some(meant)) => dumps(read) == dumps(meant),
+            _ => false,
+        };
+        if !same {
+            return Err(name);
+        }
+    }
+    let port = match entry.get(&PyString::from("port")) {
+        Some(Json::Number(number)) => Some(number.token()),
+        _ => None,
+    };
+    if port == meant.port.as_deref() { Ok(()) } else { Err("port") }
+}
+
+/// A URI can't tell a missing type, host or schema from an empty one; all else must be the same.
+fn same_uri(read: &Connection, meant: &Connection) -> bool {
+    let text = |text: &Option<PyString>| text.clone().unwrap_or_else(|| PyString::from(""));
+    let scalar = |scalar: &Option<Scalar>| match scalar {
+        None => Some(PyString::from("")),
+        Some(Scalar::Text(text)) => Some(text.clone()),
+        Some(Scalar::Falsy(_)) => None,
+    };
+    let extra = |extra: &Option<Extra>| match extra {
+        None => None,
+        Some(Extra::Text(text)) => Some(text.clone()),
+        Some(Extra::Json(json)) => Some(PyString::from(dumps(json).as_str())),
+    };
+    text(&read.conn_type) == text(&meant.conn_type)
+        && scalar(&read.host).is_some_and(|host| Some(host) == scalar(&meant.host))
+        && scalar(&read.schema).is_some_and(|schema| Some(schema) == scalar(&meant.schema))
+        && (&read.login, &read.password, &read.port) == (&meant.login, &meant.password, &meant.port)
+        && extra(&read.extra) == extra(&meant.extra)
+}

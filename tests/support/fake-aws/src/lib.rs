@@ -1,0 +1,1 @@
+//! A fake of the AWS endpoints that airflow-secrets-init talks to.
