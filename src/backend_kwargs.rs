@@ -20,7 +20,7 @@ use crate::text::{rstrip, split_list};
 pub const READER_KEYS: [&str; 3] = ["connections_file_path", "variables_file_path", "configs_file_path"];
 
 /// Every key that is known, for the nearest-name message.
-const KNOWN: &[&str] = &[
+pub const KNOWN: &[&str] = &[
     "connections_prefix",
     "variables_prefix",
     "config_prefix",
