@@ -621,3 +621,6 @@ fn parse_duration(text: &str) -> Option<Duration> {
     let value = number.parse::<f64>().ok().filter(|_| plain)? * seconds;
     (value <= 3600.0).then(|| Duration::from_secs_f64(value))
 }
+
+#[cfg(test)]
+mod tests;

@@ -98,7 +98,10 @@ fn shown(fetched: &Fetched) -> Vec<String> {
 
 #[test]
 fn own_beats_shared_and_the_collision_is_known() {
-    let stores = [TestStore::with(&[("o/a", "1"), ("o/b", "2"), ("other/c", "x")]), TestStore::with(&[("s/b", "3"), ("s/c", "4")])];
+    let stores = [
+        TestStore::with(&[("o/a", "1"), ("o/b", "2"), ("other/c", "x")]),
+        TestStore::with(&[("s/b", "3"), ("s/c", "4")]),
+    ];
     let fetched = run(&plan(Enumerate::Listing, Enumerate::Listing), &stores).unwrap();
     assert_eq!(shown(&fetched), ["a=0:1", "b=0:2+", "c=1:4"]);
 }

@@ -1,0 +1,334 @@
+//! Inputs and what comes of them; wrong ones rank with right ones and assert the whole line.
+
+use super::*;
+use crate::backend_kwargs::{KnownBy, RoleVia};
+use crate::exit::Exit;
+
+fn env(pairs: &[(&str, &str)]) -> Env {
+    pairs.iter().copied().collect()
+}
+
+fn load(pairs: &[(&str, &str)]) -> Result<Settings, Failure> {
+    Settings::load(&env(pairs), RawSettings::default())
+}
+
+fn with_kwargs(kwargs: &str) -> Result<Settings, Failure> {
+    load(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")])
+}
+
+/// The lines of a refusal.
+fn refused(pairs: &[(&str, &str)]) -> Vec<String> {
+    let failure = load(pairs).err().expect("must be refused");
+    assert_eq!(failure.exit(), Exit::Config);
+    failure.lines().to_vec()
+}
+
+fn refused_kwargs(kwargs: &str) -> Vec<String> {
+    refused(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")])
+}
+
+const NO_KWARGS: (&str, &str) = ("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}");
+
+#[test]
+fn nothing_but_kwargs_gives_the_defaults() {
+    let settings = load(&[NO_KWARGS]).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("airflow/connections"));
+    assert_eq!(settings.connections_file.path, Path::new("/opt/airflow/secrets/connections.json"));
+    assert_eq!((settings.connections_file.format, settings.file_mode), (Format::Json, 0o440));
+    assert_eq!(settings.deadline, Duration::from_secs(60));
+    let warn = Policy::Warn;
+    let error = Policy::Error;
+    assert_eq!(settings.policies, Policies { invalid: warn, denied: warn, missing: error, empty: error });
+    assert_eq!((settings.target, settings.store), (AirflowTarget::V3, StoreChoice::Aws));
+    assert_eq!(settings.regions, Regions { own: None, shared: "eu-central-1".to_owned() });
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_the_nearest_name() {
+    let lines = refused(&[
+        ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"conections_prefix": "x", "shared_account": "12", "sep": 3}"#),
+        ("SECRETS_INIT_ON_INVALD", "warn"),
+        ("SECRETS_INIT_ON_DENIED", "eror"),
+        ("SECRETS_INIT_FILE_MODE", "0444"),
+        ("SECRETS_INIT_CONNECTIONS_FILE", "/x/connections.toml"),
+        ("SECRETS_INIT_DEADLINE", "soon"),
+        ("SECRETS_INIT_VARIABLES_FILE", "/x/variables.json"),
+        ("LOG_SENSITIVE_BODIES", "true"),
+    ]);
+    let expected = [
+        "SECRETS_INIT_ON_INVALD: unknown variable; did you mean SECRETS_INIT_ON_INVALID?",
+        "LOG_SENSITIVE_BODIES: makes the AWS SDK log secret values; unset it",
+        "SECRETS_INIT_VARIABLES_FILE: not yet: this version renders connections only; remove it",
+        "conections_prefix: unknown key in AIRFLOW__SECRETS__BACKEND_KWARGS; did you mean connections_prefix?",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS key sep: must be a string",
+        "AIRFLOW__SECRETS__BACKEND_KWARGS key shared_account: must be a 12-digit account number in quotes",
+        "SECRETS_INIT_ON_DENIED: must be one of error, warn, ignore; did you mean error?",
+        "SECRETS_INIT_CONNECTIONS_FILE: must end in .json, .yaml, .yml or .env: Airflow tells the format by it",
+        "SECRETS_INIT_FILE_MODE: would let everybody on the machine at the secrets; the last digit must be 0",
+        "SECRETS_INIT_DEADLINE: must be a duration such as 500ms, 60s or 2m, at most 1h",
+    ];
+    assert_eq!(lines, expected);
+}
+
+#[test]
+fn no_line_ever_repeats_a_value() {
+    let canary = "c4nary";
+    let everywhere: Vec<(String, String)> = RawSettings::NAMES
+        .iter()
+        .filter(|name| !matches!(**name, "template" | "backend_kwargs"))
+        .map(|name| (format!("SECRETS_INIT_{}", name.to_uppercase()), canary.to_owned()))
+        .collect();
+    let mut pairs: Vec<(&str, &str)> = everywhere.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
+    pairs.push(("AWS_REGION", canary));
+    let kwargs: String =
+        backend_kwargs::KNOWN.iter().map(|key| format!(r#""{key}": "{canary}""#)).collect::<Vec<_>>().join(",");
+    let kwargs = format!("{{{kwargs}}}");
+    pairs.push(("AIRFLOW__SECRETS__BACKEND_KWARGS", &kwargs));
+    for line in refused(&pairs).iter().chain(&refused_kwargs(&format!("{{\"x\": {canary}"))) {
+        assert!(!line.contains(canary), "{line}");
+    }
+}
+
+#[test]
+fn the_first_place_with_kwargs_wins_and_per_key_variables_are_laid_over() {
+    let all = [
+        ("SECRETS_INIT_BACKEND_KWARGS", r#"{"connections_prefix": "one"}"#),
+        ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"connections_prefix": "two"}"#),
+        ("AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS", r#"{"connections_prefix": "three", "sep": "-"}"#),
+    ];
+    for (from, expected) in [(0, "one"), (1, "two"), (2, "three")] {
+        let settings = load(&all[from..]).unwrap();
+        assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some(expected));
+    }
+    let flags =
+        RawSettings { backend_kwargs: Some(r#"{"connections_prefix": "flag"}"#.into()), ..RawSettings::default() };
+    let settings = Settings::load(&env(&all), flags).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("flag"));
+    let settings = load(&[all[1], ("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "$over")]).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("$over"), "raw text, not expanded");
+    let settings = load(&[("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "alone")]).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("alone"));
+}
+
+#[test]
+fn kwargs_come_from_a_file_after_an_at_sign() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kwargs.json");
+    std::fs::write(&path, r#"{"connections_prefix": "from/${WHERE}"}"#).unwrap();
+    let at = format!("@{}", path.display());
+    let settings = load(&[("SECRETS_INIT_BACKEND_KWARGS", &at), ("WHERE", "file")]).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("from/file"));
+    let lines = refused(&[("SECRETS_INIT_BACKEND_KWARGS", "@/nowhere/kwargs.json")]);
+    assert_eq!(lines, ["SECRETS_INIT_BACKEND_KWARGS: can't read the file /nowhere/kwargs.json: entity not found"]);
+}
+
+#[test]
+fn kwargs_that_are_not_there_or_not_ours_are_told_apart() {
+    let none = refused(&[]);
+    assert!(none[0].starts_with("AIRFLOW__SECRETS__BACKEND_KWARGS: is not set"), "{none:?}");
+    let cmd = refused(&[("AIRFLOW__SECRETS__BACKEND_KWARGS_CMD", "cat x")]);
+    assert!(cmd[0].starts_with("AIRFLOW__SECRETS__BACKEND_KWARGS_CMD: is not supported: it runs a command"), "{cmd:?}");
+    let secret = refused(&[("AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS_SECRET", "x")]);
+    assert!(secret[0].contains("would ask the secrets backend for its own configuration"), "{secret:?}");
+    let reader = refused_kwargs(r#"{"connections_file_path": "/x.json"}"#);
+    assert!(reader[0].contains("this is the configuration of LocalFilesystemBackend"), "{reader:?}");
+    assert_eq!(refused_kwargs("[]").len(), 1);
+    let map = refused_kwargs("map[connections_prefix:x]");
+    assert!(map[0].contains("line 1 column 1") && map[0].contains("a YAML map was given"), "{map:?}");
+}
+
+#[test]
+fn names_are_expanded_as_airflow_does_unless_switched_off() {
+    let pairs = [
+        ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"connections_prefix": "af/${ENVIRONMENT}/$nope"}"#),
+        ("ENVIRONMENT", "dev"),
+    ];
+    let settings = load(&pairs).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("af/dev/$nope"));
+    assert!(settings.notices.iter().any(|notice| notice.contains("$nope is not set")), "{:?}", settings.notices);
+    let settings = load(&[pairs[0], pairs[1], ("SECRETS_INIT_EXPAND_ENV", "false")]).unwrap();
+    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("af/${ENVIRONMENT}/$nope"));
+}
+
+#[test]
+fn regions_are_independent_as_in_the_python_backend() {
+    let regions = |pairs: &[(&str, &str)]| load(pairs).unwrap().regions;
+    let of = |own: Option<&str>, shared: &str| Regions { own: own.map(str::to_owned), shared: shared.to_owned() };
+    let both = ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"region_name": "us-east-1", "aws_region": "us-west-2"}"#);
+    assert_eq!(regions(&[both, ("AWS_REGION", "eu-west-1")]), of(Some("us-east-1"), "us-west-2"));
+    assert_eq!(regions(&[NO_KWARGS, ("AWS_REGION", "eu-west-1")]), of(Some("eu-west-1"), "eu-west-1"));
+    assert_eq!(regions(&[NO_KWARGS, ("AWS_DEFAULT_REGION", "eu-west-3")]), of(Some("eu-west-3"), "eu-central-1"));
+    let differ = [NO_KWARGS, ("AWS_REGION", "eu-west-1"), ("AWS_DEFAULT_REGION", "eu-west-3")];
+    assert_eq!(regions(&differ).own.as_deref(), Some("eu-west-1"));
+    assert!(load(&differ).unwrap().notices[0].contains("differ"));
+    let empty = ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"aws_region": ""}"#);
+    assert_eq!(regions(&[empty]), of(None, "eu-central-1"));
+    assert_eq!(
+        refused(&[NO_KWARGS, ("AWS_REGION", "eu_west")]),
+        ["AWS_REGION: is not a region's name, such as eu-central-1"]
+    );
+}
+
+#[test]
+fn prefixes_lose_trailing_separators_and_null_is_off() {
+    let prefix = |kwargs| with_kwargs(kwargs).unwrap().kwargs.connections_prefix;
+    assert_eq!(prefix(r#"{"connections_prefix": "a/b///"}"#).as_deref(), Some("a/b"));
+    assert_eq!(prefix(r#"{"connections_prefix": "a-b_-", "sep": "-_"}"#).as_deref(), Some("a-b"));
+    assert_eq!(prefix(r#"{"connections_prefix": ""}"#).as_deref(), Some(""));
+    assert_eq!(prefix(r#"{"connections_prefix": null}"#), None);
+    let settings = with_kwargs(r#"{"shared_account": "222222222222", "connections_prefix_shared": "core/"}"#).unwrap();
+    assert_eq!(settings.kwargs.shared[0].connections_prefix, "core");
+}
+
+#[test]
+fn a_shared_account_knows_its_connections_in_one_of_several_ways() {
+    let shared = |kwargs: &str| with_kwargs(kwargs).unwrap().kwargs.shared;
+    let role = r#""shared_role_arn": "arn:aws:iam::222222222222:role/reader""#;
+    let account = r#""shared_account": "222222222222""#;
+    let with_role = shared(&format!(r#"{{{account}, {role}, "shared_external_id": "x"}}"#));
+    let taken = with_role[0].role.as_ref().unwrap();
+    assert_eq!(
+        (taken.via, taken.external_id.as_deref(), &with_role[0].known_by),
+        (RoleVia::AssumeRole, Some("x"), &KnownBy::Listing)
+    );
+    let ids = shared(&format!(r#"{{{account}, "shared_connections": ["a", "b"]}}"#));
+    assert_eq!(ids[0].known_by, KnownBy::Ids(vec!["a".into(), "b".into()]));
+    let index = shared(&format!(r#"{{{account}, {role}, "shared_role_via": "web_identity", "shared_index": "idx"}}"#));
+    assert_eq!(
+        (index[0].role.as_ref().unwrap().via, &index[0].known_by),
+        (RoleVia::WebIdentity, &KnownBy::Index("idx".into()))
+    );
+    let several = shared(&format!(
+        r#"{{{account}, "shared": [{{"account": "333333333333", "region": "us-east-1", "connections": ["c"]}}]}}"#
+    ));
+    assert_eq!(several.iter().map(|s| s.account.as_str()).collect::<Vec<_>>(), ["222222222222", "333333333333"]);
+    assert_eq!(shared(r#"{"shared_account": 222222222222}"#)[0].account, "222222222222");
+}
+
+#[test]
+fn contradictions_in_the_kwargs_are_mistakes() {
+    for (kwargs, words) in [
+        (r#"{"shared_role_arn": "arn:aws:iam::222222222222:role/r"}"#, "needs shared_account beside it"),
+        (r#"{"shared_account": "222222222222", "shared_external_id": "x"}"#, "needs shared_role_arn beside it"),
+        (
+            r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::333333333333:role/r"}"#,
+            "is a role of account 333333333333",
+        ),
+        (r#"{"shared_account": "222222222222", "shared_role_arn": "reader"}"#, "is not a role's ARN"),
+        (
+            r#"{"shared_account": "222222222222", "shared_connections": ["a"], "shared_index": "i"}"#,
+            "both name the connections",
+        ),
+        (r#"{"shared_account": "222222222222", "shared_connections": [1]}"#, "must be an array of strings"),
+        (r#"{"shared_account": "222222222222", "connections_prefix_shared": null}"#, "can't be null"),
+        (r#"{"shared": [{"account": "222222222222", "prefix": "x"}]}"#, "unknown key in"),
+        (r#"{"shared": {"account": "222222222222"}}"#, "must be an array of objects"),
+        (r#"{"shared_account": "222222222222", "shared": [{"account": "222222222222"}]}"#, "stands there twice"),
+        (r#"{"aws_access_key_id": "x"}"#, "belong together"),
+        (r#"{"verify": false}"#, "can't switch the check of certificates off"),
+        (r#"{"use_ssl": false}"#, "can't be false"),
+        (r#"{"endpoint_url": "localhost:4566"}"#, "must begin with http"),
+        (r#"{"connections_prefix": "a b"}"#, "no secret's name can hold"),
+        (r#"{"connections_prefix": "!a"}"#, "opposite"),
+        (r#"{"extra_conn_words": {"dbname": ["x"]}}"#, "unknown field in"),
+        (r#"{"extra_conn_words": {"host": [1]}}"#, "must be an object of field to list"),
+        (r#"{"connections_lookup_pattern": "("}"#, "is not a regular expression that Python's re takes"),
+        (r#"{"variables_prefix_shared": "x"}"#, "not yet"),
+        (r#"{"role_arn": "x"}"#, "is not a role's ARN"),
+        (r#"{"assume_role_method": "assume_role_with_saml"}"#, "must be assume_role or"),
+        (r#"{"assume_role_kwargs": {"ExternalID": "x"}}"#, "did you mean ExternalId?"),
+    ] {
+        let lines = refused_kwargs(kwargs);
+        assert!(lines.iter().any(|line| line.contains(words)), "{kwargs}: {lines:?}");
+    }
+}
+
+#[test]
+fn the_object_of_an_existing_deployment_is_taken_as_it_is() {
+    let settings = with_kwargs(
+        r#"{"connections_prefix": "airflow/connections", "variables_prefix": "airflow/variables", "config_prefix": null,
+            "variables_lookup_pattern": null, "sep": "/", "region_name": "eu-central-1", "full_url_mode": false,
+            "api_version": null, "use_ssl": true, "verify": true, "config_kwargs": {"retries": {"max_attempts": 3}},
+            "profile_name": "dev", "shared_account": "258781458051", "connections_prefix_shared": "airflow/core",
+            "aws_region": "eu-west-1", "assume_role_kwargs": {"ExternalId": "x", "DurationSeconds": 900},
+            "extra_conn_words": {"user": ["principal"]}}"#,
+    )
+    .unwrap();
+    assert_eq!(settings.kwargs.own.profile_name.as_deref(), Some("dev"));
+    assert_eq!(settings.kwargs.extra_conn_words.len(), 1);
+}
+
+#[test]
+fn urlencoded_values_need_to_know_the_version() {
+    let kwargs = ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"are_secret_values_urlencoded": true}"#);
+    assert!(refused(&[kwargs])[0].starts_with("SECRETS_INIT_AIRFLOW_VERSION: must be set because"));
+    assert!(load(&[kwargs, ("SECRETS_INIT_AIRFLOW_VERSION", "2")]).unwrap().kwargs.urlencoded);
+    let three = load(&[kwargs, ("SECRETS_INIT_AIRFLOW_VERSION", "3")]).unwrap();
+    assert!(!three.kwargs.urlencoded && three.notices[0].contains("no effect"));
+    let text = ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"are_secret_values_urlencoded": "false"}"#);
+    assert!(load(&[text, ("SECRETS_INIT_AIRFLOW_VERSION", "2.8.1")]).unwrap().kwargs.urlencoded, "as in Python");
+}
+
+#[test]
+fn versions_choose_the_rules() {
+    let target = |version| load(&[NO_KWARGS, ("SECRETS_INIT_AIRFLOW_VERSION", version)]).map(|s| s.target).ok();
+    for (version, expected) in [
+        ("2", Some(AirflowTarget::V2)),
+        ("2.8.1", Some(AirflowTarget::V2)),
+        ("2.3", Some(AirflowTarget::V2)),
+        ("3", Some(AirflowTarget::V3)),
+        ("3.1", Some(AirflowTarget::V3)),
+        ("3.1.5", Some(AirflowTarget::V3)),
+        ("3.1.6", Some(AirflowTarget::V3QueryJson)),
+        ("3.1.8", Some(AirflowTarget::V3QueryJson)),
+        ("3.2.0", Some(AirflowTarget::V3)),
+        ("2.2.5", None),
+        ("1.10", None),
+        ("4", None),
+        ("three", None),
+    ] {
+        assert_eq!(target(version), expected, "{version}");
+    }
+}
+
+#[test]
+fn durations_have_units() {
+    for (text, expected) in [
+        ("500ms", Some(500)),
+        ("60", Some(60_000)),
+        ("1.5s", Some(1_500)),
+        ("2m", Some(120_000)),
+        ("1h", Some(3_600_000)),
+        ("2h", None),
+        ("-1s", None),
+        ("", None),
+        ("s", None),
+        ("1e3s", None),
+        ("nan", None),
+    ] {
+        assert_eq!(parse_duration(text).map(|d| d.as_millis()), expected, "{text}");
+    }
+}
+
+#[test]
+fn globs_choose_among_listed_ids() {
+    let settings =
+        load(&[NO_KWARGS, ("SECRETS_INIT_INCLUDE", "team_*, {a,b}/*"), ("SECRETS_INIT_EXCLUDE", "*_old")]).unwrap();
+    let takes = |id| settings.selection.takes(id);
+    assert!(takes("team_x") && takes("a/b/c") && takes("b/x"));
+    assert!(!takes("team_old") && !takes("c/x") && !takes("Team_x"));
+    assert_eq!(refused(&[NO_KWARGS, ("SECRETS_INIT_INCLUDE", "ok,[")]).len(), 1);
+}
+
+#[test]
+fn variables_that_are_not_text_are_named() {
+    use std::os::unix::ffi::OsStringExt;
+    let bad = std::ffi::OsString::from_vec(vec![0xff]);
+    let pairs = vec![
+        ("SECRETS_INIT_DEADLINE".into(), bad.clone()),
+        ("OTHER".into(), bad),
+        (NO_KWARGS.0.into(), NO_KWARGS.1.into()),
+    ];
+    let failure = Settings::load(&Env::from_os(pairs), RawSettings::default()).err().unwrap();
+    assert_eq!(failure.lines(), ["SECRETS_INIT_DEADLINE: is not UTF-8 text"]);
+}
