@@ -100,7 +100,9 @@ async fn resolve(
     summary: &mut Summary,
 ) -> Result<fetch::Fetched, Failure> {
     if !settings.jitter.is_zero() {
-        tokio::time::sleep(settings.jitter.mul_f64(fastrand::f64())).await;
+        let wait = settings.jitter.mul_f64(fastrand::f64());
+        tracing::debug!(wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "waiting before the first call");
+        tokio::time::sleep(wait).await;
     }
     match &settings.store {
         StoreChoice::Aws => ask(plan, &store::aws::open(settings, plan, env).await?, settings, summary).await,

@@ -276,3 +276,6 @@ fn quote_yaml(text: &PyString, out: &mut String) -> bool {
     out.push('"');
     true
 }
+
+#[cfg(test)]
+mod tests;

@@ -95,13 +95,13 @@ fn from_json(text: &str) -> Result<Accounts, String> {
         // As it stands: number tokens and the order of keys survive.
         Some(b'{') => Ok(Some(raw.get().to_owned())),
         Some(b'n') => Ok(None),
-        _ => Err("must be text or an object (quote a number)"),
+        _ => Err("must be text or an object (quote numbers and booleans)"),
     })
 }
 
 fn from_yaml(text: &str) -> Result<Accounts, String> {
     // Without snippets: they would print the lines around a mistake, and those hold secrets.
-    let options = serde_saphyr::options! { with_snippet: false };
+    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
     let document: Document<serde_json::Value> =
         serde_saphyr::from_str_with_options(text, options).map_err(|error| {
             let place = error.location().map(|at| format!("line {} column {}: ", at.line(), at.column()));
@@ -112,6 +112,6 @@ fn from_yaml(text: &str) -> Result<Accounts, String> {
         serde_json::Value::String(text) => Ok(Some(text)),
         serde_json::Value::Null => Ok(None),
         object @ serde_json::Value::Object(_) => Ok(Some(object.to_string())),
-        _ => Err("must be text or a mapping (quote a number)"),
+        _ => Err("must be text or a mapping (quote numbers and booleans)"),
     })
 }

@@ -1,0 +1,267 @@
+//! The program from outside, on the file store: files, modes, exit codes, the last line, signals, and what is never said.
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use common::{Run, names};
+
+const TWO: &str = "own:\n  airflow/connections/a: mysql://u:p@h/db\n  airflow/connections/b: {conn_type: http, port: \"80\"}\n";
+
+#[test]
+fn the_file_is_written_with_its_mode_and_a_second_run_leaves_it_alone() {
+    let run = Run::on_document(TWO);
+    let first = run.go().code(0);
+    assert_eq!(first.conn_ids(), ["a", "b"]);
+    assert_eq!(first.stdout, "");
+    let summary = first.summary();
+    assert_eq!((summary["outcome"].as_str(), summary["connections"].as_u64()), (Some("written"), Some(2)), "{summary}");
+    let metadata = fs::metadata(&first.path).unwrap();
+    assert_eq!(metadata.mode() & 0o7777, 0o440);
+    let second = run.go().code(0);
+    assert_eq!(second.summary()["outcome"], "unchanged");
+    assert_eq!(fs::metadata(&second.path).unwrap().ino(), metadata.ino());
+    assert_eq!(names(run.directory.path()), ["connections.json", "secrets.yaml"]);
+}
+
+#[test]
+fn the_three_formats_hold_the_same_connections_in_ascii() {
+    let document = "own:\n  airflow/connections/é: {conn_type: x, login: \"Zoë\\n\", password: \"p\\\"\\\\ \u{1f600}\", host: h}\n  \
+                    airflow/connections/b: mysql://u:p@h:1/db?x=1\n";
+    let yaml = Run::on_document(document).file("c.yaml").go().code(0).file.unwrap();
+    assert!(yaml.is_ascii() && yaml.contains("login: \"Zo\\xeb\\n\"") && yaml.contains("\\U0001f600"), "{yaml}");
+    let json = Run::on_document(document).go().code(0);
+    assert!(json.file.as_ref().unwrap().is_ascii());
+    assert_eq!(json.connections()["é"]["login"], "Zoë\n");
+    let env = Run::on_document(document).file("c.env").go().code(0).says(".env has no escapes");
+    assert_eq!(env.file.unwrap(), "b=mysql://u:p@h:1/db?__extra__=%7B%22x%22%3A%20%221%22%7D\n");
+}
+
+#[test]
+fn a_conn_id_that_env_cannot_carry_is_invalid_there_alone() {
+    let document = "own:\n  airflow/connections/a=b: mysql://u:p@h/db\n  airflow/connections/c: mysql://u:p@h/db\n";
+    let env = Run::on_document(document).file("c.env").go().code(0).says("no way to write this conn_id");
+    assert_eq!(env.file.unwrap(), "c=mysql://u:p@h/db\n");
+    Run::on_document(document).file("c.env").var("SECRETS_INIT_ON_INVALID", "error").go().code(65);
+    assert_eq!(Run::on_document(document).go().code(0).conn_ids(), ["a=b", "c"]);
+}
+
+#[test]
+fn one_bad_secret_harms_no_other_unless_policy_says_so() {
+    let document = format!("{TWO}  airflow/connections/bad: '{{\"port\": \"x\"}}'\n");
+    let warned = Run::on_document(&document).go().code(0).says("left out: conn_id bad (own account) is invalid: field `port`");
+    assert_eq!(warned.conn_ids(), ["a", "b"]);
+    let quiet = Run::on_document(&document).var("SECRETS_INIT_ON_INVALID", "ignore").go().code(0);
+    assert!(!quiet.stderr.contains("bad") && quiet.summary()["invalid"] == 1, "{}", quiet.stderr);
+    for (name, value) in [("SECRETS_INIT_ON_INVALID", "error"), ("SECRETS_INIT_STRICT", "true")] {
+        let failed = Run::on_document(&document).var(name, value).go().code(65).says("conn_id bad");
+        assert_eq!(failed.file, None);
+    }
+}
+
+#[test]
+fn nothing_found_is_an_error_unless_allowed_and_then_an_empty_object() {
+    let run = Run::on_document("own:\n  other/x: no\n");
+    let failed = run.go().code(66).says("no connection was found in own account under");
+    assert_eq!((failed.file, failed.stdout.as_str()), (None, ""));
+    let termination = fs::read_to_string(run.path("termination-log")).unwrap();
+    assert!(termination.starts_with("airflow-secrets-init failed with 66: no connection was found"), "{termination}");
+    for (name, expected) in [("c.json", "{}\n"), ("c.yaml", "{}\n"), ("c.env", "")] {
+        let empty = Run::on_document("own: {}\n").var("SECRETS_INIT_ON_EMPTY", "warn").file(name).go().code(0);
+        assert_eq!(empty.file.as_deref(), Some(expected), "{name}");
+    }
+    Run::on_document(TWO).kwargs("{\"connections_prefix\": null}").go().code(66).says("connections_prefix is null");
+    // All that was found is left out: the reason decides, not "nothing found".
+    Run::on_document("own:\n  airflow/connections/a: ' '\n").go().code(65).says("the secret is blank");
+}
+
+#[test]
+fn ids_asked_by_name_are_missing_or_there() {
+    let run = || Run::on_document(TWO).var("SECRETS_INIT_CONN_IDS", "a, nope");
+    run().go().code(66).says("conn_id nope is missing");
+    let warned = run().var("SECRETS_INIT_ON_MISSING", "warn").go().code(0);
+    assert_eq!((warned.conn_ids(), warned.summary()["missing"].as_u64()), (vec!["a".to_owned()], Some(1)));
+    Run::on_document(TWO).var("SECRETS_INIT_REQUIRED", "zz").go().code(66).says("conn_id zz is missing");
+    let filtered = Run::on_document(TWO).var("SECRETS_INIT_INCLUDE", "b*").go().code(0);
+    assert_eq!(filtered.conn_ids(), ["b"]);
+    let required = Run::on_document(TWO).var("SECRETS_INIT_EXCLUDE", "*").var("SECRETS_INIT_REQUIRED", "a").go().code(0);
+    assert_eq!(required.conn_ids(), ["a"]);
+}
+
+#[test]
+fn flags_beat_variables_and_commands_that_are_not_there_yet_say_so() {
+    let run = Run::on_document(TWO);
+    let other = run.path("flag.json");
+    let flag = format!("--connections-file={}", other.display());
+    let run = run.arg("render").arg(&flag);
+    assert_eq!(run.go().code(0).file, None);
+    assert!(other.exists());
+    for command in ["check", "diff", "iam"] {
+        Run::on_document(TWO).arg(command).go().code(64).says("not yet there");
+    }
+    Run::on_document(TWO).arg("--conections-file=x").go().code(64).says("did you mean --connections-file?");
+    let help = Run::new().arg("--help").go().code(0);
+    assert!(help.stdout.contains("--connections-file") && help.stderr.is_empty());
+    let version = Run::new().arg("--version").go().code(0);
+    assert_eq!(version.stdout, format!("airflow-secrets-init {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn places_that_cannot_be_written_are_named_and_nothing_else_changes() {
+    let run = Run::on_document(TWO).file("none/connections.json");
+    run.go().code(73).says("make the directory first");
+    let run = Run::on_document(TWO);
+    fs::create_dir(run.path("connections.json")).unwrap();
+    run.go().code(73).says("no regular file");
+    let run = Run::on_document(TWO);
+    std::os::unix::fs::symlink("/etc/hostname", run.path("connections.json")).unwrap();
+    run.go().code(73).says("a symbolic link");
+}
+
+/// root may write anywhere, so this one runs the program as nobody.
+#[test]
+fn any_uid_can_run_it_where_it_may_write_and_is_told_where_it_may_not() {
+    use std::os::unix::process::CommandExt;
+    let run = Run::on_document(TWO);
+    for (mode, code) in [(0o755, 73), (0o777, 0)] {
+        fs::set_permissions(run.directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+        // A copy where nobody can reach it: the build directory may lie below a private home.
+        let program = run.path("program");
+        if !program.exists() {
+            fs::copy(env!("CARGO_BIN_EXE_airflow-secrets-init"), &program).unwrap();
+        }
+        let mut as_nobody = std::process::Command::new(&program);
+        as_nobody.env_clear().envs(run.environment());
+        if is_root() {
+            as_nobody.uid(65_534).gid(0);
+        } else if mode == 0o755 {
+            // The directory is this user's own: take the right away from the owner.
+            fs::set_permissions(run.directory.path(), fs::Permissions::from_mode(0o555)).unwrap();
+        }
+        let ended = run.ended(&as_nobody.output().unwrap()).code(code);
+        fs::set_permissions(run.directory.path(), fs::Permissions::from_mode(0o777)).unwrap();
+        if code == 73 {
+            ended.says("run as a user or group that may write there");
+        }
+    }
+    assert_eq!(fs::metadata(run.path("connections.json")).unwrap().mode() & 0o7777, 0o440);
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
+}
+
+/// A file system that is full: writes fail, the old file stays, no other file is left.
+#[test]
+fn a_full_disk_leaves_the_old_file_whole() {
+    // A limit on the size of files is a full disk that every user can make: the write fails with EFBIG.
+    let many: String = (0..400).map(|i| format!("  airflow/connections/c{i}: mysql://u:p@h/db\n")).collect();
+    let run = Run::on_document(&format!("own:\n{many}"));
+    fs::write(run.path("connections.json"), "old").unwrap();
+    let program = env!("CARGO_BIN_EXE_airflow-secrets-init");
+    let mut shell = std::process::Command::new("sh");
+    // SIGXFSZ would kill the process before the write could fail: ignored, it is inherited as ignored.
+    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f 8; exec '{program}'"));
+    shell.env_clear().envs(run.environment());
+    let ended = run.ended(&shell.output().unwrap()).code(74).says("can't be written");
+    assert_eq!(ended.file.as_deref(), Some("old"));
+    assert_eq!(names(run.directory.path()), ["connections.json", "secrets.yaml", "termination-log"]);
+}
+
+#[test]
+fn sigterm_and_sigint_end_a_run_and_leave_no_trace() {
+    for (signal, code) in [("TERM", 143), ("INT", 130)] {
+        let run = Run::on_document(TWO).var("SECRETS_INIT_JITTER", "30s").var("SECRETS_INIT_LOG", "debug");
+        fs::write(run.path("connections.json"), "old").unwrap();
+        let mut child = run.command().spawn().unwrap();
+        // The program listens for signals before it says its first word about secrets.
+        let mut stderr = child.stderr.take().unwrap();
+        let mut said = String::new();
+        let mut byte = [0];
+        while !said.contains("waiting") {
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "ended early: {said}");
+            said.push(char::from(byte[0]));
+        }
+        let kill = std::process::Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", child.id())).status();
+        assert!(kill.unwrap().success());
+        let mut output = child.wait_with_output().unwrap();
+        stderr.read_to_end(&mut output.stderr).unwrap();
+        let ended = run.ended(&output).code(code).says(&format!("SIG{signal} came"));
+        assert_eq!(ended.file.as_deref(), Some("old"));
+        assert_eq!(names(run.directory.path()), ["connections.json", "secrets.yaml", "termination-log"]);
+    }
+}
+
+#[test]
+fn the_file_store_names_places_and_never_values() {
+    for (name, document, code, words) in [
+        ("s.yaml", "own:\n  a: [canary\n", 78, "line"),
+        ("s.yaml", "own:\n  a: 42\nshared: {}\nowm: {a: canary}\n", 78, "not YAML of the form"),
+        ("s.yaml", "own:\n  airflow/connections/a: 42\n", 78, "must be text or a mapping"),
+        ("s.yaml", "shared:\n  25878: {a: canary}\n", 78, "12-digit"),
+        ("s.json", "{\"own\": {\"a\": canary}}", 78, "line 1 column"),
+        ("s.json", "{\"own\": {\"a\": [\"canary\"]}}", 78, "must be text or an object"),
+    ] {
+        let run = Run::on_document("");
+        let path = run.path(name);
+        fs::write(&path, document).unwrap();
+        let ended = run.var("SECRETS_INIT_STORE", &format!("file:{}", path.display())).go().code(code).says(words);
+        assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    }
+    Run::on_document(TWO).var("SECRETS_INIT_STORE", "file:/nonexistent.yaml").go().code(66).says("check SECRETS_INIT_STORE");
+}
+
+/// Canaries in every field and every kind of broken secret: none may show but in the file itself.
+#[test]
+fn no_part_of_a_secret_is_ever_said() {
+    let canaries = [
+        "postgres://c4nary-user:c4nary-pass@c4nary-host:5432/c4nary-db?x=c4nary-extra",
+        "postgres://c4nary-user:c4nary/pass@h:5432/db",
+        "http://u:p@h/db?u=https://c4nary",
+        "mysql://u:c4nary[@h/db",
+        "{\"port\": \"c4nary\"}",
+        "{\"extra\": \"c4nary\"}",
+        "{\"extra\": [\"c4nary\"]}",
+        "{\"login\": {\"c4nary\": 1}}",
+        "{\"password\": \"c4nary\" c4nary",
+        "{\"c4nary-key\": \"\\ud800\", \"host\": \"\\ud800c4nary\"}",
+        "c4nary",
+    ];
+    let list: String = canaries
+        .iter()
+        .enumerate()
+        .map(|(i, text)| format!("  airflow/connections/n{i}: {}\n", serde_json::to_string(text).unwrap()))
+        .collect();
+    for format in ["c.json", "c.yaml", "c.env"] {
+        for level in ["trace", "info"] {
+            for strict in ["true", "false"] {
+                let run = Run::on_document(&format!("own:\n{list}"))
+                    .file(format)
+                    .var("SECRETS_INIT_LOG", level)
+                    .var("SECRETS_INIT_STRICT", strict);
+                let ended = run.go();
+                assert_eq!(ended.code, if strict == "true" { 65 } else { 0 }, "{}", ended.stderr);
+                let termination = fs::read_to_string(run.path("termination-log")).unwrap_or_default();
+                for said in [&ended.stderr, &ended.stdout, &termination] {
+                    assert!(!said.contains("c4nary"), "{said}");
+                }
+                for name in names(run.directory.path()) {
+                    assert!(!name.contains("c4nary"));
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn text_logs_are_for_people_and_json_logs_parse() {
+    let text = Run::on_document(TWO).var("SECRETS_INIT_LOG_FORMAT", "text").go().code(0);
+    let last = text.stderr.lines().last().unwrap();
+    assert!(last.contains(" INFO done outcome=\"written\" connections=2 own=2 shared=0"), "{last}");
+    let json = Run::on_document(TWO).go().code(0);
+    for line in json.stderr.lines() {
+        serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
+    }
+}
