@@ -554,7 +554,7 @@ impl Reader<'_> {
                                 self.mistakes.add_unknown(&format!("key in {place}"), key, KNOWN_SHARED);
                             }
                             let mut reader = Reader { place: &place, object, mistakes: self.mistakes };
-                            all.extend(reader.shared_account(&SharedKeys::OF_LIST, sep));
+                            all.push(reader.shared_account(&SharedKeys::OF_LIST, sep));
                         }
                         _ => self.mistakes.add(&place, "must be an object"),
                     }
@@ -578,7 +578,7 @@ impl Reader<'_> {
 
     fn first_shared(&mut self, sep: &str) -> Option<SharedAccount> {
         if self.object.get("shared_account").is_some_and(|value| !value.is_null()) {
-            return self.shared_account(&SharedKeys::TOP, sep);
+            return Some(self.shared_account(&SharedKeys::TOP, sep));
         }
         for key in [
             "connections_prefix_shared",
@@ -595,7 +595,7 @@ impl Reader<'_> {
         None
     }
 
-    fn shared_account(&mut self, keys: &SharedKeys, sep: &str) -> Option<SharedAccount> {
+    fn shared_account(&mut self, keys: &SharedKeys, sep: &str) -> SharedAccount {
         let account = match self.object.get(keys.account) {
             Some(Value::String(text)) => text.clone(),
             // The Python backend puts it into an f-string, so a number works there as well.
@@ -629,7 +629,7 @@ impl Reader<'_> {
             (None, Some(index)) => KnownBy::Index(index),
             (None, None) => KnownBy::Listing,
         };
-        Some(SharedAccount { account, region, connections_prefix, role, known_by })
+        SharedAccount { account, region, connections_prefix, role, known_by }
     }
 
     fn shared_role(&mut self, keys: &SharedKeys, account: &str) -> Option<SharedRole> {

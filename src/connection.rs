@@ -12,6 +12,8 @@
 
 mod json;
 pub mod pattern;
+mod pattern_emit;
+mod pattern_parse;
 pub mod pyjson;
 pub mod pystr;
 mod uri;
@@ -330,24 +332,38 @@ fn check_extra_text(text: &PyString, target: AirflowTarget) -> Result<(), Invali
     }
 }
 
-/// Checks the value of an extra: `get_uri` encodes the keys and strings of its top level.
+/// Checks the value of an extra: `get_uri` encodes the keys and strings of its top level. In
+/// Airflow 2 it also hands every string, at any depth, to the log masker, which encodes it.
 fn check_extra_json(value: &Json, target: AirflowTarget) -> Result<(), Invalid> {
-    let Json::Object(entries) = value else {
-        return match target {
-            AirflowTarget::V2 => Ok(()),
-            AirflowTarget::V3 | AirflowTarget::V3QueryJson => {
-                Err(Invalid::field(Field::Extra, Reason::ExtraNotAnObject))
-            }
-        };
-    };
-    let lone = entries.iter().any(|(key, value)| {
-        key.has_lone_surrogate() || matches!(value, Json::String(text) if text.has_lone_surrogate())
-    });
-    if lone {
-        return Err(Invalid::field(Field::Extra, Reason::LoneSurrogate));
+    let lone = || Err(Invalid::field(Field::Extra, Reason::LoneSurrogate));
+    if target == AirflowTarget::V2 {
+        if has_lone_surrogate(value) {
+            return lone();
+        }
+    } else if !matches!(value, Json::Object(_)) {
+        return Err(Invalid::field(Field::Extra, Reason::ExtraNotAnObject));
+    }
+    if let Json::Object(entries) = value
+        && entries.iter().any(|(key, value)| {
+            key.has_lone_surrogate() || matches!(value, Json::String(text) if text.has_lone_surrogate())
+        })
+    {
+        return lone();
     }
     Ok(())
 }
 
+/// Whether a string holds a lone surrogate, keys of objects left aside.
+fn has_lone_surrogate(value: &Json) -> bool {
+    match value {
+        Json::Null | Json::Bool(_) | Json::Number(_) => false,
+        Json::String(text) => text.has_lone_surrogate(),
+        Json::Array(items) => items.iter().any(has_lone_surrogate),
+        Json::Object(entries) => entries.values().any(has_lone_surrogate),
+    }
+}
+
+#[cfg(test)]
+mod test_rows;
 #[cfg(test)]
 mod tests;

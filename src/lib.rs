@@ -80,7 +80,9 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         .map_err(|error| Failure::new(Exit::Bug, format!("the runtime can't start: {}", error.kind())))?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let fetched = signals.or(within_deadline(&settings, resolve(&settings, &plan, env, summary))).await??;
+        // On the heap: the futures of the SDK are large.
+        let resolving = Box::pin(within_deadline(&settings, resolve(&settings, &plan, env, summary)));
+        let fetched = signals.or(resolving).await??;
         let rules = connections::rules(&settings.kwargs, settings.target);
         let connections = Connections::of(fetched, &plan, &rules, settings.connections_file.format);
         summary.take(&connections, &plan);

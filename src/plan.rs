@@ -112,6 +112,7 @@ impl SourcePlan {
 
     /// A source of a test's own making.
     #[cfg(test)]
+    #[must_use]
     pub fn for_tests(source: Source, enumerate: Enumerate, addressed_by: AddressedBy, prefix: &str) -> Self {
         Self { source, enumerate, addressed_by, prefix: prefix.to_owned(), pattern: None }
     }

@@ -271,7 +271,7 @@ impl Reader<'_> {
             &[("auto", FetchMode::Auto), ("batch", FetchMode::Batch), ("single", FetchMode::Single)],
         );
         let concurrency = self.concurrency(raw.concurrency.as_deref());
-        let deadline = self.duration("DEADLINE", raw.deadline.as_deref(), Duration::from_secs(60));
+        let deadline = self.duration("DEADLINE", raw.deadline.as_deref(), Duration::from_mins(1));
         if deadline.is_zero() {
             self.wrong("DEADLINE", "must be longer than 0s");
         }
@@ -329,7 +329,7 @@ impl Reader<'_> {
         } else {
             ("AIRFLOW__SECRETS__BACKEND_KWARG__*", "{}".to_owned())
         };
-        let text = if expand_env { self.expanded(place, text)? } else { text };
+        let text = if expand_env { self.expanded(place, &text)? } else { text };
         backend_kwargs::parse(place, &text, &overlay, &mut self.mistakes)
     }
 
@@ -382,8 +382,8 @@ impl Reader<'_> {
         );
     }
 
-    fn expanded(&mut self, place: &str, text: String) -> Option<String> {
-        let Ok(expanded) = expand(&text, self.env) else {
+    fn expanded(&mut self, place: &str, text: &str) -> Option<String> {
+        let Ok(expanded) = expand(text, self.env) else {
             self.mistakes.add(place, "holds a $NAME whose value leads back to itself");
             return None;
         };
@@ -550,7 +550,7 @@ impl Reader<'_> {
                 self.wrong("FILE_MODE", "would let everybody on the machine at the secrets; the last digit must be 0");
             }
             Some(mode) if mode & 0o111 != 0 => {
-                self.wrong("FILE_MODE", "would make the file executable; use 0440 or 0640")
+                self.wrong("FILE_MODE", "would make the file executable; use 0440 or 0640");
             }
             Some(_) => {}
         }

@@ -4,7 +4,7 @@
 //! unreadable. Whatever reaches a file was checked one by one before; this is the check of the whole, by other code.
 //! Rules: Airflow 2.8.1 to 3.3.2 `airflow/secrets/local_filesystem.py`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
@@ -126,7 +126,7 @@ fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
 
 fn env(bytes: &[u8], set: &BTreeMap<String, Connection>, target: AirflowTarget) -> Result<(), String> {
     let text = ascii(bytes)?;
-    let mut seen = BTreeMap::new();
+    let mut seen = BTreeSet::new();
     for (number, line) in text.lines().enumerate() {
         let refuse = || format!(".env at line {}", number + 1);
         let (conn_id, uri) =
@@ -135,7 +135,7 @@ fn env(bytes: &[u8], set: &BTreeMap<String, Connection>, target: AirflowTarget) 
         // The loader takes any text for a URI; from_secret does too, unless it begins with a brace.
         let read = Some(uri).filter(|uri| !uri.starts_with('{')).and_then(|uri| from_secret(uri, &rules).ok());
         let meant = set.get(conn_id).ok_or_else(refuse)?;
-        if !read.is_some_and(|read| same_uri(&read, meant)) || seen.insert(conn_id, ()).is_some() {
+        if !read.is_some_and(|read| same_uri(&read, meant)) || !seen.insert(conn_id) {
             return Err(refuse());
         }
     }
@@ -175,11 +175,9 @@ fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
             ("password" | "login" | "conn_type", Json::String(text)) => {
                 !text.has_lone_surrogate() || *key == "conn_type"
             }
-            ("password" | "login" | "conn_type", _) => false,
             ("host" | "schema", Json::String(text)) => !text.has_lone_surrogate(),
             ("host" | "schema", other) => !other.is_truthy(),
             ("port", Json::Number(number)) => !number.is_float(),
-            ("port", _) => false,
             ("extra", Json::String(text)) => extra_text_is_taken(text, target),
             ("extra", Json::Object(fields)) => !fields.is_empty(),
             ("extra", other) => target == AirflowTarget::V2 && other.is_truthy(),

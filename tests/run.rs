@@ -1,5 +1,7 @@
 //! The program from outside, on the file store: files, modes, exit codes, the last line, signals, and what is never said.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
 mod common;
 
 use std::fs;
@@ -8,7 +10,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use common::{Run, names};
 
-const TWO: &str = "own:\n  airflow/connections/a: mysql://u:p@h/db\n  airflow/connections/b: {conn_type: http, port: \"80\"}\n";
+const TWO: &str =
+    "own:\n  airflow/connections/a: mysql://u:p@h/db\n  airflow/connections/b: {conn_type: http, port: \"80\"}\n";
 
 #[test]
 fn the_file_is_written_with_its_mode_and_a_second_run_leaves_it_alone() {
@@ -51,7 +54,8 @@ fn a_conn_id_that_env_cannot_carry_is_invalid_there_alone() {
 #[test]
 fn one_bad_secret_harms_no_other_unless_policy_says_so() {
     let document = format!("{TWO}  airflow/connections/bad: '{{\"port\": \"x\"}}'\n");
-    let warned = Run::on_document(&document).go().code(0).says("left out: conn_id bad (own account) is invalid: field `port`");
+    let warned =
+        Run::on_document(&document).go().code(0).says("left out: conn_id bad (own account) is invalid: field `port`");
     assert_eq!(warned.conn_ids(), ["a", "b"]);
     let quiet = Run::on_document(&document).var("SECRETS_INIT_ON_INVALID", "ignore").go().code(0);
     assert!(!quiet.stderr.contains("bad") && quiet.summary()["invalid"] == 1, "{}", quiet.stderr);
@@ -86,7 +90,8 @@ fn ids_asked_by_name_are_missing_or_there() {
     Run::on_document(TWO).var("SECRETS_INIT_REQUIRED", "zz").go().code(66).says("conn_id zz is missing");
     let filtered = Run::on_document(TWO).var("SECRETS_INIT_INCLUDE", "b*").go().code(0);
     assert_eq!(filtered.conn_ids(), ["b"]);
-    let required = Run::on_document(TWO).var("SECRETS_INIT_EXCLUDE", "*").var("SECRETS_INIT_REQUIRED", "a").go().code(0);
+    let required =
+        Run::on_document(TWO).var("SECRETS_INIT_EXCLUDE", "*").var("SECRETS_INIT_REQUIRED", "a").go().code(0);
     assert_eq!(required.conn_ids(), ["a"]);
 }
 
@@ -210,7 +215,11 @@ fn the_file_store_names_places_and_never_values() {
         let ended = run.var("SECRETS_INIT_STORE", &format!("file:{}", path.display())).go().code(code).says(words);
         assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     }
-    Run::on_document(TWO).var("SECRETS_INIT_STORE", "file:/nonexistent.yaml").go().code(66).says("check SECRETS_INIT_STORE");
+    Run::on_document(TWO)
+        .var("SECRETS_INIT_STORE", "file:/nonexistent.yaml")
+        .go()
+        .code(66)
+        .says("check SECRETS_INIT_STORE");
 }
 
 /// Canaries in every field and every kind of broken secret: none may show but in the file itself.

@@ -9,8 +9,8 @@ use indexmap::IndexMap;
 use super::pyjson::{self, Json};
 use super::pystr::{self, IntError, PyString};
 use super::{
-    Connection, Extra, Field, Form, Invalid, Place, Reason, Rules, Scalar, check_extra_json, check_extra_text,
-    normalize_conn_type,
+    AirflowTarget, Connection, Extra, Field, Form, Invalid, Place, Reason, Rules, Scalar, check_extra_json,
+    check_extra_text, normalize_conn_type,
 };
 
 /// The keys that stand for a field.
@@ -36,15 +36,16 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Connection, Invalid> {
         return Err(Invalid { reason, place: Place::Secret });
     };
     let value = |field| standardized(&entries, field, rules);
+    let conn_type = conn_type(&value(Field::ConnType)?)?;
     Ok(Connection {
         form: Form::Json,
-        conn_type: conn_type(&value(Field::ConnType)?)?,
-        host: scalar(Field::Host, value(Field::Host)?)?,
+        host: host(value(Field::Host)?, conn_type.as_ref(), rules.target)?,
         login: login(value(Field::Login)?)?,
         password: password(value(Field::Password)?)?,
-        schema: scalar(Field::Schema, value(Field::Schema)?)?,
+        schema: schema(value(Field::Schema)?)?,
         port: port(&value(Field::Port)?)?,
         extra: extra(value(Field::Extra)?, rules)?,
+        conn_type,
     })
 }
 
@@ -90,14 +91,40 @@ fn conn_type(value: &Json) -> Result<Option<PyString>, Invalid> {
     }
 }
 
-/// Host and schema: `get_uri` looks at true values only, so a false one is found as it is.
+/// `get_uri` looks at true values only, so a false one is found as it is.
 fn scalar(field: Field, value: Json) -> Result<Option<Scalar>, Invalid> {
     match value {
         Json::Null => Ok(None),
-        Json::String(text) => Ok(Some(Scalar::Text(encodable(field, text)?))),
+        Json::String(text) => Ok(Some(Scalar::Text(text))),
         value if !value.is_truthy() => Ok(Some(Scalar::Falsy(value))),
         value => Err(kind(field, &value, "a string")),
     }
+}
+
+fn schema(value: Json) -> Result<Option<Scalar>, Invalid> {
+    match scalar(Field::Schema, value)? {
+        Some(Scalar::Text(text)) => Ok(Some(Scalar::Text(encodable(Field::Schema, text)?))),
+        schema => Ok(schema),
+    }
+}
+
+/// `get_uri` does not encode the protocol of a host, except in Airflow 3 when it is the type.
+fn host(value: Json, conn_type: Option<&PyString>, target: AirflowTarget) -> Result<Option<Scalar>, Invalid> {
+    let host = scalar(Field::Host, value)?;
+    if let Some(Scalar::Text(text)) = &host
+        && text.has_lone_surrogate()
+    {
+        let points: Vec<u32> = text.code_points().collect();
+        let separator = [':', '/', '/'].map(u32::from);
+        let at = points.windows(3).position(|window| window == separator);
+        let (protocol, encoded) = at.and_then(|at| points.split_at_checked(at)).unwrap_or_default();
+        let is_type = conn_type.is_some_and(|conn_type| conn_type.code_points().eq(protocol.iter().copied()));
+        let encoded = PyString::from_code_points(encoded.to_vec());
+        if at.is_none() || encoded.has_lone_surrogate() || (is_type && target != AirflowTarget::V2) {
+            return Err(Invalid::field(Field::Host, Reason::LoneSurrogate));
+        }
+    }
+    Ok(host)
 }
 
 /// `get_uri` encodes every login but null.

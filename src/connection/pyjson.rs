@@ -5,7 +5,7 @@
 //! input. Rules: `CPython` 3.11 `Modules/_json.c` and `Lib/json/{decoder,encoder}.py`, default
 //! (strict) settings.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use indexmap::IndexMap;
 
@@ -141,8 +141,13 @@ fn float_repr_into(value: f64, out: &mut String) {
     if value.is_infinite() {
         return out.push_str("Infinity");
     }
-    // Rust gives the same shortest digits as Python: `d.ddde±x`.
-    let scientific = format!("{:e}", value.abs());
+    let value = value.abs();
+    let shortest = format!("{value:e}");
+    // Rust and Python find the same number of digits, but only Python rounds a tie to the even
+    // digit (2**-25 ends in 2, not 3). Rust does so too when the number of digits is given.
+    let digits = shortest.split('e').next().map_or(0, |mantissa| mantissa.len().saturating_sub(2));
+    let rounded = format!("{value:.digits$e}");
+    let scientific = if rounded.parse() == Ok(value) { rounded } else { shortest };
     let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     let exponent: i32 = exponent.parse().unwrap_or(0);
     if (-4..16).contains(&exponent) {
@@ -175,7 +180,8 @@ fn float_repr_into(value: f64, out: &mut String) {
         out.push_str(mantissa);
         out.push('e');
         out.push(sign);
-        out.push_str(&format!("{:02}", exponent.unsigned_abs()));
+        // Writing to a String cannot fail.
+        let _ = write!(out, "{:02}", exponent.unsigned_abs());
     }
 }
 

@@ -48,9 +48,9 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Connection, Inva
         form: Form::Uri,
         conn_type: Some(normalize_conn_type(&PyString::from(scheme))),
         host: Some(Scalar::Text(PyString::from(host))),
-        login: authority.user.map(|user| unquoted(user)),
+        login: authority.user.map(unquoted),
         // set_password ignores an empty password.
-        password: authority.password.filter(|text| !text.is_empty()).map(|text| unquoted(text)),
+        password: authority.password.filter(|text| !text.is_empty()).map(unquoted),
         schema: Some(Scalar::Text(unquoted(path.as_str()))),
         port: port(authority.port)?,
         extra: extra(&parts.query, target)?,

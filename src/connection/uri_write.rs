@@ -34,7 +34,7 @@ pub fn to_uri(connection: &Connection) -> Option<String> {
     } else if connection.password.is_some() {
         return None;
     }
-    quote_into(scalar_text(connection.host.as_ref())?, &mut out);
+    quote_host_into(scalar_text(connection.host.as_ref())?, &mut out);
     if let Some(port) = &connection.port {
         out.push(':');
         out.push_str(port);
@@ -44,11 +44,11 @@ pub fn to_uri(connection: &Connection) -> Option<String> {
         out.push('/');
         quote_into(schema, &mut out);
     }
-    if let Some(extra) = extra_text(connection.extra.as_ref())? {
+    if let Some(extra) = &connection.extra {
         out.push_str(if schema.is_empty() { "/?" } else { "?" });
         out.push_str(uri::EXTRA_KEY);
         out.push('=');
-        quote_into(&extra, &mut out);
+        quote_into(extra_text(extra).as_str()?, &mut out);
     }
     // The check that makes the rules above safe: what does not come back is not written.
     let read = uri::parse(&out, AirflowTarget::V2).ok()?;
@@ -68,11 +68,10 @@ fn scalar_text(value: Option<&Scalar>) -> Option<&str> {
 }
 
 /// The text of the extra as Airflow holds it.
-fn extra_text(extra: Option<&Extra>) -> Option<Option<String>> {
+fn extra_text(extra: &Extra) -> PyString {
     match extra {
-        None => Some(None),
-        Some(Extra::Text(text)) => text.as_str().map(|text| Some(text.to_owned())),
-        Some(Extra::Json(value)) => Some(Some(pyjson::dumps(value))),
+        Extra::Text(text) => text.clone(),
+        Extra::Json(value) => PyString::from(pyjson::dumps(value)),
     }
 }
 
@@ -83,19 +82,35 @@ fn same(a: &Connection, b: &Connection) -> bool {
         && a.password == b.password
         && scalar_text(a.schema.as_ref()) == scalar_text(b.schema.as_ref())
         && a.port == b.port
-        && extra_text(a.extra.as_ref()) == extra_text(b.extra.as_ref())
+        && a.extra.as_ref().map(extra_text) == b.extra.as_ref().map(extra_text)
 }
 
-/// Percent-encodes all but lower-case letters, digits and `-._~`.
-///
-/// Upper-case letters too: Airflow lowers a host up to its first `%`.
+/// Percent-encodes all but letters, digits and `-._~`, as Python's `quote(text, safe="")`.
 fn quote_into(text: &str, out: &mut String) {
     for byte in text.bytes() {
-        if byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._~".contains(&byte) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
+            escape_into(byte, out);
         }
     }
+}
+
+/// [`quote_into`] for a host: upper-case letters too, because Airflow lowers a host up to its
+/// first `%`.
+fn quote_host_into(host: &str, out: &mut String) {
+    for part in host.split_inclusive(|c: char| c.is_ascii_uppercase()) {
+        match part.as_bytes().split_last() {
+            Some((&last, head)) if last.is_ascii_uppercase() => {
+                quote_into(part.get(..head.len()).unwrap_or_default(), out);
+                escape_into(last, out);
+            }
+            _ => quote_into(part, out),
+        }
+    }
+}
+
+fn escape_into(byte: u8, out: &mut String) {
+    // Writing to a String cannot fail.
+    let _ = write!(out, "%{byte:02X}");
 }

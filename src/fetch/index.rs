@@ -119,7 +119,7 @@ mod tests {
             (r#"{"x": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:own-AbCdEf"}"#, "account"),
             (r#"["a\nb"]"#, "entry 1"),
             (r#"["ok", ""]"#, "entry 2"),
-            (r#"[1]"#, "array"),
+            ("[1]", "array"),
             ("canary", "not JSON"),
         ] {
             let problem = parse(text, &source()).unwrap_err();

@@ -14,16 +14,44 @@ fn rules(target: AirflowTarget) -> Rules {
 /// Texts that come near to being connections: JSON with odd values in known keys, URIs with odd parts, and junk.
 fn secret() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
-        "conn_type", "conn_id", "host", "server", "login", "user", "password", "key", "port", "schema", "database", "extra", "other",
+        "conn_type",
+        "conn_id",
+        "host",
+        "server",
+        "login",
+        "user",
+        "password",
+        "key",
+        "port",
+        "schema",
+        "database",
+        "extra",
+        "other",
     ]);
     let value = prop_oneof![
-        "\"[ -~é\u{1f600}\\t]{0,12}\"".prop_map(|text| {
-            serde_json::to_string(text.trim_matches('"')).expect("text is JSON")
-        }),
+        "\"[ -~é\u{1f600}\\t]{0,12}\""
+            .prop_map(|text| { serde_json::to_string(text.trim_matches('"')).expect("text is JSON") }),
         Just("\"\\ud800\"".to_owned()),
         prop::sample::select(vec![
-            "0", "-0", "1", "5432", "1E400", "1.50", "-0.0", "true", "false", "null", "NaN", "[]", "{}", "[1, \"x\"]",
-            "{\"a\": 1e5, \"b\": [null, \"\\ud800\"], \"a\": 2}", "\"{\\\"a\\\": 0.10}\"", "\"[1]\"", "\"5_4\"", "\" 54\\n\"",
+            "0",
+            "-0",
+            "1",
+            "5432",
+            "1E400",
+            "1.50",
+            "-0.0",
+            "true",
+            "false",
+            "null",
+            "NaN",
+            "[]",
+            "{}",
+            "[1, \"x\"]",
+            "{\"a\": 1e5, \"b\": [null, \"\\ud800\"], \"a\": 2}",
+            "\"{\\\"a\\\": 0.10}\"",
+            "\"[1]\"",
+            "\"5_4\"",
+            "\" 54\\n\"",
         ])
         .prop_map(str::to_owned),
     ];

@@ -103,7 +103,7 @@ impl AwsStore {
                 return self.read_singly(ids).await;
             }
         };
-        let mut answers = self.answers_of_batch(output);
+        let mut answers = answers_of_batch(output);
         // What is in neither list, and what failed for a reason that passes, is asked for once more by itself.
         let open: Vec<&SecretId> = ids.iter().filter(|id| !answers.contains_key(id.as_str())).collect();
         let singles = self.read_singly(&open.into_iter().cloned().collect::<Vec<_>>()).await;
@@ -113,34 +113,33 @@ impl AwsStore {
             .collect()
     }
 
-    /// The answers of a batch by id: AWS does not promise an order, and answers may go by name or by ARN.
-    fn answers_of_batch(
-        &self,
-        output: aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput,
-    ) -> HashMap<String, Result<Found, StoreError>> {
-        let mut answers = HashMap::new();
-        for entry in output.secret_values.unwrap_or_default() {
-            let text = entry.secret_string;
-            for id in [entry.name, entry.arn].into_iter().flatten() {
-                answers.insert(id, Ok(found(text.clone())));
-            }
-        }
-        for error in output.errors.unwrap_or_default() {
-            let Some(id) = error.secret_id else { continue };
-            let error = errors::of_code("secretsmanager:GetSecretValue", error.error_code, error.message).about(&id);
-            let answer = match errors::not_there(&error) {
-                Some(reason) => Ok(Found::NotThere(reason)),
-                None if error.kind.is_of_one_secret() => Err(error),
-                None => continue,
-            };
-            answers.insert(id, answer);
-        }
-        answers
-    }
-
     async fn read_singly(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
         stream::iter(ids).map(|id| self.read_one(id)).buffered(self.concurrency).collect().await
     }
+}
+
+/// The answers of a batch by id: AWS does not promise an order, and answers may go by name or by ARN.
+fn answers_of_batch(
+    output: aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput,
+) -> HashMap<String, Result<Found, StoreError>> {
+    let mut answers = HashMap::new();
+    for entry in output.secret_values.unwrap_or_default() {
+        let text = entry.secret_string;
+        for id in [entry.name, entry.arn].into_iter().flatten() {
+            answers.insert(id, Ok(found(text.clone())));
+        }
+    }
+    for error in output.errors.unwrap_or_default() {
+        let Some(id) = error.secret_id else { continue };
+        let error = errors::of_code("secretsmanager:GetSecretValue", error.error_code, error.message).about(&id);
+        let answer = match errors::not_there(&error) {
+            Some(reason) => Ok(Found::NotThere(reason)),
+            None if error.kind.is_of_one_secret() => Err(error),
+            None => continue,
+        };
+        answers.insert(id, answer);
+    }
+    answers
 }
 
 fn found(secret_string: Option<String>) -> Found {

@@ -1,5 +1,6 @@
 //! Runs the program as a user would: a process with an environment of its own.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::expect_used, clippy::panic, clippy::must_use_candidate, reason = "tests end by panics")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -42,7 +42,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let access = &settings.kwargs.own;
     let http = http_client(settings.ca_bundle.as_deref(), env)?;
     let base = load(&settings.regions.shared, &http, None).await;
-    let pod = Once::new(base_provider(&base)?);
+    let pod = Once::asking(base_provider(&base)?);
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
     let own = own_config(settings, &base, env).await?;
@@ -130,7 +130,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
         let http = http_client(ca, env)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
-        let provider = Once::new(base_provider(&config)?);
+        let provider = Once::asking(base_provider(&config)?);
         config.into_builder().credentials_provider(provider).build()
     } else {
         with_region(base, &region)

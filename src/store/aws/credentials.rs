@@ -29,7 +29,7 @@ pub struct Once {
 }
 
 impl Once {
-    pub fn new(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
+    pub fn asking(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
         SharedCredentialsProvider::new(Self { provider, answer: OnceCell::new() })
     }
 
@@ -62,7 +62,7 @@ pub struct Role {
 
 impl Role {
     pub fn provider(self) -> SharedCredentialsProvider {
-        Once::new(SharedCredentialsProvider::new(self))
+        Once::asking(SharedCredentialsProvider::new(self))
     }
 
     async fn assume(&self) -> Result<Credentials, CredentialsError> {

@@ -48,8 +48,7 @@ pub fn of_code(action: &'static str, code: Option<String>, message: Option<Strin
     let name = code.as_deref().unwrap_or_default();
     let says = |words: &str| text.to_lowercase().contains(words);
     let kind = match name {
-        "AccessDeniedException" | "AccessDenied" if says("kms") => ErrorKind::Kms,
-        "InvalidRequestException" if says("kms") => ErrorKind::Kms,
+        "AccessDeniedException" | "AccessDenied" | "InvalidRequestException" if says("kms") => ErrorKind::Kms,
         "DecryptionFailure" | "DecryptionFailureException" => ErrorKind::Kms,
         "AccessDeniedException" | "AccessDenied" => ErrorKind::Denied,
         "ThrottlingException"
@@ -59,7 +58,9 @@ pub fn of_code(action: &'static str, code: Option<String>, message: Option<Strin
         | "RequestThrottled"
         | "RequestThrottledException"
         | "SlowDown" => ErrorKind::Throttled,
-        "InternalServiceError"
+        // Without a code it is no answer of the service itself.
+        ""
+        | "InternalServiceError"
         | "InternalServiceErrorException"
         | "InternalFailure"
         | "ServiceUnavailable"
@@ -81,7 +82,6 @@ pub fn of_code(action: &'static str, code: Option<String>, message: Option<Strin
         | "OptInRequired"
         | "NotAuthorized"
         | "RequestExpired" => ErrorKind::Credentials,
-        "" => ErrorKind::Unavailable,
         _ => ErrorKind::Rejected,
     };
     StoreError { kind, action, subject: None, code, message: text, request_id: None }
