@@ -35,7 +35,7 @@ fn nothing_but_kwargs_gives_the_defaults() {
     assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("airflow/connections"));
     assert_eq!(settings.connections_file.path, Path::new("/opt/airflow/secrets/connections.json"));
     assert_eq!((settings.connections_file.format, settings.file_mode), (Format::Json, 0o440));
-    assert_eq!(settings.deadline, Duration::from_secs(60));
+    assert_eq!(settings.deadline, Duration::from_mins(1));
     let warn = Policy::Warn;
     let error = Policy::Error;
     assert_eq!(settings.policies, Policies { invalid: warn, denied: warn, missing: error, empty: error });
