@@ -6,6 +6,7 @@
 mod client;
 mod credentials;
 mod errors;
+mod retries;
 
 use std::cell::Cell;
 use std::collections::HashMap;

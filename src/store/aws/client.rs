@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_config::profile::ProfileFileRegionProvider;
@@ -14,8 +13,6 @@ use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use aws_types::app_name::AppName;
 use aws_types::region::Region;
@@ -23,8 +20,8 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
-use super::AwsStore;
 use super::credentials::{AccountOf, Once, Role};
+use super::{AwsStore, retries};
 use crate::backend_kwargs::{OwnAccess, RoleVia};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
@@ -40,7 +37,10 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// [`Exit::Config`] when there is no CA certificate to trust, or a role wants a web identity that the pod lacks.
 pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<AwsStore>, Failure> {
     let access = &settings.kwargs.own;
-    let http = http_client(settings.ca_bundle.as_deref(), env)?;
+    // `verify` is the own account's alone; with no other account there is nothing else to trust.
+    let only_own = plan.sources.iter().all(|source| source.source == Source::Own);
+    let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
+    let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), env)?;
     let base = load(&settings.regions.shared, &http, None).await;
     let pod = Once::asking(base_provider(&base)?);
     let base = base.into_builder().credentials_provider(pod.clone()).build();
@@ -71,7 +71,8 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
                 }
             }
         };
-        let mut builder = aws_sdk_secretsmanager::config::Builder::from(&config);
+        let mut builder =
+            aws_sdk_secretsmanager::config::Builder::from(&config).retry_classifier(retries::ServerFaults);
         if let (Source::Own, Some(url)) = (&source.source, &access.endpoint_url) {
             builder = builder.endpoint_url(url);
         }
@@ -84,20 +85,11 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
 
 /// The SDK's own configuration for a region: its chain of credentials, endpoints, FIPS, dual stack, retries.
 async fn load(region: &str, http: &SharedHttpClient, profile: Option<&str>) -> SdkConfig {
-    let retries = RetryConfig::standard()
-        .with_max_attempts(5)
-        .with_initial_backoff(Duration::from_millis(200))
-        .with_max_backoff(Duration::from_secs(5));
-    // The SDK has no read time-out of its own: a stalled connection would hold the run until its deadline.
-    let timeouts = TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .region(Region::new(region.to_owned()))
         .http_client(http.clone())
-        .retry_config(retries)
-        .timeout_config(timeouts);
+        .retry_config(retries::config())
+        .timeout_config(retries::timeouts());
     if let Ok(name) = AppName::new("airflow-secrets-init") {
         loader = loader.app_name(name);
     }

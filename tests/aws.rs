@@ -1,0 +1,620 @@
+//! The program against the fake AWS: every way to the own and the shared account, who wins, what is denied, and how many
+//! calls it takes.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
+mod common;
+
+use std::time::Duration;
+
+use common::{Ended, Run};
+use fake_aws::{
+    ContainerCredentials, CrossAccountMissing, FakeAws, Fault, FaultEffect, Imds, Kms, Principal, Role, Scenario,
+    Secret, Statement, WebIdentityToken,
+};
+
+const OWN: &str = "111111111111";
+const SHARED: &str = "222222222222";
+const REGION: &str = "eu-central-1";
+const PREFIX: &str = "airflow/connections/";
+/// The identity of the pod, with the key that stands for it.
+const POD: &str = "arn:aws:iam::111111111111:role/airflow";
+const POD_KEY: &str = "AKIAAIRFLOWPOD";
+const READER: &str = "arn:aws:iam::222222222222:role/reader";
+const WITH_ROLE: &str =
+    r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader"}"#;
+
+/// A run whose endpoint is the fake, as the pod's identity.
+fn run(aws: &FakeAws, kwargs: &str) -> Run {
+    run_without_keys(aws, kwargs).var("AWS_ACCESS_KEY_ID", POD_KEY).var("AWS_SECRET_ACCESS_KEY", "secret")
+}
+
+fn run_without_keys(aws: &FakeAws, kwargs: &str) -> Run {
+    Run::new().kwargs(kwargs).var("AWS_ENDPOINT_URL", &aws.endpoint()).var("AWS_REGION", REGION)
+}
+
+/// The pod may list and read its own connections and take the reader's role.
+fn pod() -> Principal {
+    Principal::new(POD_KEY, POD)
+        .can_all(Statement::secrets_reader(OWN, REGION, PREFIX))
+        .can(Statement::allow(["sts:AssumeRole"]))
+}
+
+/// The role in the shared account, trusted by the pod.
+fn reader() -> Role {
+    Role::new(READER).trust(POD).can_all(Statement::secrets_reader(SHARED, REGION, PREFIX))
+}
+
+fn scenario() -> Scenario {
+    Scenario::new().principal(pod()).role(reader())
+}
+
+fn uri(host: &str) -> String {
+    format!("mysql://u:p@{host}/db")
+}
+
+trait More {
+    fn own(self, conn_id: &str, secret: impl Into<Secret>) -> Self;
+    fn shared(self, conn_id: &str, secret: impl Into<Secret>) -> Self;
+    fn owns(self, count: usize) -> Self;
+}
+
+impl More for Scenario {
+    fn own(self, conn_id: &str, secret: impl Into<Secret>) -> Self {
+        self.secret(OWN, REGION, &format!("{PREFIX}{conn_id}"), secret)
+    }
+
+    fn shared(self, conn_id: &str, secret: impl Into<Secret>) -> Self {
+        self.secret(SHARED, REGION, &format!("{PREFIX}{conn_id}"), secret)
+    }
+
+    /// `n000`, `n001`, ...
+    fn owns(self, count: usize) -> Self {
+        (0..count).fold(self, |all, i| all.own(&format!("n{i:03}"), uri(&format!("h{i}"))))
+    }
+}
+
+/// `conn_id=host` of everything in the file.
+fn hosts(ended: &Ended) -> Vec<String> {
+    ended.connections().iter().map(|(id, c)| format!("{id}={}", c["host"].as_str().unwrap_or("-"))).collect()
+}
+
+// ---- the own account -------------------------------------------------------------------------------------------
+
+#[test]
+fn the_own_account_is_listed_and_read_in_twenties() {
+    let scenario = scenario().owns(45);
+    let scenario = scenario.secret(OWN, REGION, "airflow/connections_old/x", uri("old")).secret(
+        OWN,
+        REGION,
+        "airflow/connections",
+        uri("bare"),
+    );
+    let aws = FakeAws::start(scenario);
+    let ended = run(&aws, "{}").go().code(0);
+    assert_eq!(ended.conn_ids().len(), 45);
+    assert_eq!((aws.count("ListSecrets"), aws.count("BatchGetSecretValue"), aws.count("GetSecretValue")), (1, 3, 0));
+    assert_eq!(ended.summary()["api_calls"], 4);
+    assert!(aws.calls_of("BatchGetSecretValue").iter().all(|call| call.ids.iter().all(|id| id.starts_with("arn:"))));
+}
+
+#[test]
+fn pages_may_be_short_empty_and_repeat_themselves() {
+    let scenario = scenario().owns(57).settings(|settings| {
+        settings.list_page_cap = Some(10);
+        settings.empty_page_every = Some(2);
+        settings.repeat_across_pages = Some(true);
+        settings.trailing_empty_page = Some(true);
+    });
+    let aws = FakeAws::start(scenario);
+    let ended = run(&aws, "{}").go().code(0);
+    assert_eq!(ended.conn_ids().len(), 57);
+    assert_eq!(aws.count("BatchGetSecretValue"), 3, "every secret is asked for once");
+}
+
+#[test]
+fn single_reads_stay_within_the_concurrency() {
+    let scenario = scenario().owns(30).fault(Fault::on("GetSecretValue").latency(Duration::from_millis(20)));
+    let aws = FakeAws::start(scenario);
+    let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").var("SECRETS_INIT_CONCURRENCY", "4").go().code(0);
+    assert_eq!(ended.conn_ids().len(), 30);
+    assert_eq!((aws.count("BatchGetSecretValue"), aws.count("GetSecretValue")), (0, 30));
+    assert_eq!(aws.stats().max_in_flight_by_operation["GetSecretValue"], 4);
+}
+
+#[test]
+fn prefix_separator_and_pattern_decide_what_is_a_connection() {
+    let scenario = Scenario::new()
+        .secret(OWN, REGION, "team-conns-db_a", uri("a"))
+        .secret(OWN, REGION, "team-conns-other", uri("b"))
+        .secret(OWN, REGION, "team-connsx", uri("c"));
+    let aws = FakeAws::start(scenario);
+    let kwargs = r#"{"connections_prefix": "team-conns-", "sep": "-", "connections_lookup_pattern": "DB_"}"#;
+    let ended = run(&aws, kwargs).var("AWS_ACCESS_KEY_ID", OWN).go().code(0);
+    assert_eq!(hosts(&ended), ["db_a=a"]);
+    assert_eq!(aws.calls_of("BatchGetSecretValue").len() + aws.calls_of("GetSecretValue").len(), 1);
+    let everything = run(&aws, r#"{"connections_prefix": ""}"#).var("AWS_ACCESS_KEY_ID", OWN).go().code(0);
+    assert_eq!(everything.conn_ids(), ["team-conns-db_a", "team-conns-other", "team-connsx"]);
+}
+
+#[test]
+fn what_is_not_there_is_told_from_what_may_not_be_read() {
+    let scenario = scenario()
+        .own("ok", uri("ok"))
+        .own("binary", Secret::binary(*b"mysql://u:p@binary/db"))
+        .own("no_value", Secret::no_value())
+        .own("gone", Secret::text(uri("x")).listed_but_gone())
+        .own("deleted", Secret::text(uri("x")).pending_deletion().still_listed())
+        .own("broken_key", Secret::text(uri("x")).decryption_failure())
+        .own("own_key", Secret::text(uri("x")).kms(Kms::customer("arn:aws:kms:eu-central-1:111111111111:key/k")))
+        .own("denied", Secret::text(uri("x")).policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD])));
+    // All but `ok` stand in the shared account too: only what is not there may come from it.
+    let scenario = ["binary", "no_value", "gone", "deleted", "broken_key", "own_key", "denied"]
+        .iter()
+        .fold(scenario, |all, id| all.shared(id, uri("shared")));
+    let aws = FakeAws::start(scenario);
+    for fetch in ["batch", "single"] {
+        let ended = run(&aws, WITH_ROLE).var("SECRETS_INIT_FETCH", fetch).go().code(0);
+        let expected = ["binary=shared", "deleted=shared", "gone=shared", "no_value=shared", "ok=ok"];
+        assert_eq!(hosts(&ended), expected, "{fetch}: {}", ended.stderr);
+        assert_eq!(ended.summary()["denied"], 3);
+        for (conn_id, words) in [
+            ("broken_key", "DecryptionFailure"),
+            ("own_key", "Access to KMS is not allowed"),
+            ("denied", "is not authorized to perform: secretsmanager:GetSecretValue"),
+        ] {
+            let line = ended
+                .stderr
+                .lines()
+                .find(|line| line.contains(&format!("conn_id {conn_id} (own account) can't be read")));
+            assert!(line.is_some_and(|line| line.contains(words)), "{conn_id}: {}", ended.stderr);
+        }
+        run(&aws, WITH_ROLE).var("SECRETS_INIT_FETCH", fetch).var("SECRETS_INIT_ON_DENIED", "error").go().code(77);
+    }
+}
+
+#[test]
+fn a_batch_that_may_not_be_made_is_read_one_by_one() {
+    let single_only = Principal::new(POD_KEY, POD)
+        .can(Statement::allow(["secretsmanager:ListSecrets"]))
+        .can(Statement::allow(["secretsmanager:GetSecretValue"]));
+    let aws = FakeAws::start(Scenario::new().principal(single_only).owns(50));
+    let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", "1").go().code(0);
+    assert_eq!(ended.conn_ids().len(), 50);
+    assert_eq!((aws.count("BatchGetSecretValue"), aws.count("GetSecretValue")), (1, 50), "one try is enough to know");
+}
+
+#[test]
+fn a_vpc_endpoint_that_denies_one_secret_costs_that_one_alone() {
+    let scenario = scenario().owns(25).settings(|settings| settings.vpc_endpoint_denies("*n007-*"));
+    let aws = FakeAws::start(scenario);
+    let ended = run(&aws, "{}").go().code(0).says("conn_id n007");
+    assert_eq!((ended.conn_ids().len(), ended.summary()["denied"].as_u64()), (24, Some(1)));
+}
+
+#[test]
+fn what_a_batch_leaves_open_is_asked_for_again() {
+    let scenario = scenario()
+        .owns(20)
+        .fault(Fault::on("BatchGetSecretValue").secret("*n003-*").id_missing())
+        .fault(Fault::on("BatchGetSecretValue").secret("*n004-*").id_error("ThrottlingException", "Rate exceeded"))
+        .fault(Fault::on("BatchGetSecretValue").secret("*n005-*").id_error("InternalServiceError", "x"));
+    let aws = FakeAws::start(scenario);
+    assert_eq!(run(&aws, "{}").go().code(0).conn_ids().len(), 20);
+    assert_eq!(aws.count("GetSecretValue"), 3);
+}
+
+// ---- the shared account ----------------------------------------------------------------------------------------
+
+#[test]
+fn own_wins_over_shared_through_a_role_side_by_side() {
+    let scenario = scenario()
+        .own("a", uri("own"))
+        .own("both", uri("own"))
+        .shared("both", uri("shared"))
+        .shared("c", uri("shared"))
+        .fault(Fault::on("ListSecrets").latency(Duration::from_millis(400)));
+    let aws = FakeAws::start(scenario);
+    let ended = run(&aws, WITH_ROLE).go().code(0);
+    assert_eq!(hosts(&ended), ["a=own", "both=own", "c=shared"]);
+    let summary = ended.summary();
+    assert_eq!((&summary["own"], &summary["shared"], &summary["shadowed"]), (&2.into(), &1.into(), &1.into()));
+    assert_eq!(aws.stats().max_in_flight_by_operation["ListSecrets"], 2, "both accounts are listed at once");
+    assert_eq!(aws.count("AssumeRole"), 1);
+}
+
+#[test]
+fn the_external_id_and_the_trust_of_the_role_are_needed() {
+    let trusting = Role::new(READER)
+        .trust(POD)
+        .external_id("s3cr3t-id")
+        .can_all(Statement::secrets_reader(SHARED, REGION, PREFIX));
+    let aws =
+        FakeAws::start(Scenario::new().principal(pod()).role(trusting).own("a", uri("own")).shared("b", uri("shared")));
+    let refused = run(&aws, WITH_ROLE)
+        .go()
+        .code(77)
+        .says("sts:AssumeRole of arn:aws:iam::222222222222:role/reader: AccessDenied");
+    assert_eq!(refused.file, None);
+    let kwargs = WITH_ROLE.replace('}', ", \"shared_external_id\": \"s3cr3t-id\"}");
+    assert_eq!(hosts(&run(&aws, &kwargs).go().code(0)), ["a=own", "b=shared"]);
+}
+
+#[test]
+fn a_web_identity_goes_straight_into_the_shared_role() {
+    let subject = "system:serviceaccount:airflow:airflow-worker";
+    let scenario = Scenario::new()
+        .role(Role::new(POD).trust_web_identity(subject).can_all(Statement::secrets_reader(OWN, REGION, PREFIX)))
+        .role(Role::new(READER).trust_web_identity(subject).can_all(Statement::secrets_reader(SHARED, REGION, PREFIX)))
+        .web_identity_token(WebIdentityToken::new("the-token", subject))
+        .own("a", uri("own"))
+        .shared("b", uri("shared"));
+    let aws = FakeAws::start(scenario);
+    let kwargs = WITH_ROLE.replace('}', ", \"shared_role_via\": \"web_identity\"}");
+    let run = run_without_keys(&aws, &kwargs);
+    std::fs::write(run.path("token"), "the-token").unwrap();
+    let token = run.path("token");
+    let run = run.var("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()).var("AWS_ROLE_ARN", POD);
+    assert_eq!(hosts(&run.go().code(0)), ["a=own", "b=shared"]);
+    assert_eq!((aws.count("AssumeRoleWithWebIdentity"), aws.count("AssumeRole")), (2, 0));
+    let without =
+        run.without("AWS_WEB_IDENTITY_TOKEN_FILE").var("AWS_ACCESS_KEY_ID", OWN).var("AWS_SECRET_ACCESS_KEY", "x");
+    without.go().code(78).says("annotate the service account for IRSA");
+}
+
+/// Secrets that the pod's own role may read across accounts, under a customer managed key.
+fn readable(host: &str) -> Secret {
+    let key = Kms::customer("arn:aws:kms:eu-central-1:222222222222:key/k").admit(POD);
+    Secret::text(uri(host)).readable_by(POD).kms(key)
+}
+
+/// A pod that may read the shared account's secrets by their resource policies.
+fn pod_across() -> Principal {
+    pod().can_all(Statement::secrets_reader(SHARED, REGION, "")).can(Statement::allow(["kms:Decrypt"]))
+}
+
+#[test]
+fn explicit_ids_are_read_by_arn_under_resource_policies() {
+    let scenario = Scenario::new()
+        .principal(pod_across())
+        .own("both", uri("own"))
+        .shared("both", readable("shared"))
+        .shared("wh", readable("shared"))
+        .shared("unlisted", readable("shared"))
+        .shared("default_key", Secret::text(uri("x")).readable_by(POD))
+        .shared("no_policy", uri("x"));
+    let aws = FakeAws::start(scenario);
+    let kwargs =
+        r#"{"shared_account": "222222222222", "shared_connections": ["both", "wh", "default_key", "no_policy"]}"#;
+    let ended = run(&aws, kwargs).go().code(0).says("default KMS service key").says("no resource-based policy allows");
+    assert_eq!(hosts(&ended), ["both=own", "wh=shared"]);
+    assert_eq!(ended.summary()["denied"], 2);
+    assert_eq!(aws.count_in("BatchGetSecretValue", OWN) + aws.count_in("GetSecretValue", OWN), 1 + 4);
+    let ids: Vec<String> = aws.calls_of("GetSecretValue").into_iter().flat_map(|call| call.ids).collect();
+    assert!(ids.contains(&format!("arn:aws:secretsmanager:{REGION}:{SHARED}:secret:{PREFIX}wh")), "{ids:?}");
+    let kwargs = r#"{"shared_account": "222222222222", "shared_connections": ["wh", "nope"]}"#;
+    run(&aws, kwargs).go().code(66).says("conn_id nope is missing");
+}
+
+#[test]
+fn an_index_secret_names_the_shared_connections() {
+    let arn = fake_aws::secret_arn(SHARED, REGION, "airflow/connections/my-abcdef");
+    let index_of_arns = format!(r#"{{"my-abcdef": "{arn}"}}"#);
+    let scenario = Scenario::new()
+        .principal(pod_across())
+        .own("a", uri("own"))
+        .shared("wh", readable("shared"))
+        .shared("my-abcdef", readable("hyphen-six"))
+        .secret(SHARED, REGION, "airflow/index", readable_text(r#"["wh", "vanished"]"#))
+        .secret(SHARED, REGION, "airflow/arns", readable_text(&index_of_arns));
+    let aws = FakeAws::start(scenario);
+    let of = |index: &str| format!(r#"{{"shared_account": "222222222222", "shared_index": "{index}"}}"#);
+    assert_eq!(hosts(&run(&aws, &of("airflow/index")).go().code(0)), ["a=own", "wh=shared"]);
+    assert_eq!(hosts(&run(&aws, &of("airflow/arns")).go().code(0)), ["a=own", "my-abcdef=hyphen-six"]);
+    let by_arn = of(&fake_aws::secret_arn(SHARED, REGION, "airflow/index"));
+    assert_eq!(hosts(&run(&aws, &by_arn).go().code(0)), ["a=own", "wh=shared"]);
+    run(&aws, &of("airflow/none")).go().code(66).says("there is no such secret");
+}
+
+fn readable_text(text: &str) -> Secret {
+    let key = Kms::customer("arn:aws:kms:eu-central-1:222222222222:key/k").admit(POD);
+    Secret::text(text).readable_by(POD).kms(key)
+}
+
+#[test]
+fn conn_ids_are_looked_up_as_the_live_backend_does() {
+    let scenario = Scenario::new()
+        .principal(pod_across())
+        .own("own_only", uri("own"))
+        .own("both", uri("own"))
+        .shared("both", readable("shared"))
+        .shared("shared_only", readable("shared"))
+        // A partial ARN that ends in a hyphen and six characters is taken for a whole one: not found, as live.
+        .shared("db-backup", readable("x"));
+    let aws = FakeAws::start(scenario);
+    let run = run(&aws, r#"{"shared_account": "222222222222"}"#)
+        .var("SECRETS_INIT_CONN_IDS", "own_only,both,shared_only,db-backup")
+        .var("SECRETS_INIT_ON_MISSING", "warn");
+    let ended = run.go().code(0).says("conn_id db-backup is missing");
+    assert_eq!(hosts(&ended), ["both=own", "own_only=own", "shared_only=shared"]);
+    assert_eq!(aws.count("ListSecrets"), 0);
+    let foreign: Vec<String> =
+        aws.calls_of("GetSecretValue").into_iter().flat_map(|call| call.ids).filter(|id| id.contains(SHARED)).collect();
+    assert_eq!(foreign.len(), 2, "shared is asked only for what own lacks: {foreign:?}");
+}
+
+#[test]
+fn a_shared_secret_that_is_missing_may_look_denied() {
+    let scenario = Scenario::new()
+        .principal(pod_across())
+        .own("a", uri("own"))
+        .settings(|settings| settings.cross_account_missing = Some(CrossAccountMissing::AccessDenied));
+    let aws = FakeAws::start(scenario);
+    let run = run(&aws, r#"{"shared_account": "222222222222"}"#).var("SECRETS_INIT_CONN_IDS", "a,b");
+    let ended = run.go().code(0).says("conn_id b (shared account 222222222222 in eu-central-1) can't be read");
+    assert_eq!(hosts(&ended), ["a=own"]);
+}
+
+#[test]
+fn the_own_account_may_be_the_shared_one_in_another_region_too() {
+    let everywhere = Principal::new(POD_KEY, POD).can(Statement::allow(["*"]));
+    let scenario = Scenario::new().principal(everywhere).own("a", uri("own")).secret(
+        OWN,
+        "us-east-1",
+        "airflow/core/b",
+        uri("shared"),
+    );
+    let aws = FakeAws::start(scenario);
+    let kwargs = r#"{"shared_account": "111111111111", "connections_prefix_shared": "airflow/core/", "aws_region": "us-east-1"}"#;
+    assert_eq!(hosts(&run(&aws, kwargs).go().code(0)), ["a=own", "b=shared"]);
+    assert_eq!(aws.count("GetCallerIdentity"), 0, "the listing's ARNs tell the account");
+    // With nothing under the own prefix there is no ARN to tell it: STS does.
+    let kwargs = kwargs.replace('{', r#"{"connections_prefix": "nothing/here", "#);
+    assert_eq!(hosts(&run(&aws, &kwargs).go().code(0)), ["b=shared"]);
+    assert_eq!(aws.count("GetCallerIdentity"), 1);
+}
+
+#[test]
+fn a_shared_account_without_a_way_is_a_mistake_that_names_the_ways() {
+    let aws = FakeAws::start(scenario().own("a", uri("own")));
+    let ended = run(&aws, r#"{"shared_account": "222222222222"}"#).go().code(78);
+    for words in ["shared_role_arn", "shared_connections", "shared_index", "SECRETS_INIT_CONN_IDS"] {
+        assert!(ended.stderr.contains(words), "{}", ended.stderr);
+    }
+    assert_eq!(ended.file, None);
+}
+
+#[test]
+fn several_shared_accounts_stand_in_order() {
+    let (third, region) = ("333333333333", "us-east-1");
+    let third_reader = "arn:aws:iam::333333333333:role/reader";
+    let scenario = scenario()
+        .role(Role::new(third_reader).trust(POD).can_all(Statement::secrets_reader(third, region, "core/")))
+        .own("a", uri("own"))
+        .shared("a", uri("second"))
+        .shared("b", uri("second"))
+        .secret(third, region, "core/b", uri("third"))
+        .secret(third, region, "core/c", uri("third"));
+    let aws = FakeAws::start(scenario);
+    let further = format!(
+        r#", "shared": [{{"account": "{third}", "region": "{region}", "connections_prefix": "core", "role_arn": "{third_reader}"}}]}}"#
+    );
+    let kwargs = WITH_ROLE.replace('}', &further);
+    let ended = run(&aws, &kwargs).go().code(0);
+    assert_eq!(hosts(&ended), ["a=own", "b=second", "c=third"]);
+    assert_eq!(ended.summary()["shadowed"], 2);
+}
+
+#[test]
+fn what_is_required_is_found_before_a_listing_shows_it() {
+    let scenario = scenario()
+        .own("listed", uri("own"))
+        .own("fresh", Secret::text(uri("own")).hidden_from_list())
+        .shared("fresh", uri("shared"));
+    let aws = FakeAws::start(scenario);
+    let run = run(&aws, WITH_ROLE).var("SECRETS_INIT_REQUIRED", "fresh");
+    assert_eq!(
+        hosts(&run.go().code(0)),
+        ["fresh=own", "listed=own"],
+        "the own one, though only the shared one is listed"
+    );
+}
+
+#[test]
+fn regions_of_own_and_shared_are_independent() {
+    let scenario = Scenario::new()
+        .principal(Principal::new(POD_KEY, POD).can(Statement::allow(["*"])))
+        .role(Role::new(READER).trust(POD).can(Statement::allow(["*"])))
+        .secret(OWN, "us-east-1", "airflow/connections/a", uri("own"))
+        .secret(SHARED, REGION, "airflow/connections/b", uri("shared"));
+    let aws = FakeAws::start(scenario);
+    let kwargs = WITH_ROLE.replace('}', r#", "region_name": "us-east-1", "aws_region": "eu-central-1"}"#);
+    let run = run(&aws, &kwargs).var("AWS_REGION", "ap-south-1");
+    assert_eq!(hosts(&run.go().code(0)), ["a=own", "b=shared"]);
+}
+
+// ---- who we are ------------------------------------------------------------------------------------------------
+
+#[test]
+fn credentials_come_from_where_the_sdk_finds_them() {
+    let scenario = scenario()
+        .role(Role::new(POD).can_all(Statement::secrets_reader(OWN, REGION, PREFIX)))
+        .container_credentials(ContainerCredentials::for_role("/creds/pod", POD).authorization("pod-token"))
+        .imds(Imds::for_role(POD))
+        .own("a", uri("own"));
+    let aws = FakeAws::start(scenario);
+    // EKS Pod Identity and ECS.
+    let run = run_without_keys(&aws, "{}");
+    std::fs::write(run.path("token"), "pod-token").unwrap();
+    let token = run.path("token");
+    let run = run
+        .var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/creds/pod", aws.endpoint()))
+        .var("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token.to_str().unwrap());
+    assert_eq!(hosts(&run.go().code(0)), ["a=own"]);
+    assert_eq!(aws.count("ContainerCredentials"), 1);
+    // The node's role.
+    let run = run_without_keys(&aws, "{}")
+        .without("AWS_EC2_METADATA_DISABLED")
+        .var("AWS_EC2_METADATA_SERVICE_ENDPOINT", &aws.endpoint());
+    assert_eq!(hosts(&run.go().code(0)), ["a=own"]);
+    // A profile, by the kwargs and by the variable.
+    for (kwargs, variable) in [(r#"{"profile_name": "dev"}"#, "other"), ("{}", "dev")] {
+        let run = run_without_keys(&aws, kwargs);
+        let file = run.path("credentials");
+        std::fs::write(&file, format!("[dev]\naws_access_key_id = {POD_KEY}\naws_secret_access_key = x\n")).unwrap();
+        let run = run.var("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap()).var("AWS_PROFILE", variable);
+        assert_eq!(hosts(&run.go().code(0)), ["a=own"]);
+    }
+    // Static keys of the kwargs.
+    let kwargs = format!(r#"{{"aws_access_key_id": "{POD_KEY}", "aws_secret_access_key": "x"}}"#);
+    assert_eq!(hosts(&run_without_keys(&aws, &kwargs).go().code(0)), ["a=own"]);
+}
+
+#[test]
+fn role_arn_is_of_the_own_account_alone_as_in_the_python_backend() {
+    let own_reader = "arn:aws:iam::111111111111:role/own-reader";
+    let scenario = Scenario::new()
+        .principal(Principal::new(POD_KEY, POD).can(Statement::allow(["sts:AssumeRole"])))
+        .role(Role::new(own_reader).trust(POD).external_id("x").can_all(Statement::secrets_reader(OWN, REGION, PREFIX)))
+        .role(reader())
+        .own("a", uri("own"))
+        .shared("b", uri("shared"));
+    let aws = FakeAws::start(scenario);
+    let kwargs = WITH_ROLE
+        .replace('}', &format!(r#", "role_arn": "{own_reader}", "assume_role_kwargs": {{"ExternalId": "x"}}}}"#));
+    assert_eq!(hosts(&run(&aws, &kwargs).go().code(0)), ["a=own", "b=shared"]);
+    let assumed: Vec<String> = aws.calls_of("AssumeRole").into_iter().map(|call| call.principal.to_string()).collect();
+    assert_eq!(assumed, [POD, POD], "the shared role is taken by the pod, not by the own role");
+}
+
+#[test]
+fn no_credentials_and_bad_credentials_end_with_77() {
+    let expired = Principal::new("ASIAEXPIRED", POD).session_token("t");
+    let aws = FakeAws::start(scenario().principal(expired).own("a", uri("own")));
+    let none = run_without_keys(&aws, "{}").go().code(77).says("credentials: none found");
+    assert!(!none.stderr.contains("airflow/connections"), "{}", none.stderr);
+    run(&aws, "{}").var("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN").go().code(77).says("UnrecognizedClientException");
+    let denied = Principal::new("AKIANOTHING", "arn:aws:iam::111111111111:user/nobody");
+    aws.extend(Scenario::new().principal(denied)).unwrap();
+    run(&aws, "{}")
+        .var("AWS_ACCESS_KEY_ID", "AKIANOTHING")
+        .go()
+        .code(77)
+        .says("secretsmanager:ListSecrets of airflow/connections/*: AccessDeniedException");
+}
+
+#[test]
+fn endpoint_url_is_of_the_own_account_alone_and_aws_variables_are_of_all() {
+    let own = FakeAws::start(Scenario::new().secret(OWN, REGION, "airflow/connections/a", uri("own")));
+    let shared = FakeAws::start(scenario().shared("b", uri("shared")));
+    let kwargs = WITH_ROLE.replace(
+        '}',
+        &format!(
+            r#", "endpoint_url": "{}", "aws_access_key_id": "{OWN}", "aws_secret_access_key": "x"}}"#,
+            own.endpoint()
+        ),
+    );
+    let run = run(&shared, &kwargs)
+        .without("AWS_ENDPOINT_URL")
+        .var("AWS_ENDPOINT_URL_SECRETS_MANAGER", &shared.endpoint())
+        .var("AWS_ENDPOINT_URL_STS", &shared.endpoint());
+    assert_eq!(hosts(&run.go().code(0)), ["a=own", "b=shared"]);
+    assert_eq!((own.count("ListSecrets"), shared.count("ListSecrets")), (1, 1));
+}
+
+// ---- the network -----------------------------------------------------------------------------------------------
+
+#[test]
+fn tls_trusts_the_bundle_that_is_named_and_no_other() {
+    let aws = FakeAws::builder().tls().start(scenario().own("a", uri("own"))).unwrap();
+    let with_bundle = |name: &str| {
+        let run = run(&aws, "{}");
+        let file = run.path("ca.pem");
+        std::fs::write(&file, fake_aws::certificates::CA).unwrap();
+        run.var(name, file.to_str().unwrap())
+    };
+    for name in ["AWS_CA_BUNDLE", "SSL_CERT_FILE"] {
+        assert_eq!(hosts(&with_bundle(name).go().code(0)), ["a=own"], "{name}");
+    }
+    let run = with_bundle("AWS_CA_BUNDLE");
+    let verify = format!(r#"{{"verify": "{}"}}"#, run.path("ca.pem").display());
+    assert_eq!(
+        hosts(&run.without("AWS_CA_BUNDLE").kwargs(&verify).var("SSL_CERT_FILE", "/etc/hostname").go().code(0)),
+        ["a=own"]
+    );
+}
+
+#[test]
+fn a_bundle_that_is_not_one_is_a_mistake_found_at_once() {
+    let aws = FakeAws::builder().tls().start(scenario().own("a", uri("own"))).unwrap();
+    run(&aws, "{}")
+        .var("AWS_CA_BUNDLE", "/nonexistent.pem")
+        .go()
+        .code(78)
+        .says("CA bundle /nonexistent.pem: can't be read");
+    let empty = run(&aws, "{}");
+    let file = empty.path("ca.pem");
+    std::fs::write(&file, "no certificate").unwrap();
+    let name = file.to_str().unwrap().to_owned();
+    empty.var("AWS_CA_BUNDLE", &name).go().code(78).says("holds no certificate");
+    let broken = run(&aws, "{}");
+    let file = broken.path("ca.pem");
+    std::fs::write(&file, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
+    let name = file.to_str().unwrap().to_owned();
+    broken.var("AWS_CA_BUNDLE", &name).go().code(78).says("certificate 1 is not a CA certificate");
+    let none = run(&aws, "{}");
+    let dir = none.path("empty");
+    std::fs::create_dir(&dir).unwrap();
+    let name = dir.to_str().unwrap().to_owned();
+    none.var("SSL_CERT_DIR", &name).go().code(78).says("no CA certificates found");
+}
+
+#[test]
+fn what_passes_is_tried_again() {
+    for fault in [
+        Fault::on("ListSecrets").times(2).throttled(),
+        Fault::on("BatchGetSecretValue").times(2).error(500, "InternalServiceError", "x"),
+        Fault::on("BatchGetSecretValue").times(1).error(400, "InternalServiceError", "x"),
+        Fault::on("AssumeRole").times(2).error(503, "ServiceUnavailable", "x"),
+        Fault::on("ListSecrets").times(1).reset(),
+        Fault::on("BatchGetSecretValue").times(1).effect(FaultEffect::TruncateBody),
+    ] {
+        let aws = FakeAws::start(
+            scenario().own("a", uri("own")).own("c", uri("own")).shared("b", uri("shared")).shared("d", uri("shared")),
+        );
+        aws.add_fault(fault.clone());
+        let ended = run(&aws, WITH_ROLE).go();
+        assert_eq!(ended.code, 0, "{fault:?}: {}", ended.stderr);
+        assert_eq!(ended.conn_ids(), ["a", "b", "c", "d"]);
+    }
+}
+
+#[test]
+fn what_does_not_pass_ends_with_its_code_and_no_file() {
+    let unreachable = FakeAws::start(Scenario::new());
+    let nowhere = unreachable.endpoint();
+    drop(unreachable);
+    let aws = FakeAws::start(scenario().own("a", uri("own")));
+    run(&aws, "{}").var("AWS_ENDPOINT_URL", &nowhere).go().code(69).says("can't connect");
+    for (fault, code, words) in [
+        (Fault::on("ListSecrets").error(503, "ServiceUnavailable", "x"), 69, "ServiceUnavailable"),
+        (Fault::on("ListSecrets").throttled(), 75, "ThrottlingException"),
+        (Fault::on("*").hang(), 75, "the deadline of 2s passed"),
+        (Fault::on("GetSecretValue").throttled(), 75, "ThrottlingException"),
+    ] {
+        aws.clear_faults();
+        aws.add_fault(fault);
+        let run = run(&aws, "{}").var("SECRETS_INIT_DEADLINE", if words.contains("2s") { "2s" } else { "60s" });
+        let ended = run.go().code(code).says(words);
+        assert_eq!(ended.file, None);
+    }
+}
+
+#[test]
+fn one_secret_that_is_throttled_forever_fails_the_run_rather_than_going_missing() {
+    let scenario = scenario()
+        .owns(3)
+        .fault(Fault::on("BatchGetSecretValue").secret("*n001-*").id_error("ThrottlingException", "Rate exceeded"))
+        .fault(Fault::on("GetSecretValue").secret("*n001-*").throttled());
+    let ended = run(&FakeAws::start(scenario), "{}").go().code(75);
+    assert_eq!(ended.file, None);
+}

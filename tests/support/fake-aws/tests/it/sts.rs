@@ -1,0 +1,142 @@
+//! STS.
+
+use fake_aws::{FakeAws, Principal, Role, Scenario, Statement, WebIdentityToken};
+use serde_json::json;
+
+use crate::client::{APP, Client, REGION, SHARED, names, tag};
+
+const CONSUMER: &str = "arn:aws:iam::111111111111:role/consumer";
+const READER: &str = "arn:aws:iam::222222222222:role/shared-reader";
+
+fn scenario(role: Role) -> Scenario {
+    Scenario::new()
+        .secret(SHARED, REGION, "shared/a", "v")
+        .role(role.can_all(Statement::secrets_reader(SHARED, REGION, "shared/")))
+        .principal(Principal::new("AKIACONSUMER", CONSUMER).can(Statement::allow(["sts:AssumeRole"]).on([READER])))
+        .principal(Principal::new("AKIAOTHER", "arn:aws:iam::111111111111:role/other"))
+}
+
+#[test]
+fn a_session_acts_in_the_roles_account() {
+    let aws = FakeAws::start(scenario(Role::new(READER).trust(CONSUMER)));
+    let session = Client::new(&aws, "AKIACONSUMER").assume(&aws, READER, None).unwrap();
+    let listed = session.call("ListSecrets", json!({})).unwrap();
+    assert_eq!(names(&listed, "SecretList"), ["shared/a"]);
+    assert!(session.call("GetSecretValue", json!({ "SecretId": "shared/a" })).is_ok());
+    let identity = session.sts("GetCallerIdentity", &[]).unwrap();
+    assert_eq!(tag(&identity, "Arn"), "arn:aws:sts::222222222222:assumed-role/shared-reader/test");
+    assert_eq!(tag(&identity, "Account"), SHARED);
+    let error = session.call("GetSecretValue", json!({ "SecretId": "other" })).unwrap_err();
+    assert!(error.message.starts_with("User: arn:aws:sts::222222222222:assumed-role/shared-reader/test is not"));
+    assert_eq!(aws.count_in("ListSecrets", SHARED), 1);
+    assert_eq!(aws.count_in("AssumeRole", APP), 1);
+}
+
+#[test]
+fn both_sides_must_allow() {
+    let denied = |role: Role, key: &str| {
+        let aws = FakeAws::start(scenario(role));
+        let error = Client::new(&aws, key).assume(&aws, READER, None).err().expect("a denial");
+        assert_eq!((error.status, error.code.as_str()), (403, "AccessDenied"));
+        error.message
+    };
+    let expected =
+        |who: &str| format!("User: {who} is not authorized to perform: sts:AssumeRole on resource: {READER}");
+    assert_eq!(denied(Role::new(READER), "AKIACONSUMER"), expected(CONSUMER));
+    let other = "arn:aws:iam::111111111111:role/other";
+    assert_eq!(denied(Role::new(READER).trust(APP), "AKIAOTHER"), expected(other));
+    let aws = FakeAws::start(scenario(Role::new(READER).trust(APP)));
+    let client = Client::new(&aws, "AKIACONSUMER");
+    assert!(client.assume(&aws, READER, None).is_ok());
+    assert!(client.assume(&aws, "arn:aws:iam::222222222222:role/missing", None).is_err());
+}
+
+#[test]
+fn external_id() {
+    let aws = FakeAws::start(scenario(Role::new(READER).trust(CONSUMER).external_id("secret-id")));
+    let client = Client::new(&aws, "AKIACONSUMER");
+    assert!(client.assume(&aws, READER, Some("secret-id")).is_ok());
+    for wrong in [None, Some("other")] {
+        let error = client.assume(&aws, READER, wrong).err().expect("a denial");
+        assert_eq!((error.status, error.code.as_str()), (403, "AccessDenied"));
+    }
+}
+
+#[test]
+fn parameters() {
+    let aws = FakeAws::start(scenario(Role::new(READER).trust(CONSUMER).max_session_seconds(7200)));
+    let client = Client::new(&aws, "AKIACONSUMER");
+    let code = |name: &str, seconds: &str| {
+        let form = [("RoleArn", READER), ("RoleSessionName", name), ("DurationSeconds", seconds)];
+        client.sts("AssumeRole", &form).map_or_else(|error| error.code, |_| "OK".to_owned())
+    };
+    assert_eq!(code("good.name_1", "900"), "OK");
+    assert_eq!(code("good", "7200"), "OK");
+    assert_eq!(code("good", "7201"), "ValidationError");
+    assert_eq!(code("good", "899"), "ValidationError");
+    assert_eq!(code("x", "900"), "ValidationError");
+    assert_eq!(code("a name", "900"), "ValidationError");
+    assert_eq!(code(&"n".repeat(65), "900"), "ValidationError");
+    assert_eq!(client.sts("AssumeRole", &[("RoleArn", READER)]).unwrap_err().code, "ValidationError");
+    assert_eq!(client.sts("GetSessionToken", &[]).unwrap_err().code, "InvalidAction");
+    let nobody = Client::new(&aws, "AKIANOBODY").sts("GetCallerIdentity", &[]).unwrap_err();
+    assert_eq!((nobody.status, nobody.code.as_str()), (403, "InvalidClientTokenId"));
+}
+
+#[test]
+fn chained_sessions_last_an_hour() {
+    let second = "arn:aws:iam::333333333333:role/second";
+    let aws = FakeAws::start(
+        scenario(Role::new(READER).trust(CONSUMER).can(Statement::allow(["sts:AssumeRole"])))
+            .role(Role::new(second).trust(READER).max_session_seconds(43_200)),
+    );
+    let session = Client::new(&aws, "AKIACONSUMER").assume(&aws, READER, None).unwrap();
+    let assume = |seconds: &str| {
+        session.sts("AssumeRole", &[("RoleArn", second), ("RoleSessionName", "xx"), ("DurationSeconds", seconds)])
+    };
+    assert!(assume("3600").is_ok());
+    assert!(assume("3601").unwrap_err().message.contains("role chaining"));
+}
+
+#[test]
+fn sessions_expire_and_need_their_token() {
+    let aws = FakeAws::start(scenario(Role::new(READER).trust(CONSUMER).session_seconds(-1)));
+    let session = Client::new(&aws, "AKIACONSUMER").assume(&aws, READER, None).unwrap();
+    let error = session.call("ListSecrets", json!({})).unwrap_err();
+    assert_eq!((error.status, error.code.as_str()), (400, "ExpiredTokenException"));
+    let error = session.sts("GetCallerIdentity", &[]).unwrap_err();
+    assert_eq!((error.status, error.code.as_str()), (403, "ExpiredToken"));
+    let error = session.token("stolen").call("ListSecrets", json!({})).unwrap_err();
+    assert_eq!(error.code, "UnrecognizedClientException");
+}
+
+#[test]
+fn web_identity() {
+    let role = Role::new(READER).trust_web_identity("system:serviceaccount:airflow:*");
+    let aws = FakeAws::start(
+        scenario(role)
+            .web_identity_token(WebIdentityToken::new("good-token", "system:serviceaccount:airflow:worker"))
+            .web_identity_token(WebIdentityToken::new("other-token", "system:serviceaccount:default:x"))
+            .web_identity_token(WebIdentityToken::new("old-token", "system:serviceaccount:airflow:worker").expired()),
+    );
+    // The call is not signed.
+    let client = Client::new(&aws, "");
+    let call = |token: &str| {
+        client.sts(
+            "AssumeRoleWithWebIdentity",
+            &[("RoleArn", READER), ("RoleSessionName", "pod"), ("WebIdentityToken", token)],
+        )
+    };
+    let xml = call("good-token").unwrap();
+    assert_eq!(tag(&xml, "SubjectFromWebIdentityToken"), "system:serviceaccount:airflow:worker");
+    let session = Client::new(&aws, &tag(&xml, "AccessKeyId")).token(&tag(&xml, "SessionToken"));
+    assert!(session.call("ListSecrets", json!({})).is_ok());
+    let code = |token: &str| {
+        let error = call(token).unwrap_err();
+        (error.status, error.code)
+    };
+    assert_eq!(code("unknown-token"), (400, "InvalidIdentityToken".into()));
+    assert_eq!(code("old-token"), (400, "ExpiredTokenException".into()));
+    assert_eq!(code("other-token"), (403, "AccessDenied".into()));
+    assert_eq!(aws.count_in("AssumeRoleWithWebIdentity", SHARED), 4);
+}
