@@ -150,3 +150,14 @@ pub fn names(directory: &Path) -> Vec<String> {
     names.sort();
     names
 }
+
+/// Runs one of the project's Python programs with the machine's Python, from the project's root.
+pub fn python(program: &str, arguments: &[&str]) -> Output {
+    Command::new("python3")
+        .arg(program)
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::null())
+        .output()
+        .expect("python3 runs: these tests need Python 3.11")
+}
