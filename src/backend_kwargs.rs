@@ -214,6 +214,12 @@ pub fn parse(place: &str, text: &str, overlay: &[(String, String)], mistakes: &m
         }
     };
     for (key, value) in overlay {
+        if READER_KEYS.contains(&key.as_str()) {
+            let variable = format!("AIRFLOW__SECRETS__BACKEND_KWARG__{}", key.to_uppercase());
+            let problem = "is of LocalFilesystemBackend, which reads the file; unset it in the init container";
+            mistakes.add(&variable, problem);
+            return None;
+        }
         object.insert(key.clone(), Value::String(value.clone()));
     }
     if let Some(key) = READER_KEYS.iter().find(|key| object.contains_key(**key)) {

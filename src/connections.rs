@@ -35,6 +35,8 @@ pub struct LeftOut {
     pub source: Option<Source>,
     /// Why.
     pub why: Why,
+    /// `SECRETS_INIT_REQUIRED` names it: it must end up in the file.
+    pub required: bool,
 }
 
 /// Why a conn_id is not in the file.
@@ -67,10 +69,11 @@ impl std::fmt::Display for LeftOut {
 }
 
 impl LeftOut {
-    /// The policy that decides about this one.
+    /// The policy that decides about this one. What is required and there, but unusable, is always an error.
     #[must_use]
     pub const fn policy(&self, policies: &Policies) -> Policy {
         match self.why {
+            Why::Invalid(_) | Why::NotForFormat(_) | Why::Unreadable(_) if self.required => Policy::Error,
             Why::Invalid(_) | Why::NotForFormat(_) => policies.invalid,
             Why::Unreadable(_) => policies.denied,
             Why::Missing => policies.missing,
@@ -107,12 +110,16 @@ impl Connections {
                 }
                 Err(why) => {
                     let source = plan.sources.get(entry.source).map(|source| source.source.clone());
-                    connections.left_out.push(LeftOut { conn_id, source, why });
+                    let required = plan.required.contains(&conn_id);
+                    connections.left_out.push(LeftOut { conn_id, source, why, required });
                 }
             }
         }
         let missing = fetched.missing.into_iter();
-        connections.left_out.extend(missing.map(|conn_id| LeftOut { conn_id, source: None, why: Why::Missing }));
+        connections.left_out.extend(missing.map(|conn_id| {
+            let required = plan.required.contains(&conn_id);
+            LeftOut { conn_id, source: None, why: Why::Missing, required }
+        }));
         connections
     }
 
@@ -134,6 +141,9 @@ impl Connections {
         };
         if let Some(exit) = gravest(&wrong) {
             return Err(Failure::with_lines(exit, wrong.iter().map(ToString::to_string).collect()));
+        }
+        if self.set.is_empty() && policies.empty == Policy::Warn {
+            tracing::warn!("{}", nothing_found(plan, self.left_out.is_empty()));
         }
         if self.set.is_empty() && policies.empty == Policy::Error {
             let all: Vec<&LeftOut> = self.left_out.iter().collect();

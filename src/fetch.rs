@@ -54,10 +54,8 @@ type Answers = BTreeMap<String, Option<State>>;
 /// which its conn_ids could become known.
 pub async fn fetch<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
     let mut answers = enumerate(plan, stores, selection).await?;
-    let by_name = plan.exactly.as_ref().unwrap_or(&plan.required);
-    ask_by_name(plan, stores, by_name, &mut answers).await?;
-
-    let mut wanted: BTreeSet<&str> = by_name.iter().map(String::as_str).collect();
+    let mut wanted: BTreeSet<&str> = plan.exactly.iter().flatten().chain(&plan.required).map(String::as_str).collect();
+    ask_by_name(plan, stores, &wanted, &mut answers).await?;
     for source in &plan.sources {
         if let Enumerate::Ids(ids) = &source.enumerate {
             wanted.extend(ids.iter().map(String::as_str).filter(|id| selection.takes(id)));
@@ -218,11 +216,11 @@ async fn read<S: SecretStore>(
     let (conn_ids, ids): (Vec<String>, Vec<SecretId>) = asked.into_iter().unzip();
     let mut answers = Answers::new();
     let mut fatal: Vec<StoreError> = Vec::new();
-    for (conn_id, answer) in conn_ids.into_iter().zip(store.read(&ids).await) {
+    for ((conn_id, id), answer) in conn_ids.into_iter().zip(&ids).zip(store.read(&ids).await) {
         let state = match answer {
             Ok(Found::Value(value)) => Some(State::Value(value)),
             Ok(Found::NotThere(reason)) => {
-                tell_not_there(&conn_id, reason, when_not_there);
+                tell_not_there(&conn_id, id, reason, when_not_there);
                 None
             }
             Err(error) if error.kind.is_of_one_secret() => Some(State::Unreadable(error)),
@@ -245,9 +243,18 @@ async fn read<S: SecretStore>(
     }
 }
 
-fn tell_not_there(conn_id: &str, reason: NotThere, when: WhenNotThere) {
+fn tell_not_there(conn_id: &str, id: &SecretId, reason: NotThere, when: WhenNotThere) {
+    let looks_whole = matches!(id, SecretId::Arn(arn) if arn.ends_with(conn_id)) && looks_like_whole_arn(conn_id);
     let conn_id = printable(conn_id);
     match (reason, when) {
+        (NotThere::NoSuchSecret, _) if looks_whole => {
+            warn!(
+                %conn_id,
+                "not found by its ARN, but AWS takes a name that ends in a hyphen and six characters for a whole ARN and \
+                 never finds it without its suffix, nor does the Python backend; give its full ARN with shared_index, or \
+                 read with shared_role_arn"
+            );
+        }
         (NotThere::Binary, _) => {
             warn!(%conn_id, "the secret is binary; Airflow reads text secrets alone, so it counts as not there");
         }
@@ -259,20 +266,26 @@ fn tell_not_there(conn_id: &str, reason: NotThere, when: WhenNotThere) {
     }
 }
 
+/// Whether AWS would take an ARN that ends like this for one with its random suffix (GetSecretValue, SecretId).
+fn looks_like_whole_arn(conn_id: &str) -> bool {
+    let tail = conn_id.as_bytes().split_last_chunk::<7>().map(|(_, tail)| tail);
+    tail.is_some_and(|[hyphen, six @ ..]| *hyphen == b'-' && six.iter().all(u8::is_ascii_alphanumeric))
+}
+
 /// The live lookup: each source in order, and the next one only for what the ones before do not have.
 async fn ask_by_name<S: SecretStore>(
     plan: &Plan,
     stores: &[S],
-    conn_ids: &[String],
+    conn_ids: &BTreeSet<&str>,
     answers: &mut [Answers],
 ) -> Result<(), Failure> {
-    let mut open: BTreeSet<&String> = conn_ids.iter().collect();
+    let mut open = conn_ids.clone();
     for ((source, store), answers) in plan.sources.iter().zip(stores).zip(answers) {
         let mut asked = Vec::new();
         for conn_id in &open {
             // A listing lags by minutes: what it does not name may be there all the same.
             if !answers.contains_key(*conn_id) && pattern_takes(source, conn_id)? {
-                asked.push(((*conn_id).clone(), source.secret_id(conn_id)));
+                asked.push(((*conn_id).to_owned(), source.secret_id(conn_id)));
             }
         }
         answers.extend(read(store, asked, WhenNotThere::Expected).await?);

@@ -27,6 +27,8 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tokio::time::Instant;
+
 use crate::cli::{CommandName, Parsed, RawSettings};
 use crate::connections::Connections;
 use crate::env::Env;
@@ -74,14 +76,13 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         tracing::warn!("{notice}");
     }
     let plan = Plan::of(&settings);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Bug, format!("the runtime can't start: {}", error.kind())))?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        Failure::new(Exit::Bug, format!("the runtime can't start: {}", crate::text::os_error(&error)))
+    })?;
     runtime.block_on(async {
         let mut signals = Signals::listen()?;
         // On the heap: the futures of the SDK are large.
-        let resolving = Box::pin(within_deadline(&settings, resolve(&settings, &plan, env, summary)));
+        let resolving = Box::pin(resolve(&settings, &plan, env, summary));
         let fetched = signals.or(resolving).await??;
         let rules = connections::rules(&settings.kwargs, settings.target);
         let connections = Connections::of(fetched, &plan, &rules, settings.connections_file.format);
@@ -94,23 +95,24 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
     })
 }
 
-/// Asks the stores.
+/// Asks the stores, inside the deadline.
 async fn resolve(
     settings: &Settings,
     plan: &Plan,
     env: &Env,
     summary: &mut Summary,
 ) -> Result<fetch::Fetched, Failure> {
+    let end = Instant::now() + settings.deadline;
     if !settings.jitter.is_zero() {
         let wait = settings.jitter.mul_f64(fastrand::f64());
         tracing::debug!(wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "waiting before the first call");
         tokio::time::sleep(wait).await;
     }
     match &settings.store {
-        StoreChoice::Aws => ask(plan, &store::aws::open(settings, plan, env).await?, settings, summary).await,
+        StoreChoice::Aws => ask(plan, &store::aws::open(settings, plan, env).await?, settings, summary, end).await,
         StoreChoice::File(path) => {
             tracing::warn!("secrets come from the file {}, not from AWS", text::printable(&path.display().to_string()));
-            ask(plan, &store::file::open(path, plan)?, settings, summary).await
+            ask(plan, &store::file::open(path, plan)?, settings, summary, end).await
         }
     }
 }
@@ -120,23 +122,17 @@ async fn ask<S: SecretStore>(
     stores: &[S],
     settings: &Settings,
     summary: &mut Summary,
+    end: Instant,
 ) -> Result<fetch::Fetched, Failure> {
-    let fetched = fetch::fetch(plan, stores, &settings.selection).await;
+    let fetched = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection)).await;
     summary.api_calls = stores.iter().map(SecretStore::calls).sum();
-    fetched
-}
-
-async fn within_deadline<T>(settings: &Settings, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    match tokio::time::timeout(settings.deadline, work).await {
-        Ok(outcome) => outcome,
-        Err(_) => Err(Failure::new(
-            Exit::TempFail,
-            format!(
-                "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
-                settings.deadline
-            ),
-        )),
-    }
+    fetched.unwrap_or_else(|_| {
+        let line = format!(
+            "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
+            settings.deadline
+        );
+        Err(Failure::new(Exit::TempFail, line))
+    })
 }
 
 /// Renders, checks and puts in place. Nothing is written before everything has rendered.

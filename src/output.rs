@@ -114,7 +114,7 @@ fn failure(exit: Exit, place: &Path, what: &str, error: &io::Error) -> Failure {
         }
         _ => "",
     };
-    Failure::new(exit, format!("{}: {what}: {}{hint}", shown(place), error.kind()))
+    Failure::new(exit, format!("{}: {what}: {}{hint}", shown(place), crate::text::os_error(error)))
 }
 
 #[cfg(test)]

@@ -97,7 +97,7 @@ impl Summary {
             missing = self.missing,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
-            "failed; no file was changed"
+            "failed"
         );
     }
 
@@ -151,7 +151,11 @@ pub fn termination_message(chosen: Option<&str>, failure: &Failure) {
     match options.open(path).and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => {}
         Err(problem) if chosen.is_some() => {
-            warn!("the termination message can't be written to {}: {}", printable(path), problem.kind());
+            warn!(
+                "the termination message can't be written to {}: {}",
+                printable(path),
+                crate::text::os_error(&problem)
+            );
         }
         Err(_) => debug!("no termination message: {TERMINATION_LOG} is not there"),
     }

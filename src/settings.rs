@@ -339,7 +339,10 @@ impl Reader<'_> {
         match std::fs::read_to_string(path) {
             Ok(text) => Some(text),
             Err(error) => {
-                self.wrong("BACKEND_KWARGS", format!("can't read the file {}: {}", printable(path), error.kind()));
+                self.wrong(
+                    "BACKEND_KWARGS",
+                    format!("can't read the file {}: {}", printable(path), crate::text::os_error(&error)),
+                );
                 None
             }
         }
@@ -421,6 +424,13 @@ impl Reader<'_> {
             self.notices.push(format!(
                 "neither aws_region nor AWS_REGION is set: the shared account is read in {DEFAULT_SHARED_REGION}, the Python \
                  backend's default"
+            ));
+        }
+        let own = kwargs.region_name.is_some() || aws_region.is_some() || default_region.is_some();
+        if *store == StoreChoice::Aws && !own {
+            self.notices.push(format!(
+                "no region_name, AWS_REGION or AWS_DEFAULT_REGION: the own account is read in the profile's region, else in {}",
+                shared.as_deref().unwrap_or(DEFAULT_SHARED_REGION)
             ));
         }
         Regions {

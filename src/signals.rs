@@ -21,7 +21,9 @@ impl Signals {
     /// [`Exit::Bug`] when the kernel refuses a handler.
     pub fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
-            signal(kind).map_err(|error| Failure::new(Exit::Bug, format!("no signal handler: {}", error.kind())))
+            signal(kind).map_err(|error| {
+                Failure::new(Exit::Bug, format!("no signal handler: {}", crate::text::os_error(&error)))
+            })
         };
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }

@@ -124,11 +124,12 @@ impl StoreError {
         Self { kind, action, subject: None, code: None, message: message.into(), request_id: None }
     }
 
-    /// The same about `subject`, where no subject is named yet. Credentials that can't be had are about no secret.
+    /// The same about a secret, where no subject is named yet. What fails before any secret is asked for (credentials,
+    /// STS) is about none.
     #[must_use]
-    pub fn about(mut self, subject: &str) -> Self {
-        if self.action != CREDENTIALS {
-            self.subject.get_or_insert_with(|| subject.to_owned());
+    pub fn about(mut self, secret: &str) -> Self {
+        if self.action.starts_with("secretsmanager:") {
+            self.subject.get_or_insert_with(|| secret.to_owned());
         }
         self
     }
@@ -140,8 +141,16 @@ impl StoreError {
     }
 
     /// What to do about it.
-    const fn advice(&self) -> &'static str {
+    fn advice(&self) -> &'static str {
         match self.kind {
+            ErrorKind::Denied if self.action == "secretsmanager:ListSecrets" => {
+                "allow this action on resource * in the role's policy, or name the conn_ids in SECRETS_INIT_CONN_IDS"
+            }
+            ErrorKind::Credentials
+                if self.action.starts_with("sts:") && self.code.as_deref() == Some("AccessDenied") =>
+            {
+                "allow the action in the caller's policy, and the caller (with the external id, if any) in the role's trust policy"
+            }
             ErrorKind::Denied => {
                 "allow this action in the role's policy and, across accounts, in the secret's resource policy"
             }

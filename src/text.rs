@@ -42,6 +42,13 @@ pub fn rstrip<'a>(text: &'a str, set: &str) -> &'a str {
     text.trim_end_matches(|c| set.contains(c))
 }
 
+/// What the operating system says of a failed call, without the number: `No such file or directory`.
+#[must_use]
+pub fn os_error(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_owned()
+}
+
 /// `1 connection`, `2 connections`.
 #[must_use]
 pub fn count(n: usize, singular: &str) -> String {

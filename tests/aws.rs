@@ -178,9 +178,15 @@ fn a_batch_that_may_not_be_made_is_read_one_by_one() {
         .can(Statement::allow(["secretsmanager:ListSecrets"]))
         .can(Statement::allow(["secretsmanager:GetSecretValue"]));
     let aws = FakeAws::start(Scenario::new().principal(single_only).owns(50));
-    let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", "1").go().code(0);
+    aws.add_fault(Fault::on("GetSecretValue").latency(Duration::from_millis(20)));
+    let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", "2").go().code(0);
     assert_eq!(ended.conn_ids().len(), 50);
-    assert_eq!((aws.count("BatchGetSecretValue"), aws.count("GetSecretValue")), (1, 50), "one try is enough to know");
+    assert!(aws.count("BatchGetSecretValue") <= 2, "once it is known, no further batch is tried");
+    assert_eq!(
+        (aws.count("GetSecretValue"), aws.stats().max_in_flight),
+        (50, 2),
+        "batches and single reads share the limit"
+    );
 }
 
 #[test]

@@ -88,11 +88,29 @@ fn ids_asked_by_name_are_missing_or_there() {
     let warned = run().var("SECRETS_INIT_ON_MISSING", "warn").go().code(0);
     assert_eq!((warned.conn_ids(), warned.summary()["missing"].as_u64()), (vec!["a".to_owned()], Some(1)));
     Run::on_document(TWO).var("SECRETS_INIT_REQUIRED", "zz").go().code(66).says("conn_id zz is missing");
+    let both = Run::on_document(TWO).var("SECRETS_INIT_CONN_IDS", "a").var("SECRETS_INIT_REQUIRED", "b").go().code(0);
+    assert_eq!(both.conn_ids(), ["a", "b"]);
     let filtered = Run::on_document(TWO).var("SECRETS_INIT_INCLUDE", "b*").go().code(0);
     assert_eq!(filtered.conn_ids(), ["b"]);
     let required =
         Run::on_document(TWO).var("SECRETS_INIT_EXCLUDE", "*").var("SECRETS_INIT_REQUIRED", "a").go().code(0);
     assert_eq!(required.conn_ids(), ["a"]);
+}
+
+#[test]
+fn what_is_required_must_be_usable() {
+    let document = format!("{TWO}  airflow/connections/bad: ' '\n");
+    Run::on_document(&document).go().code(0);
+    let failed = Run::on_document(&document).var("SECRETS_INIT_REQUIRED", "bad").go().code(65).says("conn_id bad");
+    assert_eq!(failed.file, None);
+}
+
+#[test]
+fn an_account_that_is_shared_under_two_prefixes_keeps_both() {
+    let document = "own: {}\nshared:\n  \"222222222222\": {x/a: mysql://u:p@x/db, y/b: mysql://u:p@y/db}\n";
+    let kwargs = r#"{"shared": [{"account": "222222222222", "connections_prefix": "x"},
+                                {"account": "222222222222", "connections_prefix": "y"}]}"#;
+    assert_eq!(Run::on_document(document).kwargs(kwargs).go().code(0).conn_ids(), ["a", "b"]);
 }
 
 #[test]

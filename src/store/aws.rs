@@ -15,6 +15,7 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
 use futures_util::stream::{self, StreamExt};
 use secrecy::SecretString;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tracing::debug;
 
 use self::credentials::AccountOf;
@@ -36,6 +37,8 @@ pub struct AwsStore {
     /// Whether batches may be tried at all: the credentials belong to the owner's account, or every id is a name.
     batches: Cell<bool>,
     concurrency: usize,
+    /// One for each request that may be in flight: batches and the single reads that they fall back to share them.
+    permits: Semaphore,
     calls: Cell<u64>,
 }
 
@@ -50,16 +53,26 @@ impl AwsStore {
         // BatchGetSecretValue is not one of the operations that a resource policy can open to another account
         // (Secrets Manager user guide, "Permissions for users in a different account").
         let batches = fetch != FetchMode::Single && in_owner_account;
-        Self { client, account_of, batches: Cell::new(batches), concurrency, calls: Cell::new(0) }
+        Self {
+            client,
+            account_of,
+            batches: Cell::new(batches),
+            concurrency,
+            permits: Semaphore::new(concurrency),
+            calls: Cell::new(0),
+        }
     }
 
-    fn count(&self) {
+    /// Waits until one more request may be in flight, and counts it. Hold what it gives until the answer is there.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        let permit = self.permits.acquire().await.ok();
         self.calls.set(self.calls.get() + 1);
+        permit
     }
 
     /// Reads one secret.
     async fn read_one(&self, id: &SecretId) -> Result<Found, StoreError> {
-        self.count();
+        let _turn = self.turn().await;
         match self.client.get_secret_value().secret_id(id.as_str()).send().await {
             Ok(output) => Ok(found(output.secret_string)),
             Err(error) => {
@@ -78,12 +91,14 @@ impl AwsStore {
         if !self.batches.get() || ids.len() == 1 {
             return self.read_singly(ids).await;
         }
-        self.count();
+        let turn = self.turn().await;
         let request = self
             .client
             .batch_get_secret_value()
             .set_secret_id_list(Some(ids.iter().map(|id| id.as_str().to_owned()).collect()));
-        let output = match request.send().await {
+        let output = request.send().await;
+        drop(turn);
+        let output = match output {
             Ok(output) => output,
             Err(error) => {
                 let error = errors::from_sdk(ACTION, &error);
@@ -161,7 +176,7 @@ impl SecretStore for AwsStore {
         let mut listed = Vec::new();
         let mut token: Option<String> = None;
         loop {
-            self.count();
+            let _turn = self.turn().await;
             let page = self
                 .client
                 .list_secrets()
@@ -207,7 +222,6 @@ impl SecretStore for AwsStore {
     }
 
     async fn account(&self) -> Result<Option<String>, StoreError> {
-        self.count();
         self.account_of.get().await.map(Some)
     }
 

@@ -31,17 +31,17 @@ pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
         Ok(metadata) if metadata.len() > LARGEST => return Err(refuse("is larger than 256 MiB".to_owned())),
         Ok(_) => {}
         Err(error) => {
-            let line = format!("file store {shown}: {}; check SECRETS_INIT_STORE", error.kind());
+            let line = format!("file store {shown}: {}; check SECRETS_INIT_STORE", crate::text::os_error(&error));
             return Err(Failure::new(Exit::NotFound, line));
         }
     }
-    let text = std::fs::read_to_string(path).map_err(|error| refuse(format!("can't be read: {}", error.kind())))?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let accounts = if is_json { from_json(&text) } else { from_yaml(&text) }.map_err(&refuse)?;
-    let mut accounts = accounts;
     let stores = plan.sources.iter().map(|source| match &source.source {
         Source::Own => accounts.own.clone(),
-        Source::Shared { account, .. } => accounts.shared.remove(account).unwrap_or_default(),
+        Source::Shared { account, .. } => accounts.shared.get(account).cloned().unwrap_or_default(),
     });
     Ok(stores.map(MemoryStore::new).collect())
 }

@@ -40,7 +40,8 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
     let only_own = plan.sources.iter().all(|source| source.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
-    let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), env)?;
+    let emulator = only_own && access.role.is_none() && access.endpoint_url.as_deref().is_some_and(is_plain_http);
+    let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), emulator || plain_http_only(env))?;
     let base = load(&settings.regions.shared, &http, None).await;
     let pod = Once::asking(base_provider(&base)?);
     let base = base.into_builder().credentials_provider(pod.clone()).build();
@@ -120,7 +121,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = http_client(ca, env)?;
+        let http = http_client(ca, plain_http_only(env))?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let provider = Once::asking(base_provider(&config)?);
         config.into_builder().credentials_provider(provider).build()
@@ -173,10 +174,10 @@ fn web_identity_file(via: RoleVia, given: Option<&str>, env: &Env, key: &str) ->
 ///
 /// Without a single CA certificate every call would fail as an I/O error and be retried for half a minute, so that
 /// is a mistake in the settings, found here. (The Rust SDK does not read AWS_CA_BUNDLE; boto3 and we do.)
-fn http_client(ca_bundle: Option<&Path>, env: &Env) -> Result<SharedHttpClient, Failure> {
+fn http_client(ca_bundle: Option<&Path>, plain_http: bool) -> Result<SharedHttpClient, Failure> {
     let trust = match ca_bundle {
         Some(path) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_ca_bundle(path)?),
-        None if plain_http_only(env) => TrustStore::empty(),
+        None if plain_http => TrustStore::empty(),
         None => {
             if rustls_native_certs::load_native_certs().certs.is_empty() {
                 let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
@@ -200,15 +201,20 @@ fn http_client(ca_bundle: Option<&Path>, env: &Env) -> Result<SharedHttpClient, 
 
 /// Whether every endpoint is an emulator's on plain HTTP, so that no CA certificate is needed.
 fn plain_http_only(env: &Env) -> bool {
-    let is_plain = |name| env.get(name).ok().flatten().is_some_and(|url| url.starts_with("http://"));
+    let is_plain = |name| env.get(name).ok().flatten().is_some_and(is_plain_http);
     is_plain("AWS_ENDPOINT_URL") || (is_plain("AWS_ENDPOINT_URL_SECRETS_MANAGER") && is_plain("AWS_ENDPOINT_URL_STS"))
+}
+
+fn is_plain_http(url: &str) -> bool {
+    url.starts_with("http://")
 }
 
 /// Reads a bundle and checks each certificate: the HTTP client itself panics on one that it can't parse.
 fn read_ca_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     let shown = crate::text::printable(&path.display().to_string());
     let refuse = |problem: String| Failure::new(Exit::Config, format!("CA bundle {shown}: {problem}"));
-    let pem = std::fs::read(path).map_err(|error| refuse(format!("can't be read: {}", error.kind())))?;
+    let pem =
+        std::fs::read(path).map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
     let mut roots = rustls::RootCertStore::empty();
     for (position, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());

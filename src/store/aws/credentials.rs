@@ -93,8 +93,9 @@ impl Role {
     async fn by_web_identity(&self, file: &PathBuf) -> Result<Credentials, StoreError> {
         const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
         let token = std::fs::read_to_string(file).map_err(|error| {
-            let message = format!("the web identity token file can't be read: {}", error.kind());
-            StoreError::new(ErrorKind::Credentials, ACTION, message).about(&file.display().to_string())
+            let message = format!("the web identity token file can't be read: {}", crate::text::os_error(&error));
+            let subject = Some(file.display().to_string());
+            StoreError { subject, ..StoreError::new(ErrorKind::Credentials, ACTION, message) }
         })?;
         let request = aws_sdk_sts::Client::new(&self.config)
             .assume_role_with_web_identity()
@@ -109,12 +110,12 @@ impl Role {
     /// A refusal by STS is about the role. Whether it throttles or is down stays what it is.
     fn refused(&self, error: StoreError) -> StoreError {
         let kind = if error.kind.is_of_one_secret() { ErrorKind::Credentials } else { error.kind };
-        StoreError { kind, ..error }.about(&self.arn)
+        StoreError { kind, subject: Some(self.arn.clone()), ..error }
     }
 
     fn convert(&self, action: &'static str, credentials: Option<StsCredentials>) -> Result<Credentials, StoreError> {
         let credentials = credentials.ok_or_else(|| {
-            StoreError::new(ErrorKind::Unavailable, action, "the answer holds no credentials").about(&self.arn)
+            self.refused(StoreError::new(ErrorKind::Unavailable, action, "the answer holds no credentials"))
         })?;
         let expiry = SystemTime::try_from(credentials.expiration).ok();
         Ok(Credentials::new(
@@ -186,7 +187,10 @@ pub fn explain(error: &CredentialsError) -> StoreError {
             return refused_by_sts("sts:AssumeRole", sts);
         }
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            let message = format!("a credentials file or endpoint can't be read: {io}");
+            let message = format!(
+                "a token, credentials file or endpoint that the environment or profile names can't be read: {}",
+                crate::text::os_error(io)
+            );
             return StoreError::new(ErrorKind::Credentials, ACTION, message);
         }
         next = current.source();
@@ -197,15 +201,17 @@ pub fn explain(error: &CredentialsError) -> StoreError {
         }
         CredentialsError::ProviderTimedOut(_) => "the provider did not answer in time",
         CredentialsError::InvalidConfiguration(_) => {
-            "the profile or the AWS_* variables of the credentials are not right"
+            "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)"
         }
         _ => "the provider that the environment names gave none",
     };
     StoreError::new(ErrorKind::Credentials, ACTION, message)
 }
 
-fn refused_by_sts(action: &'static str, error: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {
-    let ours = errors::of_code(action, error.code().map(str::to_owned), error.message().map(str::to_owned));
+fn refused_by_sts(action: &'static str, sts: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {
+    use aws_sdk_sts::operation::RequestId;
+    let ours = errors::of_code(action, sts.code().map(str::to_owned), sts.message().map(str::to_owned));
     let kind = if ours.kind.is_of_one_secret() { ErrorKind::Credentials } else { ours.kind };
-    StoreError { kind, ..ours }
+    let request_id = sts.meta().request_id().map(str::to_owned);
+    StoreError { kind, request_id, ..ours }
 }

@@ -8,20 +8,26 @@ use std::error::Error;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::store::{ErrorKind, NotThere, StoreError};
 
 /// Turns an SDK error into ours. The SDK's own text is left out: it may print parts of a response.
-pub fn from_sdk<E, R>(action: &'static str, error: &SdkError<E, R>) -> StoreError
+pub fn from_sdk<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> StoreError
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-    R: std::fmt::Debug + Send + Sync + 'static,
-    SdkError<E, R>: RequestId + Error,
 {
     if let Some(ours) = ours_in_chain(error) {
         return ours;
     }
     let service = match error {
+        SdkError::ServiceError(context) if context.err().code().is_none() => {
+            let status = context.raw().status().as_u16();
+            return unavailable(
+                action,
+                format!("HTTP {status} with a body that is not an answer of AWS (a proxy or gateway?)"),
+            );
+        }
         SdkError::ServiceError(context) => context.err(),
         SdkError::TimeoutError(_) => return unavailable(action, "no answer in time"),
         SdkError::DispatchFailure(failure) => {
@@ -131,7 +137,7 @@ fn cause(error: &(dyn Error + 'static)) -> String {
     let mut last = None;
     while let Some(current) = next {
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            last = Some(io.to_string());
+            last = Some(crate::text::os_error(io));
         }
         next = current.source();
     }

@@ -1,0 +1,430 @@
+//! Documents and code say the same: exit codes, settings, keys, links, and every example that can be run.
+//!
+//! CONTRIBUTING.md says how a fence in a document is marked so that it is checked here.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use airflow_secrets_init::backend_kwargs::{self, KNOWN, READER_KEYS};
+use airflow_secrets_init::cli::{RawSettings, VARIABLE_PREFIX};
+use airflow_secrets_init::exit::Exit;
+use airflow_secrets_init::mistakes::Mistakes;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_airflow-secrets-init");
+const EXIT_CODES: &str = "docs/EXIT-CODES.md";
+const CONFIGURATION: &str = "docs/CONFIGURATION.md";
+
+// ---- exit codes --------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_exit_code_is_a_row_and_every_row_an_exit_code() {
+    let documented: Vec<u8> = rows(&read(EXIT_CODES)).iter().filter_map(|cells| cells[0].parse().ok()).collect();
+    let known: Vec<u8> = Exit::ALL.iter().map(|exit| exit.code()).collect();
+    assert_eq!(documented, known);
+}
+
+// ---- settings ----------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_setting_is_documented_and_no_other_is_mentioned() {
+    let known: BTreeSet<String> =
+        RawSettings::NAMES.iter().filter(|name| **name != "template").map(|name| variable(name)).collect();
+    let documented = names_with_prefix(&read(CONFIGURATION));
+    let forgotten: Vec<&String> = known.difference(&documented).collect();
+    assert!(forgotten.is_empty(), "not in {CONFIGURATION}: {forgotten:?}");
+    assert!(read(CONFIGURATION).contains("`--template`"));
+    for (document, text) in documents() {
+        let unknown: Vec<String> = names_with_prefix(&text).difference(&known).cloned().collect();
+        assert!(unknown.is_empty(), "{document} mentions {unknown:?}");
+    }
+}
+
+/// `--help` and the table name the same defaults.
+#[test]
+fn defaults_in_the_document_are_those_of_the_help() {
+    let help = String::from_utf8(Command::new(PROGRAM).arg("--help").env_clear().output().unwrap().stdout).unwrap();
+    let rows = rows(&read(CONFIGURATION));
+    let mut checked = 0;
+    let mut flag = None;
+    for line in help.lines().map(str::trim) {
+        if let Some(name) = line.strip_prefix("--") {
+            flag = name.split_whitespace().next();
+        }
+        let Some((_, default)) = line.split_once("[default: ") else { continue };
+        let default = default.trim_end_matches(']');
+        let name = variable(&flag.unwrap().replace('-', "_"));
+        let row = rows.iter().find(|cells| cells[0] == format!("`{name}`"));
+        let row = row.unwrap_or_else(|| panic!("no row for {name} in {CONFIGURATION}"));
+        assert_eq!(row.last().unwrap().replace('`', ""), default, "default of {name}");
+        checked += 1;
+    }
+    assert!(checked > 10, "the help names only {checked} defaults");
+}
+
+/// What `--help` and the program call "not yet", the document lists under that heading.
+#[test]
+fn what_is_not_there_yet_is_listed() {
+    let section = section(&read(CONFIGURATION), "### Not yet");
+    for name in names_with_prefix(&section) {
+        let output = Command::new(PROGRAM).env_clear().env(&name, "x").env("SECRETS_INIT_LOG_FORMAT", "text").output();
+        let output = output.unwrap();
+        let flag = format!("--{}", name[VARIABLE_PREFIX.len()..].to_lowercase().replace('_', "-"));
+        let said = String::from_utf8(output.stderr).unwrap();
+        let line = said.lines().find(|line| line.contains(&name) || line.contains(&flag));
+        assert!(line.is_some_and(|line| line.contains("not yet")), "{name}: {said}");
+        assert_eq!(output.status.code(), Some(Exit::Config.code().into()), "{name}");
+    }
+    for command in ["check", "diff", "iam"] {
+        let output = Command::new(PROGRAM).arg(command).env_clear().output().unwrap();
+        let not_yet = output.status.code() == Some(Exit::Usage.code().into());
+        assert_eq!(not_yet, section.contains(&format!("`{command}`")), "{command}");
+    }
+}
+
+// ---- backend_kwargs ----------------------------------------------------------------------------------------------
+
+#[test]
+fn every_key_is_documented_and_every_documented_key_is_known() {
+    let text = read(CONFIGURATION);
+    let mut documented = BTreeSet::new();
+    for heading in ["### Own account", "### Shared account", "### Accepted without effect"] {
+        for cells in rows(&section(&text, heading)) {
+            documented.extend(code_spans(&cells[0]));
+        }
+    }
+    let refused: BTreeSet<String> =
+        rows(&section(&text, "### Refused")).iter().flat_map(|cells| code_spans(&cells[0])).collect();
+    for key in KNOWN {
+        assert!(documented.contains(*key) || refused.contains(*key), "key {key} is not in a table of {CONFIGURATION}");
+    }
+    let unknown: Vec<&String> = documented.iter().filter(|key| !KNOWN.contains(&key.as_str())).collect();
+    assert!(unknown.is_empty(), "{CONFIGURATION} documents keys that are not known: {unknown:?}");
+}
+
+#[test]
+fn every_kwargs_example_is_read_without_a_mistake() {
+    let mut checked = 0;
+    for (document, text) in documents() {
+        for fence in fences(&text) {
+            let examples = match (fence.language.as_str(), fence.words.first().map(String::as_str)) {
+                ("json", Some("kwargs")) => vec![fence.body.clone()],
+                ("yaml", _) => quoted_objects(&fence.body),
+                _ => continue,
+            };
+            for example in examples {
+                if READER_KEYS.iter().any(|key| example.contains(key)) {
+                    let object: serde_json::Value = serde_json::from_str(&example).unwrap();
+                    assert!(object.is_object(), "{document}: {example}");
+                    continue;
+                }
+                let mut mistakes = Mistakes::default();
+                let read = backend_kwargs::parse("kwargs", &example, &[], &mut mistakes);
+                assert!(read.is_some() && mistakes.is_empty(), "{document}: {example}: {mistakes:?}");
+                checked += 1;
+            }
+        }
+    }
+    assert!(checked >= 8, "only {checked} examples of kwargs were found");
+}
+
+/// JSON in a document that is not kwargs must still be JSON.
+#[test]
+fn every_json_example_is_json() {
+    for (document, text) in documents() {
+        for fence in fences(&text).iter().filter(|fence| fence.language == "json") {
+            let parsed = serde_json::from_str::<serde_json::Value>(&fence.body);
+            assert!(parsed.is_ok(), "{document}: {}: {parsed:?}", fence.body);
+        }
+    }
+}
+
+// ---- examples that are run ---------------------------------------------------------------------------------------
+
+#[test]
+fn every_example_ends_and_prints_as_the_document_says() {
+    let mut checked = BTreeMap::new();
+    let mut compared = 0;
+    for (document, text) in documents() {
+        let fences = fences(&text);
+        for (position, fence) in fences.iter().enumerate().filter(|(_, fence)| fence.language == "sh") {
+            if fence.words.first().map(String::as_str) != Some("run") {
+                let forgotten = fence.body.lines().any(|line| starts_program(line.trim()));
+                assert!(!forgotten, "{document}: mark this with `sh run CODE`:\n{}", fence.body);
+                continue;
+            }
+            let expected_code: i32 = fence.words[1].parse().unwrap();
+            let (code, printed) = run_script(&fence.body);
+            assert_eq!(code, expected_code, "{document}:\n{}\nprinted:\n{printed}", fence.body);
+            let expected = fences.get(position + 1).filter(|next| next.language == "text" && next.follows_closely);
+            if let Some(expected) = expected {
+                assert_eq!(without_time(&printed), without_time(&expected.body), "{document}:\n{}", fence.body);
+                compared += 1;
+            }
+            *checked.entry(document.clone()).or_insert(0) += 1;
+        }
+    }
+    assert!(checked.get("README.md").is_some_and(|count| *count >= 1), "{checked:?}");
+    assert!(checked.get(EXIT_CODES).is_some_and(|count| *count >= 6), "{checked:?}");
+    assert!(compared >= 10, "only {compared} outputs were compared");
+}
+
+/// The README's first command, and the file that it is said to make.
+#[test]
+fn the_first_command_of_the_readme_makes_the_file_that_it_names() {
+    let readme = read("README.md");
+    let fences = fences(&readme);
+    let first = fences.iter().find(|fence| fence.language == "sh").unwrap();
+    assert!(first.body.starts_with("cargo run -- "), "{}", first.body);
+    let place = workplace();
+    let (code, printed) = run_script_in(place.path(), &first.body);
+    assert_eq!(code, 0, "{printed}");
+    let file = fs::read(place.path().join("target/connections.json")).unwrap();
+    let object: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&file).unwrap();
+    assert_eq!(object.keys().collect::<Vec<_>>(), ["my_db", "snowflake", "warehouse"]);
+    let sentence = "`target/connections.json` then holds `my_db`, `snowflake` and `warehouse`.";
+    assert!(readme.contains(sentence), "the README no longer says what was checked here");
+}
+
+fn starts_program(line: &str) -> bool {
+    let mut words = line.split_whitespace().skip_while(|word| {
+        word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+    });
+    match words.next() {
+        Some("airflow-secrets-init") => true,
+        Some("cargo") => words.next() == Some("run"),
+        _ => false,
+    }
+}
+
+/// A directory with the examples in it and a `target` to write to.
+fn workplace() -> tempfile::TempDir {
+    let place = tempfile::tempdir().unwrap();
+    symlink(root().join("examples"), place.path().join("examples")).unwrap();
+    fs::create_dir(place.path().join("target")).unwrap();
+    place
+}
+
+fn run_script(script: &str) -> (i32, String) {
+    run_script_in(workplace().path(), script)
+}
+
+/// Runs a fence as a shell would, with the built program in place of `cargo run` and nothing of our environment.
+fn run_script_in(place: &Path, script: &str) -> (i32, String) {
+    let script = format!("exec 2>&1\n{}", script.replace("cargo run --", "airflow-secrets-init"));
+    // The code of the program counts, not that of a `cat` after it.
+    let script = script.replace("\ncat ", "\ncode=$?; cat ").replace("\n\n", "\n") + "\nexit ${code:-$?}";
+    let output = Command::new("sh")
+        .args(["-c", &script])
+        .current_dir(place)
+        .env_clear()
+        .env("PATH", format!("{}:/usr/bin:/bin", Path::new(PROGRAM).parent().unwrap().display()))
+        .env("HOME", place)
+        .env("SECRETS_INIT_LOG_FORMAT", "text")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+}
+
+/// Output without what differs from run to run: time stamps and durations.
+fn without_time(printed: &str) -> Vec<String> {
+    let lines = printed.lines().map(|line| {
+        let line = match line.split_once(char::is_whitespace) {
+            Some((first, rest)) if is_time_stamp(first) => rest.trim_start(),
+            _ => line,
+        };
+        let line = match line.split_once("\"timestamp\":\"") {
+            Some((before, after)) => format!("{before}{}", after.split_once("\",").unwrap().1),
+            None => line.to_owned(),
+        };
+        let line = without_number_after(&line, "elapsed_ms=");
+        without_number_after(&line, "\"elapsed_ms\":")
+    });
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+fn is_time_stamp(word: &str) -> bool {
+    word.len() > 19 && word.ends_with('Z') && word.as_bytes()[10] == b'T'
+}
+
+fn without_number_after(line: &str, label: &str) -> String {
+    match line.split_once(label) {
+        Some((before, after)) => format!("{before}{label}N{}", after.trim_start_matches(|c: char| c.is_ascii_digit())),
+        None => line.to_owned(),
+    }
+}
+
+// ---- links and modules -------------------------------------------------------------------------------------------
+
+#[test]
+fn every_relative_link_leads_somewhere() {
+    for (document, text) in documents() {
+        let directory = root().join(&document).parent().unwrap().to_owned();
+        for target in links(&text) {
+            if target.starts_with("https://") {
+                continue;
+            }
+            let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
+            let path = if file.is_empty() { root().join(&document) } else { directory.join(file) };
+            assert!(path.exists(), "{document} links to {target}, which is not there");
+            if !anchor.is_empty() {
+                let there = anchors(&fs::read_to_string(&path).unwrap());
+                assert!(there.contains(anchor), "{document} links to {target}, but there is no such heading");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_module_has_its_row_in_the_architecture() {
+    let documented: BTreeSet<String> = rows(&read("docs/ARCHITECTURE.md"))
+        .iter()
+        .flat_map(|cells| code_spans(&cells[0]))
+        .filter(|name| !name.contains('/') && Path::new(name).extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    let there: BTreeSet<String> = fs::read_dir(root().join("src"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "rs"))
+        .collect();
+    assert_eq!(documented, there);
+}
+
+// ---- reading Markdown --------------------------------------------------------------------------------------------
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(document: &str) -> String {
+    fs::read_to_string(root().join(document)).unwrap_or_else(|error| panic!("{document}: {error}"))
+}
+
+/// Every document of the project: path from the root, and text.
+fn documents() -> Vec<(String, String)> {
+    let mut documents = Vec::new();
+    for directory in ["", "docs", "helm-snippets"] {
+        for entry in fs::read_dir(root().join(directory)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+                documents.push((name, fs::read_to_string(path).unwrap()));
+            }
+        }
+    }
+    documents.sort();
+    assert!(documents.len() >= 8, "only {} documents found", documents.len());
+    documents
+}
+
+/// A fenced block.
+struct Fence {
+    language: String,
+    words: Vec<String>,
+    body: String,
+    /// Whether nothing but blank lines stands between it and the fence before it.
+    follows_closely: bool,
+}
+
+fn fences(text: &str) -> Vec<Fence> {
+    let mut fences: Vec<Fence> = Vec::new();
+    let mut open = false;
+    let mut blank_since_fence = true;
+    for line in text.lines() {
+        if let Some(info) = line.strip_prefix("```") {
+            if !open {
+                let mut words = info.split_whitespace().map(str::to_owned);
+                let language = words.next().unwrap_or_default();
+                let follows_closely = blank_since_fence;
+                fences.push(Fence { language, words: words.collect(), body: String::new(), follows_closely });
+            }
+            open = !open;
+            blank_since_fence = true;
+        } else if open {
+            let body = &mut fences.last_mut().unwrap().body;
+            body.push_str(line);
+            body.push('\n');
+        } else if !line.trim().is_empty() {
+            // A sentence between an example and its output does not part them; a heading or bold label does.
+            blank_since_fence &= !line.starts_with(['#', '*', '|']);
+        }
+    }
+    assert!(!open, "a fence is never closed");
+    fences
+}
+
+/// The text without its fenced blocks.
+fn prose(text: &str) -> String {
+    let mut open = false;
+    let outside = text.lines().filter(|line| {
+        let is_fence = line.starts_with("```");
+        open ^= is_fence;
+        !open && !is_fence
+    });
+    outside.map(|line| format!("{line}\n")).collect()
+}
+
+/// The cells of every table row but headers' rules.
+fn rows(text: &str) -> Vec<Vec<String>> {
+    let prose = prose(text);
+    let table = prose.lines().filter(|line| line.starts_with('|') && !line.starts_with("|--"));
+    table
+        .map(|line| {
+            let inner = line.trim().trim_start_matches('|').trim_end_matches('|');
+            inner.split('|').map(|cell| cell.trim().to_owned()).collect()
+        })
+        .collect()
+}
+
+/// What stands under a heading, up to the next one.
+fn section(text: &str, heading: &str) -> String {
+    let mut lines = text.lines().skip_while(|line| *line != heading);
+    assert!(lines.next().is_some(), "there is no heading {heading}");
+    lines.take_while(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+}
+
+fn code_spans(text: &str) -> Vec<String> {
+    text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
+}
+
+fn links(text: &str) -> Vec<String> {
+    let prose = prose(text);
+    let after = prose.split("](").skip(1);
+    after.map(|rest| rest.split(')').next().unwrap().to_owned()).collect()
+}
+
+/// The anchors of a document's headings, made as GitHub makes them.
+fn anchors(text: &str) -> BTreeSet<String> {
+    let prose = prose(text);
+    let headings = prose.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim());
+    headings
+        .map(|heading| {
+            let kept = heading.to_lowercase();
+            let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
+            kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+        })
+        .collect()
+}
+
+fn variable(name: &str) -> String {
+    format!("{VARIABLE_PREFIX}{}", name.to_uppercase())
+}
+
+/// Every `SECRETS_INIT_NAME` in a text; the bare prefix is none.
+fn names_with_prefix(text: &str) -> BTreeSet<String> {
+    let after = text.split(VARIABLE_PREFIX).skip(1);
+    let names =
+        after.map(|rest| rest.split(|c: char| !(c.is_ascii_uppercase() || c == '_')).next().unwrap_or_default());
+    names.filter(|name| !name.is_empty()).map(|name| format!("{VARIABLE_PREFIX}{name}")).collect()
+}
+
+/// The JSON objects in single quotes in a YAML document.
+fn quoted_objects(yaml: &str) -> Vec<String> {
+    let lines = yaml.lines().filter_map(|line| line.split_once("'{"));
+    lines.map(|(_, rest)| format!("{{{}", rest.rsplit_once('\'').unwrap().0)).collect()
+}
