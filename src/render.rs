@@ -35,8 +35,17 @@ pub fn cannot_carry(format: Format, conn_id: &str, connection: &Connection) -> O
         Format::Yaml => {
             let mut key = String::new();
             let key_fits = quote_yaml(&PyString::from(conn_id), &mut key) && key.len() <= LONGEST_YAML_KEY;
-            let texts = [connection.conn_type.as_ref(), connection.login.as_ref(), connection.password.as_ref()];
-            let whole = |text: &PyString| !text.has_lone_surrogate();
+            let text_of = |scalar: &'_ Option<Scalar>| match scalar {
+                Some(Scalar::Text(text)) => Some(text.clone()),
+                _ => None,
+            };
+            let extra = match &connection.extra {
+                Some(Extra::Text(text)) => Some(text.clone()),
+                _ => None,
+            };
+            let Connection { conn_type, login, password, host, schema, .. } = connection;
+            let texts = [conn_type.clone(), login.clone(), password.clone(), text_of(host), text_of(schema), extra];
+            let whole = |text: PyString| !text.has_lone_surrogate();
             if !key_fits {
                 Some("the conn_id is too long for a key in YAML; write .json")
             } else if texts.into_iter().flatten().all(whole) {

@@ -56,7 +56,7 @@ pub struct Settings {
 /// The two regions, which are independent of each other as in the Python backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Regions {
-    /// `region_name`, `AWS_REGION`, `AWS_DEFAULT_REGION`; `None` leaves it to the profile, then to `shared`.
+    /// `region_name`, `AWS_DEFAULT_REGION`, `AWS_REGION`; `None` leaves it to the profile, then to `shared`.
     pub own: Option<String>,
     /// `aws_region`, `AWS_REGION`, then `eu-central-1`.
     pub shared: String,
@@ -412,8 +412,8 @@ impl Reader<'_> {
             && first != second
         {
             self.notices.push(format!(
-                "AWS_REGION ({first}) and AWS_DEFAULT_REGION ({second}) differ: {first} is used for the own account, where \
-                 boto3 would take {second}; set region_name in the kwargs"
+                "AWS_REGION ({first}) and AWS_DEFAULT_REGION ({second}) differ: the own account is read in {second}, as boto3 \
+                 does; set region_name in the kwargs to be sure"
             ));
         }
         let shared = kwargs.aws_region.clone().or_else(|| aws_region.clone());
@@ -434,7 +434,8 @@ impl Reader<'_> {
             ));
         }
         Regions {
-            own: kwargs.region_name.clone().or(aws_region).or(default_region),
+            // boto3, and so the live backend, reads AWS_DEFAULT_REGION; AWS's newer SDKs and EKS set AWS_REGION.
+            own: kwargs.region_name.clone().or(default_region).or(aws_region),
             shared: shared.unwrap_or_else(|| DEFAULT_SHARED_REGION.to_owned()),
         }
     }

@@ -171,11 +171,9 @@ fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
             return Err("a key that Airflow does not know");
         };
         let right = match (*key, value) {
-            // Truthy and no text: bytes(value, "utf-8") in Connection.set_password raises.
-            ("password" | "login" | "conn_type", Json::String(text)) => {
-                !text.has_lone_surrogate() || *key == "conn_type"
-            }
-            ("host" | "schema", Json::String(text)) => !text.has_lone_surrogate(),
+            // Connection.set_password encodes it, for the Fernet key: a number or a lone surrogate raises.
+            ("password", Json::String(text)) => !text.has_lone_surrogate(),
+            ("conn_type" | "login" | "host" | "schema", Json::String(_)) => true,
             ("host" | "schema", other) => !other.is_truthy(),
             ("port", Json::Number(number)) => !number.is_float(),
             ("extra", Json::String(text)) => extra_text_is_taken(text, target),

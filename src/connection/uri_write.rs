@@ -51,7 +51,8 @@ pub fn to_uri(connection: &Connection) -> Option<String> {
         quote_into(extra_text(extra).as_str()?, &mut out);
     }
     // The check that makes the rules above safe: what does not come back is not written.
-    let read = uri::parse(&out, AirflowTarget::V2).ok()?;
+    // Airflow 2 refuses some extras that 3 takes, and the reverse; what was taken from the secret is right for its target.
+    let read = uri::parse(&out, AirflowTarget::V2).or_else(|_| uri::parse(&out, AirflowTarget::V3)).ok()?;
     same(connection, &read).then_some(out)
 }
 
