@@ -280,6 +280,25 @@ fn every_relative_link_leads_somewhere() {
     }
 }
 
+/// What the parity test explains away is told to people: each of its rows is an anchor, and the tests that
+/// COMPATIBILITY.md names exist.
+#[test]
+fn every_explained_difference_is_a_row_of_the_compatibility_page() {
+    let page = read("docs/COMPATIBILITY.md");
+    let explained: serde_json::Value = serde_json::from_str(&read("tests/airflow/explained.json")).unwrap();
+    for row in explained.as_array().unwrap() {
+        let anchor = row["compat_row"].as_str().unwrap();
+        assert!(page.contains(&format!("<a id=\"{anchor}\"></a>")), "no row {anchor}");
+    }
+    let sources =
+        ["tests/aws.rs", "tests/run.rs", "src/settings/tests.rs", "src/connection/tests.rs"].map(read).concat();
+    for name in code_spans(&page) {
+        // Tests are called by whole sentences; keys have fewer words.
+        let is_test = name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+        assert!(!is_test || sources.contains(&format!("fn {name}(")), "no test {name}");
+    }
+}
+
 #[test]
 fn every_module_has_its_row_in_the_architecture() {
     let documented: BTreeSet<String> = rows(&read("docs/ARCHITECTURE.md"))
