@@ -41,32 +41,70 @@ use crate::signals::Signals;
 use crate::store::SecretStore;
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
-/// tells how it ended. Writes data to `stdout`, everything else to stderr. Never panics.
+/// tells how it ended. Writes data to `stdout`, everything else to stderr. A panic in here ends as [`Exit::Bug`].
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write) -> Exit {
-    let (command, flags) = match cli::parse(args) {
-        Ok(Parsed::Run(command, flags)) => (command, *flags),
-        Ok(Parsed::Print(text)) => {
-            // A closed pipe (`--help | head`) is no failure of ours.
-            drop(stdout.write_all(text.as_bytes()));
-            return Exit::Ok;
-        }
-        Err(failure) => return end(&RawSettings::default(), env, &Summary::start(), &failure),
-    };
-    let raw_log = |flag: &Option<String>, name: &str| flag.clone().or_else(|| env.raw(name).map(str::to_owned));
-    let level = raw_log(&flags.log, "SECRETS_INIT_LOG");
-    let format = raw_log(&flags.log_format, "SECRETS_INIT_LOG_FORMAT");
-    let _logging = log::start(level.as_deref(), format.as_deref());
     let mut summary = Summary::start();
-    let outcome = catch_unwind(AssertUnwindSafe(|| match command {
-        CommandName::Render => render_command(env, flags.clone(), &mut summary),
-        CommandName::Check | CommandName::Diff | CommandName::Iam => Err(not_yet()),
+    let mut chosen = LogChoice::of(&RawSettings::default(), env);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let (command, flags) = match cli::parse(args)? {
+            Parsed::Run(command, flags) => (command, *flags),
+            Parsed::Print(text) => {
+                // A closed pipe (`--help | head`) is no failure of ours.
+                drop(stdout.write_all(text.as_bytes()));
+                return Ok(());
+            }
+        };
+        chosen = LogChoice::of(&flags, env);
+        let _logging = chosen.start();
+        match command {
+            CommandName::Render => render_command(env, flags, &mut summary),
+            CommandName::Check | CommandName::Diff | CommandName::Iam => Err(not_yet()),
+        }
     }));
     let failure = match outcome {
         Ok(Ok(())) => return Exit::Ok,
         Ok(Err(failure)) => failure,
         Err(_) => Failure::new(Exit::Bug, "a bug stopped the program; please report the line above"),
     };
-    end_logged(&flags, env, &summary, &failure)
+    let _logging = chosen.start();
+    report::failure(&failure);
+    report::termination_message(chosen.termination_log.as_deref(), &failure);
+    summary.failed(failure.exit());
+    failure.exit()
+}
+
+/// Makes panics of this process say where they happened and nothing else: a payload may hold what was being worked on.
+pub fn hide_panic_payloads() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
+        let line = format!("airflow-secrets-init: a bug at {place}; please report it\n");
+        drop(std::io::stderr().write_all(line.as_bytes()));
+    }));
+}
+
+/// Where a run speaks, as flags and variables say it before anything is checked.
+struct LogChoice {
+    level: Option<String>,
+    format: Option<String>,
+    termination_log: Option<String>,
+}
+
+impl LogChoice {
+    fn of(flags: &RawSettings, env: &Env) -> Self {
+        let choice = |flag: &Option<String>, name: &str| {
+            let variable = || env.get(name).ok().flatten().map(str::to_owned);
+            flag.clone().filter(|text| !text.is_empty()).or_else(variable)
+        };
+        Self {
+            level: choice(&flags.log, "SECRETS_INIT_LOG"),
+            format: choice(&flags.log_format, "SECRETS_INIT_LOG_FORMAT"),
+            termination_log: choice(&flags.termination_log, "SECRETS_INIT_TERMINATION_LOG"),
+        }
+    }
+
+    fn start(&self) -> tracing::subscriber::DefaultGuard {
+        log::start(self.level.as_deref(), self.format.as_deref())
+    }
 }
 
 /// The pipeline.
@@ -79,7 +117,7 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new(Exit::Bug, format!("the runtime can't start: {}", crate::text::os_error(&error)))
     })?;
-    runtime.block_on(async {
+    let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         // On the heap: the futures of the SDK are large.
         let resolving = Box::pin(resolve(&settings, &plan, env, summary));
@@ -92,7 +130,10 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         let change = write(&settings, &connections, &mut signals).await?;
         summary.written(&settings.connections_file.path, change);
         Ok(())
-    })
+    });
+    // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
 }
 
 /// Asks the stores, inside the deadline.
@@ -147,18 +188,4 @@ async fn write(settings: &Settings, connections: &Connections, signals: &mut Sig
 
 fn not_yet() -> Failure {
     Failure::new(Exit::Usage, "this command is not yet there: this version renders; run it without a command")
-}
-
-/// Ends a run whose log was not started yet.
-fn end(flags: &RawSettings, env: &Env, summary: &Summary, failure: &Failure) -> Exit {
-    let _logging = log::start(env.raw("SECRETS_INIT_LOG"), env.raw("SECRETS_INIT_LOG_FORMAT"));
-    end_logged(flags, env, summary, failure)
-}
-
-fn end_logged(flags: &RawSettings, env: &Env, summary: &Summary, failure: &Failure) -> Exit {
-    report::failure(failure);
-    let chosen = flags.termination_log.as_deref().or_else(|| env.get("SECRETS_INIT_TERMINATION_LOG").ok().flatten());
-    report::termination_message(chosen, failure);
-    summary.failed(failure.exit());
-    failure.exit()
 }

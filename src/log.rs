@@ -43,11 +43,13 @@ pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
     match format {
         Format::Text => {
             let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(terminal);
+            // A reader that has gone away must not end the run: without this the layer would panic about it.
+            let layer = layer.log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))
         }
         Format::Json => {
             let layer = fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr);
-            let layer = layer.with_current_span(false).with_span_list(false);
+            let layer = layer.with_current_span(false).with_span_list(false).log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))
         }
     }
