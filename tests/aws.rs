@@ -624,3 +624,19 @@ fn one_secret_that_is_throttled_forever_fails_the_run_rather_than_going_missing(
     let ended = run(&FakeAws::start(scenario), "{}").go().code(75);
     assert_eq!(ended.file, None);
 }
+
+#[test]
+fn sigterm_ends_a_run_that_waits_for_aws() {
+    for operation in ["ListSecrets", "BatchGetSecretValue", "AssumeRole"] {
+        let scenario = scenario().own("a", uri("own")).own("b", uri("own")).fault(Fault::on(operation).hang());
+        let aws = FakeAws::start(scenario);
+        let run = run(&aws, WITH_ROLE);
+        let child = run.command().spawn().unwrap();
+        while aws.count(operation) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        common::signal("TERM", &child);
+        let ended = run.ended(&child.wait_with_output().unwrap()).code(143).says("SIGTERM came");
+        assert_eq!((ended.file, common::names(run.directory.path())), (None, vec!["termination-log".to_owned()]));
+    }
+}

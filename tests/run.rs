@@ -207,8 +207,7 @@ fn sigterm_and_sigint_end_a_run_and_leave_no_trace() {
             assert_eq!(stderr.read(&mut byte).unwrap(), 1, "ended early: {said}");
             said.push(char::from(byte[0]));
         }
-        let kill = std::process::Command::new("sh").arg("-c").arg(format!("kill -{signal} {}", child.id())).status();
-        assert!(kill.unwrap().success());
+        common::signal(signal, &child);
         let mut output = child.wait_with_output().unwrap();
         stderr.read_to_end(&mut output.stderr).unwrap();
         let ended = run.ended(&output).code(code).says(&format!("SIG{signal} came"));

@@ -142,6 +142,12 @@ impl Ended {
     }
 }
 
+/// Sends a signal to a process of ours.
+pub fn signal(name: &str, child: &std::process::Child) {
+    let kill = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", child.id())).status();
+    assert!(kill.is_ok_and(|status| status.success()), "the signal is sent");
+}
+
 /// The names in a directory, in order.
 pub fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).expect("a directory");
