@@ -74,8 +74,6 @@ pub enum ErrorKind {
     Unavailable,
     /// No credentials, or AWS does not take them.
     Credentials,
-    /// The settings can't work as they are.
-    Settings,
 }
 
 impl ErrorKind {
@@ -89,10 +87,11 @@ impl ErrorKind {
     #[must_use]
     pub const fn exit(self) -> Exit {
         match self {
-            Self::Denied | Self::Kms | Self::Rejected | Self::Credentials => Exit::Denied,
+            Self::Denied | Self::Kms | Self::Credentials => Exit::Denied,
             Self::Throttled => Exit::TempFail,
             Self::Unavailable => Exit::Unavailable,
-            Self::Settings => Exit::Config,
+            // A listing or an index that AWS does not take as it is named: the prefix or the name is wrong.
+            Self::Rejected => Exit::Config,
         }
     }
 }
@@ -157,13 +156,12 @@ impl StoreError {
             ErrorKind::Kms => {
                 "allow kms:Decrypt on the secret's key; across accounts it must be a customer managed key"
             }
-            ErrorKind::Rejected => "check the secret's name and state",
+            ErrorKind::Rejected => "check the name, the prefix and the state of the secret",
             ErrorKind::Throttled => "AWS still throttles; a retry helps, SECRETS_INIT_JITTER spreads many pods",
             ErrorKind::Unavailable => "check the network, the endpoint and the region; a retry may help",
             ErrorKind::Credentials => {
                 "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile"
             }
-            ErrorKind::Settings => "see docs/CONFIGURATION.md",
         }
     }
 }

@@ -112,7 +112,7 @@ impl AwsStore {
                     ErrorKind::Kms | ErrorKind::Rejected | ErrorKind::Throttled => {
                         debug!(%error, "a batch failed as a whole; reading its secrets one by one");
                     }
-                    ErrorKind::Unavailable | ErrorKind::Credentials | ErrorKind::Settings => {
+                    ErrorKind::Unavailable | ErrorKind::Credentials => {
                         return ids.iter().map(|id| Err(error.clone().about(id.as_str()))).collect();
                     }
                 }
