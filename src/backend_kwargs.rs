@@ -358,13 +358,11 @@ impl Reader<'_> {
         }
     }
 
-    /// A part of a secret's name can only hold what AWS allows in one (CreateSecret, parameter Name; `!` is in
-    /// the names of secrets that AWS services manage).
+    /// A part of a secret's name can only hold what AWS allows in one.
     fn check_name_part(&mut self, key: &str, part: Option<&str>) {
         let Some(part) = part else { return };
-        let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c);
         // An unset `$NAME` stays as it stands, as in Airflow, and is told at WARN: it is not a mistake by itself.
-        if part.chars().any(|c| !legal(c) && !"${}".contains(c)) {
+        if part.chars().any(|c| !is_name_character(c) && !"${}".contains(c)) {
             self.wrong(key, "holds a character that no secret's name can hold (allowed: letters, digits, /_+=.@-!)");
         } else if part.starts_with('!') {
             self.wrong(key, "begins with !, which would turn AWS's name filter into its opposite");
@@ -709,6 +707,13 @@ impl SharedKeys {
         variables: "variables",
         index: "index",
     };
+}
+
+/// Whether AWS allows a character in a secret's name (CreateSecret, Name; `!` is in the names of secrets that AWS
+/// services manage).
+#[must_use]
+pub fn is_name_character(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c)
 }
 
 /// 12 digits.

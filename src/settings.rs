@@ -285,6 +285,10 @@ impl Reader<'_> {
         let kwargs = kwargs?;
         let store = store?;
         let regions = self.regions(&kwargs, &store);
+        if store == StoreChoice::Aws {
+            self.check_names("CONN_IDS", selection.conn_ids.as_deref().unwrap_or_default());
+            self.check_names("REQUIRED", &selection.required);
+        }
         let target_given = raw.airflow_version.is_some();
         let kwargs = self.urlencoded_by_version(kwargs, target?, target_given);
         let mut notices = std::mem::take(&mut self.notices);
@@ -509,6 +513,14 @@ impl Reader<'_> {
         let mut seen = std::collections::HashSet::new();
         ids.retain(|id| seen.insert(id.clone()));
         Some(ids)
+    }
+
+    /// An id that no secret can be called by would be refused by AWS, one call each.
+    fn check_names(&mut self, name: &str, ids: &[String]) {
+        let legal = |id: &String| id.len() <= 512 && id.chars().all(backend_kwargs::is_name_character);
+        for id in ids.iter().filter(|id| !legal(id)) {
+            self.wrong(name, format!("{} is not a conn_id that a secret's name can hold", printable(id)));
+        }
     }
 
     fn globs(&mut self, name: &str, value: Option<&str>) -> Option<GlobSet> {

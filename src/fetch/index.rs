@@ -7,6 +7,7 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{Answers, WhenNotThere};
+use crate::backend_kwargs::is_name_character;
 use crate::exit::{Exit, Failure};
 use crate::plan::{AddressedBy, Source, SourcePlan, arn};
 use crate::settings::Selection;
@@ -69,8 +70,7 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Vec<(String, SecretId)>, Str
     };
     let mut entries = entries.ok_or_else(|| form.to_owned())?;
     for (position, (conn_id, id)) in entries.iter().enumerate() {
-        let legal = |c: char| c.is_ascii_alphanumeric() || "/_+=.@-".contains(c);
-        if conn_id.is_empty() || conn_id.len() > 512 || !conn_id.chars().all(legal) {
+        if conn_id.is_empty() || conn_id.len() > 512 || !conn_id.chars().all(is_name_character) {
             return Err(format!("entry {} is not a conn_id that a secret's name can hold", position + 1));
         }
         if let (SecretId::Arn(given), Source::Shared { account, region }) = (id, &source.source)

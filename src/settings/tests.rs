@@ -324,6 +324,16 @@ fn globs_choose_among_listed_ids() {
 }
 
 #[test]
+fn ids_that_no_secret_can_have_are_mistakes_but_for_the_file_store() {
+    let ids = ("SECRETS_INIT_CONN_IDS", "ok/a+b=c@d.e-f_1, two words");
+    assert_eq!(
+        refused(&[NO_KWARGS, ids]),
+        ["SECRETS_INIT_CONN_IDS: two words is not a conn_id that a secret's name can hold"]
+    );
+    assert!(load(&[NO_KWARGS, ids, ("SECRETS_INIT_STORE", "file:x.yaml")]).is_ok());
+}
+
+#[test]
 fn variables_that_are_not_text_are_named() {
     use std::os::unix::ffi::OsStringExt;
     let bad = std::ffi::OsString::from_vec(vec![0xff]);
