@@ -444,8 +444,8 @@ impl Reader<'_> {
             }
         };
         let endpoint_url = self.text("endpoint_url");
-        if endpoint_url.as_deref().is_some_and(|url| !url.starts_with("http://") && !url.starts_with("https://")) {
-            self.wrong("endpoint_url", "must begin with http:// or https://");
+        if endpoint_url.as_deref().is_some_and(|url| !is_endpoint(url)) {
+            self.wrong("endpoint_url", "is not a URL such as https://host or http://host:port");
         }
         let ca_file = match self.object.get("verify") {
             None | Some(Value::Null | Value::Bool(true)) => None,
@@ -714,6 +714,21 @@ impl SharedKeys {
 #[must_use]
 pub fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c)
+}
+
+/// Whether a text can be an endpoint: `http` or `https`, a host, and a port where one is given.
+#[must_use]
+pub fn is_endpoint(url: &str) -> bool {
+    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else { return false };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    // An IPv6 address stands in brackets and holds colons of its own.
+    let after_host = authority.rsplit_once(']').map_or(authority, |(_, after)| after);
+    let port_fits = match after_host.rsplit_once(':') {
+        None => true,
+        Some((_, port)) => port.is_empty() || port.parse::<u16>().is_ok(),
+    };
+    let has_host = !authority.starts_with(':') && !authority.is_empty();
+    has_host && port_fits && !url.contains(|c: char| c.is_whitespace() || c.is_control())
 }
 
 /// 12 digits.

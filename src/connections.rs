@@ -45,6 +45,8 @@ pub enum Why {
     Invalid(Invalid),
     /// The connection is right, but this format can't carry it.
     NotForFormat(&'static str),
+    /// An index names it in a way that can't be trusted.
+    Refused(&'static str),
     /// The secret can't be read.
     Unreadable(StoreError),
     /// It was asked for by name and no source has it.
@@ -59,6 +61,7 @@ impl std::fmt::Display for LeftOut {
         }
         match &self.why {
             Why::Invalid(invalid) => write!(f, " is invalid: {invalid}"),
+            Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
             Why::NotForFormat(reason) => write!(f, " does not fit the file's format: {reason}"),
             Why::Unreadable(error) => write!(f, " can't be read: {error}"),
             Why::Missing => f.write_str(
@@ -69,12 +72,12 @@ impl std::fmt::Display for LeftOut {
 }
 
 impl LeftOut {
-    /// The policy that decides about this one. What is required and there, but unusable, is always an error.
+    /// The policy that decides about this one. What is required must end up in the file, whatever the policies say.
     #[must_use]
     pub const fn policy(&self, policies: &Policies) -> Policy {
         match self.why {
-            Why::Invalid(_) | Why::NotForFormat(_) | Why::Unreadable(_) if self.required => Policy::Error,
-            Why::Invalid(_) | Why::NotForFormat(_) => policies.invalid,
+            _ if self.required => Policy::Error,
+            Why::Invalid(_) | Why::NotForFormat(_) | Why::Refused(_) => policies.invalid,
             Why::Unreadable(_) => policies.denied,
             Why::Missing => policies.missing,
         }
@@ -82,7 +85,7 @@ impl LeftOut {
 
     const fn exit(&self) -> Exit {
         match self.why {
-            Why::Invalid(_) | Why::NotForFormat(_) => Exit::InvalidData,
+            Why::Invalid(_) | Why::NotForFormat(_) | Why::Refused(_) => Exit::InvalidData,
             Why::Unreadable(_) => Exit::Denied,
             Why::Missing => Exit::NotFound,
         }
@@ -99,6 +102,7 @@ impl Connections {
             connections.shadowed += usize::from(!entry.shadowed.is_empty());
             let converted = match entry.state {
                 State::Unreadable(error) => Err(Why::Unreadable(error)),
+                State::Refused(reason) => Err(Why::Refused(reason)),
                 State::Value(text) => convert(&conn_id, text.expose_secret(), rules, format),
             };
             match converted {

@@ -42,6 +42,8 @@ pub enum State {
     Value(SecretString),
     /// It could not; the trouble is this secret's alone.
     Unreadable(StoreError),
+    /// It was not asked for: an index names it in a way that can't be trusted.
+    Refused(&'static str),
 }
 
 /// What one source said about the conn_ids it was asked for: `None` is "not there".

@@ -11,6 +11,7 @@ pub mod env;
 pub mod exit;
 pub mod expand;
 pub mod fetch;
+pub mod files;
 pub mod log;
 pub mod mistakes;
 pub mod output;
@@ -150,7 +151,11 @@ async fn resolve(
         tokio::time::sleep(wait).await;
     }
     match &settings.store {
-        StoreChoice::Aws => ask(plan, &store::aws::open(settings, plan, env).await?, settings, summary, end).await,
+        StoreChoice::Aws => {
+            let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, env)).await;
+            let stores = opening.unwrap_or_else(|_| Err(too_late(settings)))?;
+            ask(plan, &stores, settings, summary, end).await
+        }
         StoreChoice::File(path) => {
             tracing::warn!("secrets come from the file {}, not from AWS", text::printable(&path.display().to_string()));
             ask(plan, &store::file::open(path, plan)?, settings, summary, end).await
@@ -167,13 +172,15 @@ async fn ask<S: SecretStore>(
 ) -> Result<fetch::Fetched, Failure> {
     let fetched = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection)).await;
     summary.api_calls = stores.iter().map(SecretStore::calls).sum();
-    fetched.unwrap_or_else(|_| {
-        let line = format!(
-            "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
-            settings.deadline
-        );
-        Err(Failure::new(Exit::TempFail, line))
-    })
+    fetched.unwrap_or_else(|_| Err(too_late(settings)))
+}
+
+fn too_late(settings: &Settings) -> Failure {
+    let line = format!(
+        "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
+        settings.deadline
+    );
+    Failure::new(Exit::TempFail, line)
 }
 
 /// Renders, checks and puts in place. Nothing is written before everything has rendered.

@@ -7,6 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
@@ -15,6 +16,9 @@ use crate::text::printable;
 
 /// What a temporary file's name begins with. The rest is random; nothing of a secret is in it.
 pub const TEMPORARY_PREFIX: &str = ".airflow-secrets-init-";
+
+/// Writing takes moments: a temporary file that nobody has touched for so long belongs to a run that is no more.
+const STALE: Duration = Duration::from_mins(2);
 
 /// A file that is written in full but not yet in place.
 pub struct Staged {
@@ -43,6 +47,7 @@ pub fn stage(target: &Path, bytes: &[u8], mode: u32) -> Result<Staged, Failure> 
     }
     let directory = directory_of(target);
     let cant_create = |error: &io::Error| failure(Exit::CantCreate, directory, "no file can be made there", error);
+    remove_stale(directory);
     let mut temporary = Builder::new()
         .prefix(TEMPORARY_PREFIX)
         .permissions(Permissions::from_mode(mode))
@@ -77,6 +82,24 @@ impl Staged {
             Err(error) => return Err(failure(Exit::Io, directory, "can't be synced", &error)),
         }
         Ok(Change::Written)
+    }
+}
+
+/// Removes what a killed run has left: SIGKILL lets nobody clean up, and restarts would fill a small volume with secrets.
+///
+/// Only regular files under our prefix that nobody has written to for longer than a run may take; what can't be
+/// removed is not ours or does no harm.
+fn remove_stale(directory: &Path) {
+    let Ok(entries) = fs::read_dir(directory) else { return };
+    for entry in entries.flatten() {
+        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX));
+        let stale = |metadata: fs::Metadata| {
+            let age = metadata.modified().ok().and_then(|time| time.elapsed().ok());
+            metadata.is_file() && age.is_some_and(|age| age > STALE)
+        };
+        if ours && entry.metadata().is_ok_and(stale) {
+            drop(fs::remove_file(entry.path()));
+        }
     }
 }
 
@@ -162,6 +185,20 @@ mod tests {
         drop(staged);
         assert_eq!(names(directory.path()), ["connections.json"]);
         assert_eq!(fs::read(&target).unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_a_killed_run_left_is_removed_once_it_is_old() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = |name: &str, age: Duration| {
+            let file = File::create(directory.path().join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - age).unwrap();
+        };
+        file(".airflow-secrets-init-old", Duration::from_mins(5));
+        file(".airflow-secrets-init-new", Duration::from_secs(1));
+        file("somebody-elses", Duration::from_hours(5));
+        stage(&directory.path().join("c.json"), b"{}", 0o440).unwrap().commit().unwrap();
+        assert_eq!(names(directory.path()), [".airflow-secrets-init-new", "c.json", "somebody-elses"]);
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Summary {
             }
         }
         self.shadowed = connections.shadowed;
-        self.invalid = connections.count(|why| matches!(why, Why::Invalid(_) | Why::NotForFormat(_)));
+        self.invalid = connections.count(|why| matches!(why, Why::Invalid(_) | Why::NotForFormat(_) | Why::Refused(_)));
         self.denied = connections.count(|why| matches!(why, Why::Unreadable(_)));
         self.missing = connections.count(|why| matches!(why, Why::Missing));
     }

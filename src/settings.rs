@@ -154,7 +154,7 @@ impl Settings {
     /// # Errors
     /// [`crate::exit::Exit::Config`] with one line for every mistake.
     pub fn load(env: &Env, flags: RawSettings) -> Result<Self, Failure> {
-        let mut reader = Reader { env, mistakes: Mistakes::default(), notices: Vec::new() };
+        let mut reader = Reader { env, mistakes: Mistakes::default(), notices: Vec::new(), unset: Vec::new() };
         reader.refuse_unknown_variables();
         reader.refuse_sensitive_bodies();
         let raw = flags.or(reader.raw_from_variables());
@@ -171,6 +171,8 @@ struct Reader<'a> {
     env: &'a Env,
     mistakes: Mistakes,
     notices: Vec<String>,
+    /// What follows a `$` in the kwargs and is not set.
+    unset: Vec<String>,
 }
 
 impl Reader<'_> {
@@ -206,8 +208,10 @@ impl Reader<'_> {
     }
 
     fn raw_from_variables(&mut self) -> RawSettings {
+        // `--template` is a flag alone; its variable is refused as unknown.
         let pairs: Vec<(String, String)> = RawSettings::NAMES
             .iter()
+            .filter(|name| **name != "template")
             .map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase()))
             .filter_map(|name| Some((name.clone(), self.variable(&name)?)))
             .collect();
@@ -281,6 +285,11 @@ impl Reader<'_> {
         }
         self.one_of("LOG", raw.log.as_deref().or(Some("info")), &crate::log::LEVELS);
         self.one_of("LOG_FORMAT", raw.log_format.as_deref(), &crate::log::FORMATS);
+        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"] {
+            if self.variable(name).is_some_and(|url| !backend_kwargs::is_endpoint(&url)) {
+                self.mistakes.add(name, "is not a URL such as https://host or http://host:port");
+            }
+        }
         let ca_bundle = self.variable("AWS_CA_BUNDLE").map(PathBuf::from);
         let kwargs = kwargs?;
         let store = store?;
@@ -289,6 +298,7 @@ impl Reader<'_> {
             self.check_names("CONN_IDS", selection.conn_ids.as_deref().unwrap_or_default());
             self.check_names("REQUIRED", &selection.required);
         }
+        self.tell_unset_names(&kwargs);
         let target_given = raw.airflow_version.is_some();
         let kwargs = self.urlencoded_by_version(kwargs, target?, target_given);
         let mut notices = std::mem::take(&mut self.notices);
@@ -340,7 +350,7 @@ impl Reader<'_> {
     /// The text itself, or that of the file after `@`.
     fn kwargs_text(&mut self, given: &str) -> Option<String> {
         let Some(path) = given.strip_prefix('@') else { return Some(given.to_owned()) };
-        match std::fs::read_to_string(path) {
+        match crate::files::read_text(Path::new(path), 1 << 20) {
             Ok(text) => Some(text),
             Err(error) => {
                 self.wrong(
@@ -394,13 +404,30 @@ impl Reader<'_> {
             self.mistakes.add(place, "holds a $NAME whose value leads back to itself");
             return None;
         };
-        for name in &expanded.unset {
-            self.notices.push(format!(
-                "{place}: ${} is not set, so it stays as it stands, as in Airflow, and will be part of a name",
-                printable(name)
-            ));
+        if !expanded.unset.is_empty() {
+            // Which ones is told once it is known that they stand in names: a `$` in a password is no name of a variable.
+            self.unset = expanded.unset.into_iter().collect();
         }
         Some(expanded.text)
+    }
+
+    /// A name that is not set stays as it stands, as in Airflow, and then no secret is found by it.
+    fn tell_unset_names(&mut self, kwargs: &BackendKwargs) {
+        let shared = kwargs.shared.iter().map(|account| account.connections_prefix.as_str());
+        let parts: Vec<&str> = kwargs.connections_prefix.as_deref().into_iter().chain(shared).collect();
+        for name in std::mem::take(&mut self.unset) {
+            let forms = [format!("${name}"), format!("${{{name}}}")];
+            if parts.iter().any(|part| forms.iter().any(|form| part.contains(form))) {
+                self.notices.push(format!(
+                    "${} is not set, so it stays as it stands in a prefix, as in Airflow: no secret can have such a name",
+                    printable(&name)
+                ));
+            } else {
+                self.notices.push(
+                    "a value of the kwargs holds a $ that is followed by no name that is set; it stays".to_owned(),
+                );
+            }
+        }
     }
 
     fn regions(&mut self, kwargs: &BackendKwargs, store: &StoreChoice) -> Regions {

@@ -41,6 +41,7 @@ pub struct Listed {
 }
 
 /// What a store says about one secret that was asked for.
+#[derive(Clone)]
 pub enum Found {
     /// Its text.
     Value(SecretString),

@@ -640,3 +640,108 @@ fn sigterm_ends_a_run_that_waits_for_aws() {
         assert_eq!((ended.file, common::names(run.directory.path())), (None, vec!["termination-log".to_owned()]));
     }
 }
+
+#[test]
+fn a_named_profile_is_that_profile_and_nothing_else() {
+    let scenario = Scenario::new().secret("333333333333", REGION, "airflow/connections/a", uri("profile")).secret(
+        OWN,
+        REGION,
+        "airflow/connections/a",
+        uri("environment"),
+    );
+    let aws = FakeAws::start(scenario);
+    // boto3 looks at no AWS_* keys when it is given a profile.
+    let run = run_without_keys(&aws, r#"{"profile_name": "dev"}"#)
+        .var("AWS_ACCESS_KEY_ID", OWN)
+        .var("AWS_SECRET_ACCESS_KEY", "x");
+    let file = run.path("credentials");
+    std::fs::write(&file, "[dev]\naws_access_key_id = 333333333333\naws_secret_access_key = x\n").unwrap();
+    let run = run.var("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
+    assert_eq!(hosts(&run.go().code(0)), ["a=profile"]);
+    run.kwargs(r#"{"profile_name": "misspelt"}"#).go().code(77).says("the profile that is named");
+}
+
+#[test]
+fn a_server_fault_by_any_name_is_no_trouble_of_one_secret() {
+    for (status, code, exit) in [
+        (500, "InternalError", 69),
+        (503, "ServiceUnavailableError", 69),
+        (500, "AccessDeniedException", 69),
+        (429, "Unheard", 75),
+        (400, "LimitExceededException", 75),
+        (400, "SomethingNewException", 69),
+    ] {
+        let scenario = scenario().owns(3).fault(Fault::on("GetSecretValue").secret("*n001*").error(status, code, "x"));
+        let aws = FakeAws::start(scenario);
+        let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").go();
+        assert_eq!((ended.code, ended.file), (exit, None), "{status} {code}: {}", ended.stderr);
+    }
+    let scenario =
+        scenario().owns(3).fault(Fault::on("BatchGetSecretValue").secret("*n001*").id_error("InternalError", "x"));
+    assert_eq!(run(&FakeAws::start(scenario), "{}").go().code(0).conn_ids().len(), 3, "asked for once more");
+}
+
+/// AWS explains a wrong signature by quoting the request, headers and session token included.
+#[test]
+fn what_aws_quotes_of_a_request_is_not_repeated() {
+    let quoted =
+        "The Canonical String for this request should have been 'POST\n/\n\nhost:x\nx-amz-security-token:c4nary\n'";
+    for operation in ["ListSecrets", "BatchGetSecretValue", "AssumeRole"] {
+        for code in ["InvalidSignatureException", "SignatureDoesNotMatch", "AccessDeniedException", "Unheard"] {
+            let scenario =
+                scenario().owns(2).shared("b", uri("shared")).fault(Fault::on(operation).error(403, code, quoted));
+            let aws = FakeAws::start(scenario);
+            let run = run(&aws, WITH_ROLE).var("SECRETS_INIT_LOG", "trace");
+            let ended = run.go();
+            let termination = std::fs::read_to_string(run.path("termination-log")).unwrap_or_default();
+            assert!(
+                !ended.stderr.contains("c4nary") && !termination.contains("c4nary"),
+                "{operation} {code}: {}",
+                ended.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn an_index_may_name_a_secret_twice_and_a_bad_entry_harms_no_other() {
+    let arn = fake_aws::secret_arn(SHARED, REGION, "airflow/connections/wh");
+    let elsewhere = fake_aws::secret_arn(OWN, REGION, "airflow/connections/a");
+    let aliases = format!(r#"{{"first": "{arn}", "second": "{arn}", "stolen": "{elsewhere}", "b ad": "{arn}"}}"#);
+    let scenario = scenario()
+        .role(Role::new(READER).trust(POD).can_all(Statement::secrets_reader(SHARED, REGION, "")))
+        .own("a", uri("own"))
+        .shared("wh", uri("shared"))
+        .secret(SHARED, REGION, "aliases", aliases.as_str());
+    let aws = FakeAws::start(scenario);
+    let kwargs = WITH_ROLE.replace('}', r#", "shared_index": "aliases"}"#);
+    let ended = run(&aws, &kwargs).go().code(0).says("conn_id stolen").says("conn_id b ad");
+    assert_eq!(hosts(&ended), ["a=own", "first=shared", "second=shared"]);
+    assert_eq!(ended.summary()["invalid"], 2);
+    run(&aws, &kwargs).var("SECRETS_INIT_ON_INVALID", "error").go().code(65);
+}
+
+#[test]
+fn credentials_that_may_come_are_waited_for() {
+    let scenario = scenario()
+        .role(Role::new(POD).can_all(Statement::secrets_reader(OWN, REGION, PREFIX)))
+        .container_credentials(ContainerCredentials::for_role("/creds/pod", POD))
+        .own("a", uri("own"));
+    let aws = FakeAws::start(scenario);
+    let from_container = || {
+        run_without_keys(&aws, "{}").var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/creds/pod", aws.endpoint()))
+    };
+    // EKS Auth throttles with 429, which the SDK takes for final.
+    for status in [429, 503] {
+        aws.clear_faults();
+        aws.add_fault(Fault::on("ContainerCredentials").times(2).error(status, "x", "x"));
+        assert_eq!(hosts(&from_container().go().code(0)), ["a=own"], "{status}");
+    }
+    for (status, code) in [(429, 75), (503, 69), (403, 77)] {
+        aws.clear_faults();
+        aws.add_fault(Fault::on("ContainerCredentials").error(status, "x", "x"));
+        from_container().go().code(code).says(&format!("the credentials endpoint answers HTTP {status}"));
+    }
+    let nobody = from_container().var("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/creds");
+    nobody.go().code(69).says("credentials");
+}

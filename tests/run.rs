@@ -291,3 +291,17 @@ fn text_logs_are_for_people_and_json_logs_parse() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}"));
     }
 }
+
+/// A FIFO would hold the one thread for ever: past the deadline, past SIGTERM.
+#[test]
+fn files_that_are_no_files_are_refused_at_once() {
+    let run = Run::on_document(TWO);
+    let fifo = run.path("fifo.yaml");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for path in [fifo.to_str().unwrap(), "/dev/zero", "/"] {
+        let run = Run::on_document(TWO).var("SECRETS_INIT_STORE", &format!("file:{path}"));
+        run.go().code(78).says("not a regular file");
+        let run = Run::on_document(TWO).var("SECRETS_INIT_BACKEND_KWARGS", &format!("@{path}"));
+        run.go().code(78).says("not a regular file");
+    }
+}

@@ -6,7 +6,7 @@
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{Answers, WhenNotThere};
+use super::{Answers, State, WhenNotThere};
 use crate::backend_kwargs::is_name_character;
 use crate::exit::{Exit, Failure};
 use crate::plan::{AddressedBy, Source, SourcePlan, arn};
@@ -40,8 +40,16 @@ pub async fn read<S: SecretStore>(
     };
     let entries = parse(text.expose_secret(), source)
         .map_err(|problem| Failure::new(Exit::InvalidData, format!("{shown}: {problem}")))?;
-    let asked = entries.into_iter().filter(|(conn_id, _)| selection.takes(conn_id)).collect();
-    super::read(store, asked, WhenNotThere::Vanished).await
+    let mut asked = Vec::new();
+    let mut answers = Answers::new();
+    for (conn_id, id) in entries.into_iter().filter(|(conn_id, _)| selection.takes(conn_id)) {
+        match id {
+            Ok(id) => asked.push((conn_id, id)),
+            Err(reason) => drop(answers.insert(conn_id, Some(State::Refused(reason)))),
+        }
+    }
+    answers.extend(super::read(store, asked, WhenNotThere::Vanished).await?);
+    Ok(answers)
 }
 
 fn index_id(source: &SourcePlan, index: &str) -> SecretId {
@@ -54,7 +62,10 @@ fn index_id(source: &SourcePlan, index: &str) -> SecretId {
     }
 }
 
-fn parse(text: &str, source: &SourcePlan) -> Result<Vec<(String, SecretId)>, String> {
+/// What an index names: for each conn_id how to read it, or why it can't be taken at its word.
+type Entries = Vec<(String, Result<SecretId, &'static str>)>;
+
+fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
     let form = "must be a JSON array of conn_ids, or an object of conn_id to full ARN";
     let value: Value = serde_json::from_str(text)
         .map_err(|error| format!("is not JSON (line {} column {}); it {form}", error.line(), error.column()))?;
@@ -69,22 +80,26 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Vec<(String, SecretId)>, Str
         _ => None,
     };
     let mut entries = entries.ok_or_else(|| form.to_owned())?;
-    for (position, (conn_id, id)) in entries.iter().enumerate() {
-        if conn_id.is_empty() || conn_id.len() > 512 || !conn_id.chars().all(is_name_character) {
-            return Err(format!("entry {} is not a conn_id that a secret's name can hold", position + 1));
-        }
-        if let (SecretId::Arn(given), Source::Shared { account, region }) = (id, &source.source)
-            && !given.starts_with(&arn(account, region, ""))
-        {
-            return Err(format!(
-                "entry {} has an ARN that is not of a secret in account {account}, {region}",
-                position + 1
-            ));
-        }
-    }
     let mut seen = std::collections::HashSet::new();
     entries.retain(|(conn_id, _)| seen.insert(conn_id.clone()));
-    Ok(entries)
+    Ok(entries.into_iter().map(|(conn_id, id)| check(conn_id, id, source)).collect())
+}
+
+/// One bad entry harms no other: whoever writes the index could stop every pod otherwise.
+fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<SecretId, &'static str>) {
+    let is_name = !conn_id.is_empty() && conn_id.len() <= 512 && conn_id.chars().all(is_name_character);
+    let is_elsewhere = match (&id, &source.source) {
+        (SecretId::Arn(given), Source::Shared { account, region }) => !given.starts_with(&arn(account, region, "")),
+        _ => false,
+    };
+    let checked = if !is_name {
+        Err("the index names a conn_id that no secret can be called by")
+    } else if is_elsewhere {
+        Err("the index gives an ARN that is not of a secret in its own account and region")
+    } else {
+        Ok(id)
+    };
+    (conn_id, checked)
 }
 
 #[cfg(test)]
@@ -106,25 +121,34 @@ mod tests {
         let of_array = parse(r#"["a", "b", "a"]"#, &source()).unwrap();
         let a = SecretId::Arn("arn:aws:secretsmanager:eu-central-1:222222222222:secret:airflow/connections/a".into());
         assert_eq!(of_array.len(), 2);
-        assert_eq!(of_array[0], ("a".into(), a));
+        assert_eq!(of_array[0], ("a".into(), Ok(a)));
         let arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:other/name-AbCdEf";
         let of_object = parse(&format!(r#"{{"x": "{arn}"}}"#), &source()).unwrap();
-        assert_eq!(of_object, [("x".to_owned(), SecretId::Arn(arn.into()))]);
+        assert_eq!(of_object, [("x".to_owned(), Ok(SecretId::Arn(arn.into())))]);
     }
 
     #[test]
-    fn an_arn_elsewhere_is_refused_and_so_is_a_name_that_no_secret_can_have() {
-        for (text, word) in [
-            (r#"{"x": "arn:aws:secretsmanager:eu-central-1:111111111111:secret:own-AbCdEf"}"#, "account"),
-            (r#"{"x": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:own-AbCdEf"}"#, "account"),
-            (r#"["a\nb"]"#, "entry 1"),
-            (r#"["ok", ""]"#, "entry 2"),
-            ("[1]", "array"),
-            ("canary", "not JSON"),
+    fn an_arn_elsewhere_and_a_name_that_no_secret_can_have_are_refused_one_by_one() {
+        for (text, words) in [
+            (
+                r#"{"x": "arn:aws:secretsmanager:eu-central-1:111111111111:secret:own-AbCdEf"}"#,
+                "own account and region",
+            ),
+            (r#"{"x": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:own-AbCdEf"}"#, "own account and region"),
+            (r#"["a\nb"]"#, "called by"),
+            (r#"[""]"#, "called by"),
         ] {
+            let entries = parse(text, &source()).unwrap();
+            assert!(entries[0].1.as_ref().is_err_and(|reason| reason.contains(words)), "{text}");
+        }
+        assert!(parse(r#"["a b", "ok"]"#, &source()).unwrap()[1].1.is_ok());
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused_as_a_whole_and_not_repeated() {
+        for (text, word) in [("[1]", "array"), ("\"x\"", "array"), ("canary", "not JSON")] {
             let problem = parse(text, &source()).unwrap_err();
-            assert!(problem.contains(word), "{problem}");
-            assert!(!problem.contains("canary"), "{problem}");
+            assert!(problem.contains(word) && !problem.contains("canary"), "{problem}");
         }
     }
 }

@@ -90,6 +90,7 @@ fn shown(fetched: &Fetched) -> Vec<String> {
         let value = match &entry.state {
             State::Value(value) => value.expose_secret().to_owned(),
             State::Unreadable(error) => format!("!{:?}", error.kind),
+            State::Refused(_) => "!refused".to_owned(),
         };
         format!("{id}={}:{value}{}", entry.source, "+".repeat(entry.shadowed.len()))
     };
@@ -178,6 +179,9 @@ fn an_index_names_what_is_read() {
     let stores = [TestStore::default(), TestStore::with(&[("index", r#"["a", "vanished"]"#), ("s/a", "1")])];
     let fetched = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &stores).unwrap();
     assert_eq!((shown(&fetched), fetched.missing.len()), (vec!["a=1:1".to_owned()], 0));
+    let partly = [TestStore::default(), TestStore::with(&[("index", r#"["a", "b c"]"#), ("s/a", "1")])];
+    let fetched = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &partly).unwrap();
+    assert_eq!(shown(&fetched), ["a=1:1", "b c=1:!refused"]);
     let broken = [TestStore::default(), TestStore::with(&[("index", "canary")])];
     let failure = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &broken).err().unwrap();
     assert_eq!(failure.exit(), Exit::InvalidData);

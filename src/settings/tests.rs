@@ -230,7 +230,7 @@ fn contradictions_in_the_kwargs_are_mistakes() {
         (r#"{"aws_access_key_id": "x"}"#, "belong together"),
         (r#"{"verify": false}"#, "can't switch the check of certificates off"),
         (r#"{"use_ssl": false}"#, "can't be false"),
-        (r#"{"endpoint_url": "localhost:4566"}"#, "must begin with http"),
+        (r#"{"endpoint_url": "localhost:4566"}"#, "is not a URL such as"),
         (r#"{"connections_prefix": "a b"}"#, "no secret's name can hold"),
         (r#"{"connections_prefix": "!a"}"#, "opposite"),
         (r#"{"extra_conn_words": {"dbname": ["x"]}}"#, "unknown field in"),
@@ -331,6 +331,21 @@ fn ids_that_no_secret_can_have_are_mistakes_but_for_the_file_store() {
         ["SECRETS_INIT_CONN_IDS: two words is not a conn_id that a secret's name can hold"]
     );
     assert!(load(&[NO_KWARGS, ids, ("SECRETS_INIT_STORE", "file:x.yaml")]).is_ok());
+}
+
+#[test]
+fn endpoints_are_urls() {
+    let is = backend_kwargs::is_endpoint;
+    for url in ["http://h", "https://h:1", "http://[::1]:4566/x", "http://[::1]", "https://h:/", "http://u@h:80?x=:y"] {
+        assert!(is(url), "{url}");
+    }
+    for url in ["h", "ftp://h", "http://", "http://:80", "http://h:99999", "http://h:x", "not a url", "http://a b"] {
+        assert!(!is(url), "{url}");
+    }
+    assert_eq!(
+        refused(&[NO_KWARGS, ("AWS_ENDPOINT_URL_STS", "sts:80")]),
+        ["AWS_ENDPOINT_URL_STS: is not a URL such as https://host or http://host:port"]
+    );
 }
 
 #[test]

@@ -91,11 +91,15 @@ impl AwsStore {
         if !self.batches.get() || ids.len() == 1 {
             return self.read_singly(ids).await;
         }
+        // An index may name one secret twice; AWS is asked for it once.
+        let mut asked: Vec<String> = Vec::with_capacity(ids.len());
+        for id in ids {
+            if !asked.iter().any(|other| other == id.as_str()) {
+                asked.push(id.as_str().to_owned());
+            }
+        }
         let turn = self.turn().await;
-        let request = self
-            .client
-            .batch_get_secret_value()
-            .set_secret_id_list(Some(ids.iter().map(|id| id.as_str().to_owned()).collect()));
+        let request = self.client.batch_get_secret_value().set_secret_id_list(Some(asked));
         let output = request.send().await;
         drop(turn);
         let output = match output {
@@ -121,12 +125,11 @@ impl AwsStore {
         };
         let mut answers = answers_of_batch(output);
         // What is in neither list, and what failed for a reason that passes, is asked for once more by itself.
-        let open: Vec<&SecretId> = ids.iter().filter(|id| !answers.contains_key(id.as_str())).collect();
-        let singles = self.read_singly(&open.into_iter().cloned().collect::<Vec<_>>()).await;
-        let mut singles = singles.into_iter();
-        ids.iter()
-            .map(|id| answers.remove(id.as_str()).or_else(|| singles.next()).unwrap_or_else(|| Err(lost(id))))
-            .collect()
+        let open: Vec<SecretId> = ids.iter().filter(|id| !answers.contains_key(id.as_str())).cloned().collect();
+        for (id, answer) in open.iter().zip(self.read_singly(&open).await) {
+            answers.insert(id.as_str().to_owned(), answer);
+        }
+        ids.iter().map(|id| answers.get(id.as_str()).cloned().unwrap_or_else(|| Err(lost(id)))).collect()
     }
 
     async fn read_singly(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {

@@ -13,8 +13,9 @@ use serde_json::value::RawValue;
 use super::memory::MemoryStore;
 use crate::backend_kwargs::is_account;
 use crate::exit::{Exit, Failure};
+use crate::files;
 use crate::plan::{Plan, Source};
-use crate::text::printable;
+use crate::text::{os_error, printable};
 
 /// A document larger than this is not a dev stack's.
 const LARGEST: u64 = 256 << 20;
@@ -27,16 +28,13 @@ const LARGEST: u64 = 256 << 20;
 pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
     let shown = printable(&path.display().to_string());
     let refuse = |problem: String| Failure::new(Exit::Config, format!("file store {shown}: {problem}"));
-    match std::fs::metadata(path) {
-        Ok(metadata) if metadata.len() > LARGEST => return Err(refuse("is larger than 256 MiB".to_owned())),
-        Ok(_) => {}
-        Err(error) => {
-            let line = format!("file store {shown}: {}; check SECRETS_INIT_STORE", crate::text::os_error(&error));
-            return Err(Failure::new(Exit::NotFound, line));
+    let text = files::read_text(path, LARGEST).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            let line = format!("file store {shown}: {}; check SECRETS_INIT_STORE", os_error(&error));
+            Failure::new(Exit::NotFound, line)
         }
-    }
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
+        _ => refuse(format!("can't be read: {}", os_error(&error))),
+    })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let accounts = if is_json { from_json(&text) } else { from_yaml(&text) }.map_err(&refuse)?;
     let stores = plan.sources.iter().map(|source| match &source.source {
@@ -111,7 +109,23 @@ fn from_yaml(text: &str) -> Result<Accounts, String> {
     document.accounts(|value| match value {
         serde_json::Value::String(text) => Ok(Some(text)),
         serde_json::Value::Null => Ok(None),
+        object @ serde_json::Value::Object(_) if has_rounded_number(&object) => {
+            Err("holds a number of more than 15 digits, which YAML rounds; quote it")
+        }
         object @ serde_json::Value::Object(_) => Ok(Some(object.to_string())),
         _ => Err("must be text or a mapping (quote numbers and booleans)"),
     })
+}
+
+/// Whether reading YAML has rounded an integer: what fits no integer type comes as a float.
+fn has_rounded_number(value: &serde_json::Value) -> bool {
+    match value {
+        serde_json::Value::Number(number) => {
+            let is_integer = number.as_i64().is_some() || number.as_u64().is_some();
+            !is_integer && number.as_f64().is_some_and(|float| float.abs() >= 1e15)
+        }
+        serde_json::Value::Array(items) => items.iter().any(has_rounded_number),
+        serde_json::Value::Object(items) => items.values().any(has_rounded_number),
+        _ => false,
+    }
 }

@@ -32,7 +32,7 @@ impl SecretStore for MemoryStore {
 
     async fn read(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
         self.calls.set(self.calls.get() + 1);
-        let found = |id: &SecretId| match self.secrets.get(id.as_str()) {
+        let found = |id: &SecretId| match self.secrets.get(name_of(id)) {
             Some(Some(value)) => Found::Value(value.clone()),
             Some(None) | None => Found::NotThere(NotThere::NoSuchSecret),
         };
@@ -45,5 +45,16 @@ impl SecretStore for MemoryStore {
 
     fn calls(&self) -> u64 {
         self.calls.get()
+    }
+}
+
+/// The name in an id. A full ARN ends in a hyphen and six random characters, which a name here does not have.
+fn name_of(id: &SecretId) -> &str {
+    match id {
+        SecretId::Name(name) => name,
+        SecretId::Arn(arn) => {
+            let resource = arn.split_once(":secret:").map_or(arn.as_str(), |(_, resource)| resource);
+            resource.split_at_checked(resource.len().saturating_sub(7)).map_or(resource, |(name, _)| name)
+        }
     }
 }

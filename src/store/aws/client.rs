@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aws_config::BehaviorVersion;
-use aws_config::profile::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvider};
+use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -43,7 +44,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let emulator = only_own && access.role.is_none() && access.endpoint_url.as_deref().is_some_and(is_plain_http);
     let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), emulator || plain_http_only(env))?;
     let base = load(&settings.regions.shared, &http, None).await;
-    let pod = Once::asking(base_provider(&base)?);
+    let pod = Once::asking_again(base_provider(&base)?);
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
     let own = own_config(settings, &base, env).await?;
@@ -123,7 +124,18 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
         let http = http_client(ca, plain_http_only(env))?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
-        let provider = Once::asking(base_provider(&config)?);
+        let provider = match &access.profile_name {
+            // As boto3 with a profile: that profile and nothing else, not even the AWS_* variables.
+            Some(profile) => {
+                let settings = ProviderConfig::without_region()
+                    .with_region(Some(Region::new(region.clone())))
+                    .with_http_client(http.clone());
+                let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile);
+                SharedCredentialsProvider::new(provider.build())
+            }
+            None => base_provider(&config)?,
+        };
+        let provider = Once::asking_again(provider);
         config.into_builder().credentials_provider(provider).build()
     } else {
         with_region(base, &region)
@@ -177,14 +189,14 @@ fn web_identity_file(via: RoleVia, given: Option<&str>, env: &Env, key: &str) ->
 fn http_client(ca_bundle: Option<&Path>, plain_http: bool) -> Result<SharedHttpClient, Failure> {
     let trust = match ca_bundle {
         Some(path) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_ca_bundle(path)?),
-        None if plain_http => TrustStore::empty(),
         None => {
-            if rustls_native_certs::load_native_certs().certs.is_empty() {
+            let none = rustls_native_certs::load_native_certs().certs.is_empty();
+            if none && !plain_http {
                 let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
                             /etc/ssl/certs/ca-certificates.crt";
                 return Err(Failure::new(Exit::Config, line));
             }
-            TrustStore::default()
+            if none { TrustStore::empty() } else { TrustStore::default() }
         }
     };
     let tls = TlsContext::builder()

@@ -1,14 +1,15 @@
 //! Who we are: the pod's own credentials, loaded once, and the roles that are taken with them.
 
 use std::cell::Cell;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_sdk_sts::types::Credentials as StsCredentials;
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
 
@@ -25,17 +26,39 @@ const SESSION_NAME: &str = "airflow-secrets-init";
 #[derive(Debug)]
 pub struct Once {
     provider: SharedCredentialsProvider,
+    attempts: u32,
     answer: OnceCell<Result<Credentials, StoreError>>,
 }
 
 impl Once {
+    /// Asks one time.
     pub fn asking(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, answer: OnceCell::new() })
+        SharedCredentialsProvider::new(Self { provider, attempts: 1, answer: OnceCell::new() })
+    }
+
+    /// Asks again where the trouble may pass: the SDK takes a 429 of the Pod Identity agent for final, and gives up on a
+    /// node that is only starting. The deadline of the run holds all the same.
+    pub fn asking_again(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Self { provider, attempts: 3, answer: OnceCell::new() })
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
-        let ask = || async { self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) };
-        self.answer.get_or_init(ask).await.clone().map_err(CredentialsError::provider_error)
+        self.answer.get_or_init(|| self.ask()).await.clone().map_err(CredentialsError::provider_error)
+    }
+
+    async fn ask(&self) -> Result<Credentials, StoreError> {
+        let mut wait = Duration::from_millis(300);
+        for _ in 1..self.attempts {
+            match self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) {
+                Err(error) if matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) => {
+                    tracing::debug!(%error, "credentials are asked for again");
+                }
+                answer => return answer,
+            }
+            tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
+            wait *= 2;
+        }
+        self.provider.provide_credentials().await.map_err(|error| in_our_words(&error))
     }
 }
 
@@ -90,9 +113,9 @@ impl Role {
         self.convert(ACTION, output.credentials)
     }
 
-    async fn by_web_identity(&self, file: &PathBuf) -> Result<Credentials, StoreError> {
+    async fn by_web_identity(&self, file: &Path) -> Result<Credentials, StoreError> {
         const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
-        let token = std::fs::read_to_string(file).map_err(|error| {
+        let token = crate::files::read_text(file, 1 << 20).map_err(|error| {
             let message = format!("the web identity token file can't be read: {}", crate::text::os_error(&error));
             let subject = Some(file.display().to_string());
             StoreError { subject, ..StoreError::new(ErrorKind::Credentials, ACTION, message) }
@@ -187,25 +210,67 @@ pub fn explain(error: &CredentialsError) -> StoreError {
             return refused_by_sts("sts:AssumeRole", sts);
         }
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            let message = format!(
-                "a token, credentials file or endpoint that the environment or profile names can't be read: {}",
-                crate::text::os_error(io)
-            );
-            return StoreError::new(ErrorKind::Credentials, ACTION, message);
+            return of_io(io);
+        }
+        if let Some(status) = http_status(&current.to_string()) {
+            let kind = match status {
+                429 => ErrorKind::Throttled,
+                500.. => ErrorKind::Unavailable,
+                _ => ErrorKind::Credentials,
+            };
+            return StoreError::new(kind, ACTION, format!("the credentials endpoint answers HTTP {status}"));
+        }
+        if current.downcast_ref::<ConnectorError>().is_some_and(|error| error.is_timeout() || error.is_io()) {
+            return StoreError::new(ErrorKind::Unavailable, ACTION, "the credentials endpoint does not answer");
         }
         next = current.source();
     }
-    let message = match error {
-        CredentialsError::CredentialsNotLoaded(_) => {
-            "none found: no AWS_* variables, profile, web identity, container or instance role"
-        }
-        CredentialsError::ProviderTimedOut(_) => "the provider did not answer in time",
-        CredentialsError::InvalidConfiguration(_) => {
-            "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)"
-        }
-        _ => "the provider that the environment names gave none",
+    let (kind, message) = match error {
+        CredentialsError::CredentialsNotLoaded(_) => (
+            ErrorKind::Credentials,
+            "none found: no AWS_* variables, profile, web identity, container or instance role (or the profile that is named \
+             is not there)",
+        ),
+        CredentialsError::ProviderTimedOut(_) => (ErrorKind::Unavailable, "the provider did not answer in time"),
+        CredentialsError::InvalidConfiguration(_) => (
+            ErrorKind::Credentials,
+            "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)",
+        ),
+        _ => (ErrorKind::Credentials, "the provider that the environment names gave none"),
     };
-    StoreError::new(ErrorKind::Credentials, ACTION, message)
+    StoreError::new(kind, ACTION, message)
+}
+
+/// A file that can't be read is a mistake of the Pod's; a connection that can't be made may pass.
+fn of_io(error: &std::io::Error) -> StoreError {
+    use std::io::ErrorKind as Io;
+    let passes = matches!(
+        error.kind(),
+        Io::ConnectionRefused
+            | Io::ConnectionReset
+            | Io::ConnectionAborted
+            | Io::HostUnreachable
+            | Io::NetworkUnreachable
+            | Io::NotConnected
+            | Io::BrokenPipe
+            | Io::TimedOut
+            | Io::UnexpectedEof
+    );
+    let (kind, what) = if passes {
+        (
+            ErrorKind::Unavailable,
+            "the endpoint for credentials (STS, the container's or the instance's) can't be reached",
+        )
+    } else {
+        (ErrorKind::Credentials, "a token or credentials file that the environment or profile names can't be read")
+    };
+    StoreError::new(kind, crate::store::CREDENTIALS, format!("{what}: {}", crate::text::os_error(error)))
+}
+
+/// The status in the SDK's words for an answer of the container's endpoint (aws-config 1.13
+/// `http_credential_provider.rs`); of those words nothing but the number is used.
+fn http_status(words: &str) -> Option<u16> {
+    words.split_once("StatusCode(")?.1.get(..3)?.parse().ok()
 }
 
 fn refused_by_sts(action: &'static str, sts: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {

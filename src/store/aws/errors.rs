@@ -1,7 +1,7 @@
 //! What an error of the SDK means for us.
 //!
-//! By code, not by HTTP status: Secrets Manager sends AccessDeniedException and ThrottlingException with 400, and
-//! InternalServiceError with 400 or 500 (Secrets Manager API reference, "Common Errors").
+//! By code first: Secrets Manager sends AccessDeniedException and ThrottlingException with 400, and InternalServiceError
+//! with 400 or 500 (Secrets Manager API reference, "Common Errors"). A status of 5xx or 429 stands above any code.
 
 use std::error::Error;
 
@@ -20,7 +20,7 @@ where
     if let Some(ours) = ours_in_chain(error) {
         return ours;
     }
-    let service = match error {
+    let (service, status) = match error {
         SdkError::ServiceError(context) if context.err().code().is_none() => {
             let status = context.raw().status().as_u16();
             return unavailable(
@@ -28,7 +28,7 @@ where
                 format!("HTTP {status} with a body that is not an answer of AWS (a proxy or gateway?)"),
             );
         }
-        SdkError::ServiceError(context) => context.err(),
+        SdkError::ServiceError(context) => (context.err(), context.raw().status().as_u16()),
         SdkError::TimeoutError(_) => return unavailable(action, "no answer in time"),
         SdkError::DispatchFailure(failure) => {
             let message = if failure.is_timeout() {
@@ -44,6 +44,11 @@ where
         _ => return unavailable(action, format!("the request could not be made{}", cause(error))),
     };
     let mut ours = of_code(action, service.code().map(str::to_owned), service.message().map(str::to_owned));
+    match status {
+        429 => ours.kind = ErrorKind::Throttled,
+        500.. => ours.kind = ErrorKind::Unavailable,
+        _ => {}
+    }
     ours.request_id = error.request_id().map(str::to_owned);
     ours
 }
@@ -52,28 +57,31 @@ where
 pub fn of_code(action: &'static str, code: Option<String>, message: Option<String>) -> StoreError {
     let text = message.unwrap_or_else(|| "no message".to_owned());
     let name = code.as_deref().unwrap_or_default();
-    let says = |words: &str| text.to_lowercase().contains(words);
+    let lower = text.to_lowercase();
+    let is_about_kms =
+        ["access to kms", "kms:decrypt", "kms key", "kms service key"].iter().any(|words| lower.contains(words));
     let kind = match name {
-        "AccessDeniedException" | "AccessDenied" | "InvalidRequestException" if says("kms") => ErrorKind::Kms,
+        "AccessDeniedException" | "AccessDenied" | "InvalidRequestException" if is_about_kms => ErrorKind::Kms,
         "DecryptionFailure" | "DecryptionFailureException" => ErrorKind::Kms,
         "AccessDeniedException" | "AccessDenied" => ErrorKind::Denied,
+        "InvalidParameterException"
+        | "InvalidParameterValue"
+        | "InvalidRequestException"
+        | "InvalidNextTokenException"
+        | "ResourceNotFoundException"
+        | "ValidationException"
+        | "ValidationError"
+        | "SerializationException"
+        | "MalformedPolicyDocument"
+        | "RegionDisabledException" => ErrorKind::Rejected,
         "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
+        | "LimitExceededException"
         | "RequestThrottled"
         | "RequestThrottledException"
         | "SlowDown" => ErrorKind::Throttled,
-        // Without a code it is no answer of the service itself.
-        ""
-        | "InternalServiceError"
-        | "InternalServiceErrorException"
-        | "InternalFailure"
-        | "ServiceUnavailable"
-        | "ServiceUnavailableException"
-        | "RequestTimeout"
-        | "RequestTimeoutException"
-        | "IDPCommunicationError" => ErrorKind::Unavailable,
         "UnrecognizedClientException"
         | "InvalidClientTokenId"
         | "InvalidSignatureException"
@@ -88,9 +96,30 @@ pub fn of_code(action: &'static str, code: Option<String>, message: Option<Strin
         | "OptInRequired"
         | "NotAuthorized"
         | "RequestExpired" => ErrorKind::Credentials,
-        _ => ErrorKind::Rejected,
+        // Server faults, whatever they are called, and what nobody has heard of: never taken for a trouble of one secret.
+        _ => ErrorKind::Unavailable,
     };
-    StoreError { kind, action, subject: None, code, message: text, request_id: None }
+    // What AWS says of a signature quotes the request, session token included.
+    let message =
+        if kind == ErrorKind::Credentials || lower.contains("x-amz-") { about_credentials(name) } else { text };
+    StoreError { kind, action, subject: None, code, message, request_id: None }
+}
+
+/// What a code about credentials means, in our own words.
+fn about_credentials(code: &str) -> String {
+    let words = match code {
+        "ExpiredTokenException" | "ExpiredToken" | "RequestExpired" => "the credentials or the token have expired",
+        "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature" => {
+            "AWS does not accept the signature: a wrong secret key, a clock that is off, or a proxy that rewrites headers"
+        }
+        "UnrecognizedClientException" | "InvalidClientTokenId" => "AWS does not know these credentials",
+        "InvalidIdentityToken" | "IDPRejectedClaim" => {
+            "AWS does not accept the web identity token: check the OIDC provider, its audience and the role's trust policy"
+        }
+        "OptInRequired" => "the account is not signed up for this service or region",
+        _ => "AWS does not accept the credentials (its words are left out: they can quote the request)",
+    };
+    words.to_owned()
 }
 
 /// Whether an error says that the secret is not there, in the sense in which the next source may be asked.
