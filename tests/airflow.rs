@@ -40,6 +40,47 @@ fn the_file_says_what_the_live_backend_says() {
     python("python3", &["tests/airflow/parity.py", "--bin", PROGRAM, "--endpoint", &aws.endpoint()]);
 }
 
+/// The whole way as a deployment has it: the example is rendered, Airflow is configured by its own variables, and a lookup
+/// goes through Airflow's chain of backends.
+#[test]
+fn airflow_finds_the_connections_of_the_example_by_its_own_configuration() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("connections.json");
+    let root = env!("CARGO_MANIFEST_DIR");
+    let rendered = Command::new(PROGRAM)
+        .env_clear()
+        .args(["--store", &format!("file:{root}/examples/dev-secrets.yaml")])
+        .args(["--backend-kwargs", r#"{"shared_account": "258781458051"}"#])
+        .args(["--connections-file", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
+    let lookup = "import sys
+from airflow.models.connection import Connection
+for conn_id in sys.argv[1:]:
+    c = Connection.get_connection_from_secrets(conn_id)
+    print(conn_id, c.conn_type, c.login, c.password, c.host, c.port, c.schema, c.extra)";
+    for interpreter in interpreters(&["2.8.1", "3.3.2"]) {
+        let found = Command::new(&interpreter)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("AIRFLOW_HOME", home.path())
+            .env("AIRFLOW__SECRETS__BACKEND", "airflow.secrets.local_filesystem.LocalFilesystemBackend")
+            .env("AIRFLOW__SECRETS__BACKEND_KWARGS", format!(r#"{{"connections_file_path": "{}"}}"#, file.display()))
+            .args(["-c", lookup, "my_db", "warehouse", "snowflake"])
+            .output()
+            .unwrap();
+        let printed = String::from_utf8_lossy(&found.stdout);
+        let lines: Vec<&str> = printed.lines().filter(|line| !line.starts_with('[')).collect();
+        let expected = [
+            r#"my_db postgres app s3cret/pw db.internal 5432 app {"sslmode": "require"}"#,
+            "warehouse postgres team own-wins warehouse.team.internal 5439 None None",
+            r#"snowflake snowflake svc_airflow shared-secret None None ANALYTICS {"account": "ab12345", "region": "eu-central-1", "warehouse": "COMPUTE_WH"}"#,
+        ];
+        assert!(lines.ends_with(&expected), "{interpreter}: {printed}\n{}", String::from_utf8_lossy(&found.stderr));
+    }
+}
+
 /// Thousands of generated secrets, ours against Airflow's own code in one process. The seed is printed.
 #[test]
 fn random_secrets_are_read_as_the_live_backend_reads_them() {
