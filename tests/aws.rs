@@ -550,6 +550,21 @@ fn tls_trusts_the_bundle_that_is_named_and_no_other() {
 }
 
 #[test]
+fn an_endpoint_on_tls_is_trusted_beside_one_on_plain_http() {
+    let aws = FakeAws::builder().tls().start(scenario().own("a", uri("own"))).unwrap();
+    let plain = FakeAws::start(Scenario::new());
+    let run = run(&plain, "{}").var("AWS_ENDPOINT_URL_SECRETS_MANAGER", &aws.endpoint());
+    let file = run.path("ca.pem");
+    std::fs::write(&file, fake_aws::certificates::CA).unwrap();
+    let run = run.var("SSL_CERT_FILE", file.to_str().unwrap());
+    assert_eq!(hosts(&run.go().code(0)), ["a=own"]);
+    // The system's own certificates do not vouch for the fake.
+    let run = run.without("SSL_CERT_FILE").var("SECRETS_INIT_DEADLINE", "30s");
+    let ended = run.go();
+    assert!(matches!(ended.code, 69 | 78), "{}", ended.stderr);
+}
+
+#[test]
 fn a_bundle_that_is_not_one_is_a_mistake_found_at_once() {
     let aws = FakeAws::builder().tls().start(scenario().own("a", uri("own"))).unwrap();
     run(&aws, "{}")

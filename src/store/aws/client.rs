@@ -41,8 +41,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
     let only_own = plan.sources.iter().all(|source| source.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
-    let emulator = only_own && access.role.is_none() && access.endpoint_url.as_deref().is_some_and(is_plain_http);
-    let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), emulator || plain_http_only(env))?;
+    let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), plain_http_only(settings, only_own, env), env)?;
     let base = load(&settings.regions.shared, &http, None).await;
     let pod = Once::asking_again(base_provider(&base)?);
     let base = base.into_builder().credentials_provider(pod.clone()).build();
@@ -122,7 +121,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = http_client(ca, plain_http_only(env))?;
+        let http = http_client(ca, false, env)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let provider = match &access.profile_name {
             // As boto3 with a profile: that profile and nothing else, not even the AWS_* variables.
@@ -186,18 +185,11 @@ fn web_identity_file(via: RoleVia, given: Option<&str>, env: &Env, key: &str) ->
 ///
 /// Without a single CA certificate every call would fail as an I/O error and be retried for half a minute, so that
 /// is a mistake in the settings, found here. (The Rust SDK does not read AWS_CA_BUNDLE; boto3 and we do.)
-fn http_client(ca_bundle: Option<&Path>, plain_http: bool) -> Result<SharedHttpClient, Failure> {
+fn http_client(ca_bundle: Option<&Path>, plain_http: bool, env: &Env) -> Result<SharedHttpClient, Failure> {
     let trust = match ca_bundle {
         Some(path) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_ca_bundle(path)?),
-        None => {
-            let none = rustls_native_certs::load_native_certs().certs.is_empty();
-            if none && !plain_http {
-                let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
-                            /etc/ssl/certs/ca-certificates.crt";
-                return Err(Failure::new(Exit::Config, line));
-            }
-            if none { TrustStore::empty() } else { TrustStore::default() }
-        }
+        None if plain_http => TrustStore::empty(),
+        None => system_trust(env)?,
     };
     let tls = TlsContext::builder()
         .with_trust_store(trust)
@@ -211,14 +203,35 @@ fn http_client(ca_bundle: Option<&Path>, plain_http: bool) -> Result<SharedHttpC
     }))
 }
 
-/// Whether every endpoint is an emulator's on plain HTTP, so that no CA certificate is needed.
-fn plain_http_only(env: &Env) -> bool {
-    let is_plain = |name| env.get(name).ok().flatten().is_some_and(is_plain_http);
-    is_plain("AWS_ENDPOINT_URL") || (is_plain("AWS_ENDPOINT_URL_SECRETS_MANAGER") && is_plain("AWS_ENDPOINT_URL_STS"))
+/// The system's certificates. Where the system has one bundle, that alone is read: the loader of the SDK reads the
+/// directory of single certificates beside it as well, some 150 files with the same content.
+fn system_trust(env: &Env) -> Result<TrustStore, Failure> {
+    let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| env.get(name) != Ok(None));
+    let bundle = openssl_probe::probe().cert_file.filter(|_| !chosen);
+    if let Some(pem) = bundle.and_then(|path| read_ca_bundle(&path).ok()) {
+        return Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(pem));
+    }
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
+                    /etc/ssl/certs/ca-certificates.crt";
+        return Err(Failure::new(Exit::Config, line));
+    }
+    Ok(TrustStore::default())
 }
 
-fn is_plain_http(url: &str) -> bool {
-    url.starts_with("http://")
+/// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed. A profile may name
+/// endpoints of its own, so with one the answer is no.
+fn plain_http_only(settings: &Settings, only_own: bool, env: &Env) -> bool {
+    let variable = |name| env.get(name).ok().flatten();
+    let [all, secrets, sts] =
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"].map(variable);
+    let access = &settings.kwargs.own;
+    let own = access.endpoint_url.as_deref();
+    let named = [all, secrets, sts, own];
+    let is_covered =
+        all.is_some() || (secrets.is_some() && sts.is_some()) || (only_own && own.is_some() && access.role.is_none());
+    let has_profile = access.profile_name.is_some() || variable("AWS_PROFILE").is_some();
+    is_covered && !has_profile && named.into_iter().flatten().all(|url| url.starts_with("http://"))
 }
 
 /// Reads a bundle and checks each certificate: the HTTP client itself panics on one that it can't parse.
