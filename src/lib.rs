@@ -39,7 +39,7 @@ use crate::plan::Plan;
 use crate::report::Summary;
 use crate::settings::{Settings, StoreChoice};
 use crate::signals::Signals;
-use crate::store::SecretStore;
+use crate::store::{SecretStore, StoreError};
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
 /// tells how it ended. Writes data to `stdout`, everything else to stderr. A panic in here ends as [`Exit::Bug`].
@@ -153,7 +153,7 @@ async fn resolve(
     match &settings.store {
         StoreChoice::Aws => {
             let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, env)).await;
-            let stores = opening.unwrap_or_else(|_| Err(too_late(settings)))?;
+            let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
             ask(plan, &stores, settings, summary, end).await
         }
         StoreChoice::File(path) => {
@@ -172,15 +172,16 @@ async fn ask<S: SecretStore>(
 ) -> Result<fetch::Fetched, Failure> {
     let fetched = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection)).await;
     summary.api_calls = stores.iter().map(SecretStore::calls).sum();
-    fetched.unwrap_or_else(|_| Err(too_late(settings)))
+    fetched.unwrap_or_else(|_| Err(too_late(settings, stores.iter().find_map(SecretStore::trouble))))
 }
 
-fn too_late(settings: &Settings) -> Failure {
+fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
     let line = format!(
         "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
         settings.deadline
     );
-    Failure::new(Exit::TempFail, line)
+    let last = trouble.map(|error| format!("what it met last: {error}"));
+    Failure::with_lines(Exit::TempFail, std::iter::once(line).chain(last).collect())
 }
 
 /// Renders, checks and puts in place. Nothing is written before everything has rendered.

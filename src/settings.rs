@@ -82,6 +82,12 @@ impl Selection {
         self.include.as_ref().is_none_or(|set| set.is_match(conn_id))
             && !self.exclude.as_ref().is_some_and(|set| set.is_match(conn_id))
     }
+
+    /// Whether neither is set.
+    #[must_use]
+    pub const fn takes_everything(&self) -> bool {
+        self.include.is_none() && self.exclude.is_none()
+    }
 }
 
 /// What to do about one kind of trouble.
@@ -639,7 +645,7 @@ impl Reader<'_> {
     }
 
     fn concurrency(&mut self, value: Option<&str>) -> Option<usize> {
-        let number = value.unwrap_or("8").trim().parse().ok().filter(|n| (1..=64).contains(n));
+        let number = value.unwrap_or("64").trim().parse().ok().filter(|n| (1..=64).contains(n));
         if number.is_none() {
             self.wrong("CONCURRENCY", "must be a number from 1 to 64");
         }
