@@ -346,3 +346,6 @@ fn common_start<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a s
     });
     first.get(..length)
 }
+
+#[cfg(test)]
+mod tests;
