@@ -2,16 +2,15 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
 use crate::connections::{Connections, Why};
 use crate::exit::{Exit, Failure};
-use crate::output::Change;
+use crate::output::{Change, shown};
 use crate::plan::{Plan, Source};
-use crate::settings::{Policies, Policy};
+use crate::settings::{Policies, Policy, Settings};
 use crate::text::{count, printable};
 
 /// Where Kubernetes looks for the reason of a failure, unless the Pod says otherwise.
@@ -63,7 +62,7 @@ impl Summary {
     }
 
     /// The last line of a run that wrote.
-    pub fn written(&self, file: &Path, change: Change) {
+    pub fn written(&self, settings: &Settings, change: Change) {
         let outcome = match change {
             Change::Written => "written",
             Change::Unchanged => "unchanged",
@@ -79,7 +78,8 @@ impl Summary {
             missing = self.missing,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
-            file = %printable(&file.display().to_string()),
+            file = %shown(&settings.connections_file.path),
+            module_file = settings.backend_module_file.as_deref().map(|path| tracing::field::display(shown(path))),
             "done"
         );
     }
