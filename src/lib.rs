@@ -129,6 +129,7 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         summary.take(&connections, &plan);
         connections.judge(&settings.policies, &plan)?;
         report::left_out(&connections, &settings.policies);
+        report::large_set(connections.set.len(), &settings);
         let change = write(&settings, &connections, &mut signals).await?;
         summary.written(&settings, change);
         Ok(())

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
+use crate::backend_module;
 use crate::connections::{Connections, Why};
 use crate::exit::{Exit, Failure};
 use crate::output::{Change, shown};
@@ -17,6 +18,9 @@ use crate::text::{count, printable};
 const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Kubernetes keeps this much of it.
 const LONGEST_TERMINATION_MESSAGE: usize = 4096;
+
+/// From here on the time that Airflow takes shows in every task; docs/LARGE-SETS.md has the measurements.
+const LARGE_SET: usize = 200;
 
 /// What there is to count. Filled as the run goes on, so that a failed run has a summary as well.
 pub struct Summary {
@@ -123,6 +127,20 @@ pub fn left_out(connections: &Connections, policies: &Policies) {
     if !named.is_empty() {
         warn!("{} not in the file: {}", count(named.len(), "conn_id"), named.join(", "));
     }
+}
+
+/// Says what a large file costs Airflow, unless the module that makes it cheap is written beside it.
+pub fn large_set(connections: usize, settings: &Settings) {
+    if connections <= LARGE_SET || settings.backend_module_file.is_some() {
+        return;
+    }
+    warn!(
+        "{connections} connections are in the file, and LocalFilesystemBackend builds them all in each process that looks one \
+         up: with 1000 the first lookup took 1.8 s on Airflow 2.8.1 and 23 s on 3.3.2. Write what the component needs \
+         (SECRETS_INIT_INCLUDE, SECRETS_INIT_EXCLUDE, SECRETS_INIT_CONN_IDS), or set SECRETS_INIT_BACKEND_MODULE_FILE and \
+         let Airflow use {}; see docs/LARGE-SETS.md",
+        backend_module::CLASS
+    );
 }
 
 /// Logs why a run failed, line by line.

@@ -230,6 +230,16 @@ fn the_module_and_the_file_are_written_both_or_none() {
     );
 }
 
+#[test]
+fn a_large_set_is_told_from_201_connections_on_unless_the_module_makes_it_cheap() {
+    let words = "201 connections are in the file";
+    Run::on_document(&many(201)).go().code(0).says(words).says("SECRETS_INIT_BACKEND_MODULE_FILE");
+    for run in [Run::on_document(&many(200)), Run::on_document(&many(201)).module("lazy_backend.py")] {
+        let ended = run.go().code(0);
+        assert!(!ended.stderr.contains("connections are in the file"), "{}", ended.stderr);
+    }
+}
+
 /// A store with so many connections.
 fn many(count: usize) -> String {
     let entries: String = (0..count).map(|i| format!("  airflow/connections/c{i}: mysql://u:p@h/db\n")).collect();
