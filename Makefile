@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint ci bench
+.PHONY: test lint ci bench bench-airflow
 
 test:
 	cargo test --workspace
@@ -18,3 +18,7 @@ bench:
 	cargo build --release --locked -p airflow-secrets-init
 	cargo build --profile server --locked -p fake-aws
 	python3 benches/render.py
+
+# What a lookup costs a fresh Airflow process, stock and lazy backend. Ten minutes.
+bench-airflow:
+	python3 benches/first_lookup.py

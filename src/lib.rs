@@ -4,6 +4,7 @@
 //! stage imports only stages before it. docs/ARCHITECTURE.md walks through them.
 
 pub mod backend_kwargs;
+pub mod backend_module;
 pub mod cli;
 pub mod connection;
 pub mod connections;
@@ -128,8 +129,9 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         summary.take(&connections, &plan);
         connections.judge(&settings.policies, &plan)?;
         report::left_out(&connections, &settings.policies);
+        report::large_set(connections.set.len(), &settings);
         let change = write(&settings, &connections, &mut signals).await?;
-        summary.written(&settings.connections_file.path, change);
+        summary.written(&settings, change);
         Ok(())
     });
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
@@ -189,9 +191,14 @@ async fn write(settings: &Settings, connections: &Connections, signals: &mut Sig
     let file = &settings.connections_file;
     let bytes = render::connections(&connections.set, file.format)?;
     validate::check(&bytes, file.format, &connections.set, settings.target)?;
-    let staged = output::stage(&file.path, &bytes, settings.file_mode)?;
+    // The module comes first: it serves any connections file, the old one too.
+    let mut staged = Vec::new();
+    if let Some(path) = &settings.backend_module_file {
+        staged.push(output::stage(path, backend_module::SOURCE.as_bytes(), settings.file_mode)?);
+    }
+    staged.push(output::stage(&file.path, &bytes, settings.file_mode)?);
     signals.check().await?;
-    staged.commit()
+    output::commit_all(staged)
 }
 
 fn not_yet() -> Failure {
