@@ -107,7 +107,7 @@ raw_settings! {
     store,
     /// How values are read: auto, batch or single [default: auto]
     fetch,
-    /// Requests in flight to one account at a time, 1 to 64 [default: 64]
+    /// Requests in flight to one account at a time, 1 to 64 [default: 40]
     concurrency,
     /// How long the whole run may take, such as 60s or 2m [default: 60s]
     deadline,

@@ -658,7 +658,7 @@ impl Reader<'_> {
     }
 
     fn concurrency(&mut self, value: Option<&str>) -> Option<usize> {
-        let number = value.unwrap_or("64").trim().parse().ok().filter(|n| (1..=64).contains(n));
+        let number = value.unwrap_or("40").trim().parse().ok().filter(|n| (1..=64).contains(n));
         if number.is_none() {
             self.wrong("CONCURRENCY", "must be a number from 1 to 64");
         }

@@ -209,6 +209,134 @@ fn what_a_batch_leaves_open_is_asked_for_again() {
     assert_eq!(aws.count("GetSecretValue"), 3);
 }
 
+// ---- how many calls, and what stands in for a call that is refused ---------------------------------------------
+
+fn calls(aws: &FakeAws) -> (u64, u64, u64) {
+    (aws.count("ListSecrets"), aws.count("BatchGetSecretValue"), aws.count("GetSecretValue"))
+}
+
+#[test]
+fn no_call_is_made_that_is_not_needed() {
+    // 1,000 counted names are listed in twelve parts side by side instead of ten pages one after another.
+    for (count, lists, batches, singles) in
+        [(0, 1, 1, 0), (10, 1, 1, 0), (20, 1, 1, 0), (21, 1, 1, 1), (22, 1, 2, 0), (100, 1, 5, 0), (1000, 12, 50, 0)]
+    {
+        let aws = FakeAws::start(scenario().owns(count));
+        let ended = run(&aws, "{}").var("SECRETS_INIT_ON_EMPTY", "ignore").go().code(0);
+        assert_eq!((ended.conn_ids().len(), calls(&aws)), (count, (lists, batches, singles)), "{count} secrets");
+        assert_eq!(ended.summary()["api_calls"], lists + batches + singles, "{count} secrets");
+        assert_eq!(
+            aws.stats().calls,
+            u64::try_from(lists + batches + singles).unwrap(),
+            "nothing else is asked of AWS"
+        );
+    }
+}
+
+#[test]
+fn what_is_not_wanted_is_not_read() {
+    let aws = FakeAws::start(scenario().owns(30));
+    let ended = run(&aws, "{}").var("SECRETS_INIT_INCLUDE", "n00*").go().code(0);
+    assert_eq!((ended.conn_ids().len(), calls(&aws)), (10, (1, 1, 0)));
+    let asked: Vec<String> = aws.calls_of("BatchGetSecretValue").into_iter().flat_map(|call| call.ids).collect();
+    assert!(asked.len() == 10 && asked.iter().all(|id| id.contains("/n00")), "{asked:?}");
+}
+
+#[test]
+fn a_throttled_batch_goes_out_as_single_reads_and_batches_are_left_alone() {
+    let aws = FakeAws::start(scenario().owns(100).fault(Fault::on("BatchGetSecretValue").throttled()));
+    let ended = run(&aws, "{}").go().code(0);
+    assert_eq!((ended.conn_ids().len(), calls(&aws)), (100, (1, 1, 100)));
+    let patient = FakeAws::start(scenario().owns(40).fault(Fault::on("BatchGetSecretValue").times(2).throttled()));
+    run(&patient, "{}").var("SECRETS_INIT_FETCH", "batch").go().code(0);
+    assert_eq!(calls(&patient), (1, 4, 0), "`batch` waits for batches");
+}
+
+#[test]
+fn a_permission_that_would_make_it_faster_is_named_in_one_line() {
+    let single_only = Principal::new(POD_KEY, POD)
+        .can(Statement::allow(["secretsmanager:ListSecrets"]))
+        .can(Statement::allow(["secretsmanager:GetSecretValue"]));
+    let aws = FakeAws::start(Scenario::new().principal(single_only).owns(100));
+    let ended = run(&aws, "{}").go().code(0).says("allow secretsmanager:BatchGetSecretValue on resource *");
+    assert_eq!((ended.stderr.lines().count(), calls(&aws)), (2, (1, 1, 100)));
+}
+
+#[test]
+fn explicit_ids_need_no_listing() {
+    let no_list = Principal::new(POD_KEY, POD)
+        .can(Statement::allow(["secretsmanager:BatchGetSecretValue"]))
+        .can(Statement::allow(["secretsmanager:GetSecretValue"]));
+    let aws = FakeAws::start(Scenario::new().principal(no_list).owns(100));
+    let ids: Vec<String> = (0..100).map(|number| format!("n{number:03}")).collect();
+    let ended = run(&aws, "{}").var("SECRETS_INIT_CONN_IDS", &ids.join(",")).go().code(0);
+    assert_eq!((ended.conn_ids().len(), calls(&aws)), (100, (0, 5, 0)));
+}
+
+#[test]
+fn a_vpc_endpoint_or_one_denied_secret_costs_its_own_batch_alone() {
+    let scenario_of = |count| scenario().owns(count);
+    let aws = FakeAws::start(scenario_of(300).settings(|settings| settings.vpc_endpoint_denies("*n007-*")));
+    let ended = run(&aws, "{}").go().code(0);
+    assert_eq!((ended.conn_ids().len(), ended.summary()["denied"].as_u64()), (299, Some(1)));
+    assert!(aws.count("GetSecretValue") <= 20, "{} single reads", aws.count("GetSecretValue"));
+    let denied = Secret::text(uri("x")).policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD]));
+    let aws =
+        FakeAws::start(scenario_of(300).own("n007", denied).own("n008", Secret::text(uri("x")).decryption_failure()));
+    let ended = run(&aws, "{}").go().code(0);
+    assert_eq!((ended.conn_ids().len(), ended.summary()["denied"].as_u64()), (298, Some(2)));
+    assert_eq!(
+        (aws.count("BatchGetSecretValue"), aws.count("GetSecretValue")),
+        (15, 0),
+        "its errors stand in the batch"
+    );
+}
+
+#[test]
+fn a_stalled_connection_costs_seconds_and_not_the_run() {
+    let aws = FakeAws::start(scenario().owns(45).fault(Fault::on("BatchGetSecretValue").times(1).hang()));
+    let ended = run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "30s").go().code(0);
+    assert_eq!(ended.conn_ids().len(), 45);
+}
+
+#[test]
+fn connections_are_opened_ahead_and_never_more_than_allowed() {
+    for limit in ["1", "3", "40"] {
+        let aws = FakeAws::start(scenario().owns(300));
+        let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", limit).go().code(0);
+        assert_eq!(ended.conn_ids().len(), 300);
+        let opened = aws.stats().connections_opened;
+        assert!(opened <= limit.parse().unwrap(), "{opened} connections of {limit}");
+    }
+}
+
+#[test]
+fn pages_quirks_and_faults_of_every_kind_give_the_same_set() {
+    for seed in 0_u64..24 {
+        let count = [7, 20, 45, 100, 150, 260, 1005][usize::try_from(seed).unwrap() % 7];
+        let scenario = scenario().owns(count).settings(|settings| {
+            settings.seed = Some(seed);
+            settings.shuffle_seed = Some(seed + 1);
+            settings.list_page_cap =
+                [None, Some(13), Some(100), Some(1)][usize::try_from(seed).unwrap() % 4].filter(|_| count < 200);
+            settings.batch_page_cap = [None, Some(3)][usize::try_from(seed).unwrap() % 2];
+            settings.empty_page_every = (seed % 3 == 0).then_some(2);
+            settings.repeat_across_pages = Some(seed % 5 == 0);
+            settings.trailing_empty_page = Some(seed % 2 == 1);
+        });
+        let scenario =
+            ["ListSecrets", "BatchGetSecretValue", "GetSecretValue"].into_iter().fold(scenario, |all, operation| {
+                let throttled = Fault::on(operation).probability(0.15).throttled();
+                let broken = Fault::on(operation).probability(0.05).reset();
+                let cut = Fault::on(operation).probability(0.05).effect(FaultEffect::TruncateBody);
+                all.fault(throttled).fault(broken).fault(cut)
+            });
+        let aws = FakeAws::start(scenario);
+        let ended = run(&aws, "{}").go();
+        assert_eq!((ended.code, ended.conn_ids().len()), (0, count), "seed {seed}: {}", ended.stderr);
+    }
+}
+
 // ---- the shared account ----------------------------------------------------------------------------------------
 
 #[test]

@@ -49,7 +49,9 @@ const BATCH_GET: &str = "secretsmanager:BatchGetSecretValue";
 const SINGLES: usize = 16;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
 /// the values of the first page at once.
-const CONNECTIONS_AHEAD: usize = 4;
+const CONNECTIONS_AHEAD: usize = 6;
+/// Connections that are opened when a list has a second page.
+const CONNECTIONS_FOR_MORE: usize = 32;
 
 /// One account in one region, seen with one identity.
 pub struct AwsStore {
@@ -64,6 +66,7 @@ pub struct AwsStore {
     singles: Semaphore,
     retries: Retries,
     opened: Opened,
+    expects_more: Cell<bool>,
     calls: Cell<u64>,
 }
 
@@ -111,6 +114,7 @@ impl AwsStore {
             singles: Semaphore::new(shared.concurrency.min(SINGLES)),
             retries: shared.retries,
             opened: shared.opened,
+            expects_more: Cell::new(false),
             calls: Cell::new(0),
         }
     }
@@ -128,22 +132,21 @@ impl AwsStore {
         self.identity.provide_credentials().await.map(drop).map_err(|error| credentials::in_our_words(&error))
     }
 
-    /// Opens connections to the endpoint, without a request.
-    async fn open_connections(&self, count: usize) {
-        let Some(http) = self.client.config().http_client() else { return };
-        let opens_only = OpensOnly::new(http, count, self.opened.clone());
-        // The SDK finds the endpoint. The request, signed by nobody, is never sent.
-        let nobody = Credentials::new("nobody", "nobody", None, None, "opens connections only");
-        let config =
-            aws_sdk_secretsmanager::config::Config::builder().http_client(opens_only).credentials_provider(nobody);
-        drop(self.client.list_secrets().customize().config_override(config).send().await);
+    /// Once a list turns out to be longer than a page, opens the connections that its values will want.
+    fn expect_more(&self) {
+        let more = CONNECTIONS_FOR_MORE.min(self.concurrency.saturating_sub(CONNECTIONS_AHEAD + 2));
+        if !self.expects_more.replace(true) && more > 0 && self.batches.get() == Batches::Yes {
+            drop(tokio::spawn(open_connections(self.client.clone(), more, Opened::default())));
+        }
     }
 
     // ---- values -------------------------------------------------------------------------------------------------
 
     /// Reads one secret.
     async fn read_one(&self, id: &SecretId) -> Answer {
-        let _single = self.singles.acquire().await.ok();
+        // In a herd fewer at once: new connections would cost more than they bring.
+        let share = if self.batches.get() == Batches::Throttled && self.concurrency >= SINGLES { 2 } else { 1 };
+        let _single = self.singles.acquire_many(share).await.ok();
         let _turn = self.turn().await;
         let outcome = self.identified().await;
         let output = match outcome {
@@ -363,6 +366,16 @@ impl AwsStore {
     }
 }
 
+/// Opens connections to the client's endpoint, without a request.
+async fn open_connections(client: Client, count: usize, opened: Opened) {
+    let Some(http) = client.config().http_client() else { return };
+    let opens_only = OpensOnly::new(http, count, opened);
+    // The SDK finds the endpoint. The request, signed by nobody, is never sent.
+    let nobody = Credentials::new("nobody", "nobody", None, None, "opens connections only");
+    let config = aws_sdk_secretsmanager::config::Config::builder().http_client(opens_only).credentials_provider(nobody);
+    drop(client.list_secrets().customize().config_override(config).send().await);
+}
+
 /// What a batch is of.
 enum BatchIds {
     Named(Vec<String>),
@@ -448,7 +461,11 @@ impl Pages for AwsStore {
             let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
             Some(Listed { name, id })
         });
-        Ok(Page { listed: listed.collect(), next: output.next_token.filter(|next| !next.is_empty()) })
+        let next = output.next_token.filter(|next| !next.is_empty());
+        if next.is_some() {
+            self.expect_more();
+        }
+        Ok(Page { listed: listed.collect(), next })
     }
 
     fn is_busy(&self) -> bool {
@@ -459,7 +476,9 @@ impl Pages for AwsStore {
 impl SecretStore for AwsStore {
     async fn prepare(&self) {
         // Whatever goes wrong goes wrong again with the first call, which tells it.
-        let (_, ()) = tokio::join!(self.identified(), self.open_connections(CONNECTIONS_AHEAD.min(self.concurrency)));
+        let ahead = CONNECTIONS_AHEAD.min(self.concurrency);
+        let connecting = open_connections(self.client.clone(), ahead, self.opened.clone());
+        let (_, ()) = tokio::join!(self.identified(), connecting);
     }
 
     async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {

@@ -36,7 +36,10 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let only_own = plan.sources.iter().all(|source| source.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
     let plain_http = trust::plain_http_only(settings, only_own, env);
-    let http = http::client(&trust::context(own_ca.or(settings.ca_bundle.as_deref()), plain_http, env)?)?;
+    let http = http::client(
+        &trust::context(own_ca.or(settings.ca_bundle.as_deref()), plain_http, env)?,
+        settings.concurrency,
+    )?;
     let retries = Retries::default();
     let base = load(&settings.regions.shared, &http, None).await;
     let pod = Once::asking(provider_of(&base)?, retries.clone());
@@ -124,7 +127,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env, retries: &
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = http::client(&trust::context(ca, false, env)?)?;
+        let http = http::client(&trust::context(ca, false, env)?, settings.concurrency)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let provider = match &access.profile_name {
             // As boto3 with a profile: that profile and nothing else, not even the AWS_* variables.

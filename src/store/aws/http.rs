@@ -28,17 +28,19 @@ use tokio::sync::OnceCell;
 
 use crate::exit::{Exit, Failure};
 
-/// The pool of a run. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+/// The pool of a run, with at most so many connections to an endpoint: a request then waits for one that is being opened
+/// rather than open another. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
 ///
 /// # Errors
 /// [`Exit::Config`] when the pool can't be made of these settings.
-pub fn client(tls: &TlsContext) -> Result<SharedHttpClient, Failure> {
+pub fn client(tls: &TlsContext, connections: usize) -> Result<SharedHttpClient, Failure> {
     let unusable = |problem: String| Failure::new(Exit::Config, format!("the HTTP client can't be made: {problem}"));
     let pool = ConnectionPool::builder()
         .proxy_config(ProxyConfig::from_env())
         .dns_resolver(OneLookup::default())
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(tls.clone())
+        .max_connections_per_host(connections)
         .build_https()
         .map_err(|error| unusable(error.to_string()))?;
     Client::new(&pool).map(SharedHttpClient::new).map_err(|error| unusable(error.to_string()))

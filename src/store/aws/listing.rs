@@ -141,9 +141,12 @@ impl<P: Pages> Walk<'_, P> {
             let Some(prefix) = prefix.filter(|_| first.names.len() == PAGE && !self.pages.is_busy()) else {
                 return self.pages_from(&part, token, |_| ()).await;
             };
+            let last = Query { descending: true, ..part.query() };
+            if let Some(siblings) = Siblings::of(prefix, &first.names) {
+                return self.beside(&part, prefix, &siblings, first, last, depth - 1).await;
+            }
             // The other end of the list tells what lies between.
             let next = Query { token: Some(token), ..part.query() };
-            let last = Query { descending: true, ..part.query() };
             let (second, last) = tokio::try_join!(self.page(next), self.page(last))?;
             let Some(token) = second.next.clone() else { return Ok(()) };
             let ends = Ends { first: [first.names, second.names].concat(), last: last.names };
@@ -157,6 +160,49 @@ impl<P: Pages> Walk<'_, P> {
             tracing::debug!("the server's filters are not AWS's; walking page by page");
             self.pages_from(&part, token, |_| ()).await
         })
+    }
+
+    /// A first page of counted names, all of one digit: the other digits are asked for at once, together with whatever has
+    /// none of them and with the last page, which tells how far the counting goes.
+    async fn beside(
+        &self,
+        part: &Part,
+        prefix: &str,
+        siblings: &Siblings,
+        first: Seen,
+        last: Query,
+        depth: usize,
+    ) -> Result<(), StoreError> {
+        let rest = Part::of_rest(prefix, &siblings.others);
+        let others = Cut { parts: siblings.others.iter().map(|other| Part::of_prefix(other)).collect() };
+        let ends = Ends { first: first.names, last: Vec::new() };
+        let ((_, rest_page), last) = tokio::try_join!(
+            async { tokio::try_join!(self.parts(&others, &ends, depth), self.page(rest.query())) },
+            self.page(last)
+        )?;
+        let is_right = |names: &[String]| {
+            let excluded = |name: &String| siblings.others.iter().any(|other| name.starts_with(other.as_str()));
+            !names.iter().any(excluded)
+        };
+        let came_back: BTreeSet<&String> = rest_page.names.iter().collect();
+        let negates = is_right(&rest_page.names) && ends.first.iter().any(|name| came_back.contains(name));
+        if negates && rest_page.next.is_none() {
+            return Ok(());
+        }
+        let ends = Ends { last: last.names, ..ends };
+        let cut = if self.pages.is_busy() { None } else { Cut::around(prefix, &siblings.above, &ends) };
+        if negates && let Some(cut) = cut {
+            let above = Part::of_rest(&siblings.above, &siblings.others);
+            let parts = Cut { parts: cut.parts.into_iter().chain([above]).collect() };
+            if self.parts(&parts, &ends, depth).await? {
+                return Ok(());
+            }
+        }
+        tracing::debug!("a list that can't be cut further; walking page by page");
+        match first.next {
+            Some(token) => self.pages_from(part, token, |_| ()).await,
+            None => Ok(()),
+        }
     }
 
     /// Walks the parts side by side. Says whether the server did as AWS does.
@@ -238,6 +284,31 @@ impl Ends {
     }
 }
 
+/// What a first page of counted names lies beside: `c00` and `c001` to `c009` where all of it begins with `c000`.
+#[derive(Debug, PartialEq, Eq)]
+struct Siblings {
+    above: String,
+    others: Vec<String>,
+}
+
+impl Siblings {
+    fn of(prefix: &str, first: &[String]) -> Option<Self> {
+        if !first.is_sorted() || !first.iter().all(|name| name.is_ascii() && name.starts_with(prefix)) {
+            return None;
+        }
+        let common = common_start(first.iter())?;
+        let (above, digit) = common.split_at_checked(common.len().checked_sub(1)?)?;
+        let is_counted = digit.bytes().all(|byte| byte.is_ascii_digit())
+            && above.len() >= prefix.len()
+            && first.iter().all(|name| name.as_bytes().get(common.len()).is_some_and(u8::is_ascii_digit));
+        if !is_counted || prefix.is_empty() {
+            return None;
+        }
+        let others = ('0'..='9').map(|other| other.to_string()).filter(|other| other != digit);
+        Some(Self { above: above.to_owned(), others: others.map(|other| format!("{above}{other}")).collect() })
+    }
+}
+
 /// A part cut into parts that hold all of it.
 #[derive(Debug, PartialEq, Eq)]
 struct Cut {
@@ -257,6 +328,33 @@ impl Cut {
         } else {
             Self::by_characters(prefix, common, low, high, ends)
         }
+    }
+
+    /// What stands around `done`, one digit of a longer count: ten parts for each other digit, and one for everything that
+    /// has none of these digits there.
+    fn around(prefix: &str, done: &str, ends: &Ends) -> Option<Self> {
+        let in_order = ends.first.is_sorted() && ends.last.iter().rev().is_sorted();
+        if !in_order || !ends.last.iter().all(|name| name.is_ascii() && name.starts_with(prefix)) {
+            return None;
+        }
+        let common = common_start(ends.names())?;
+        let digit_of = |name: &String| name.as_bytes().get(common.len()).copied().filter(u8::is_ascii_digit);
+        let (low, high) = (digit_of(ends.first.first()?)?, digit_of(ends.last.first()?)?);
+        let heads: Vec<String> = (low..=high).map(|digit| format!("{common}{}", char::from(digit))).collect();
+        if heads.len() >= MOST_FILTERS || !heads.iter().any(|head| head == done) {
+            return None;
+        }
+        let mut parts = vec![Part::of_rest(prefix, &heads)];
+        for head in heads.iter().filter(|head| *head != done) {
+            // The rest of each holds a digit of which a name is known, where one is.
+            let known = ends.last.iter().find(|name| name.starts_with(head.as_str()));
+            let left = known.and_then(|name| name.as_bytes().get(head.len()).copied()).filter(u8::is_ascii_digit);
+            let tails = (b'0'..=b'9').filter(|digit| *digit != left.unwrap_or(b'9'));
+            let tails: Vec<String> = tails.map(|digit| format!("{head}{}", char::from(digit))).collect();
+            parts.push(Part::of_rest(head, &tails));
+            parts.extend(tails.iter().map(|tail| Part::of_prefix(tail)));
+        }
+        Some(Self { parts })
     }
 
     /// Names that are counted: one part for each digit, and one for everything that has none of these digits there. That
