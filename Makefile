@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint ci bench
+.PHONY: test lint ci bench bench-goals bench-tools
 
 test:
 	cargo test --workspace
@@ -18,3 +18,12 @@ bench:
 	cargo build --release --locked -p airflow-secrets-init
 	cargo build --profile server --locked -p fake-aws
 	python3 benches/render.py
+
+# Is a render as fast as it is meant to be, over a network of 20 ms?
+bench-goals: bench-tools
+	cargo build --release --locked -p airflow-secrets-init
+	python3 benches/goals.py
+
+# What the benchmarks start beside the program.
+bench-tools:
+	cargo build --profile server --locked -p fake-aws -p bench-relay
