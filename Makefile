@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint ci bench bench-goals bench-tools
+.PHONY: test lint ci bench bench-goals bench-herd bench-tools
 
 test:
 	cargo test --workspace
@@ -23,6 +23,11 @@ bench:
 bench-goals: bench-tools
 	cargo build --release --locked -p airflow-secrets-init
 	python3 benches/goals.py
+
+# Hundreds of pods at once under AWS's quotas.
+bench-herd: bench-tools
+	cargo build --release --locked -p airflow-secrets-init
+	python3 benches/herd.py
 
 # What the benchmarks start beside the program.
 bench-tools:
