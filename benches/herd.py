@@ -9,7 +9,8 @@ and region and second: 100 ListSecrets, 100 BatchGetSecretValue, 10,000 GetSecre
 All pods of a herd share the CPUs of this machine, which real pods do not. `CPU floor` is the CPU time of all processes
 divided by the number of CPUs: no herd can be faster here, whatever the quotas allow. Where the measured times are near it,
 they tell of this machine. Three ways to have less of it: --plain (HTTP: no handshakes), --spread (starts over more
-seconds), and --quota-scale (fewer pods under quotas smaller by the same factor: `--pods 50 --quota-scale 0.1`).
+seconds), and --scale 0.1 (a tenth of the pods under a tenth of the quotas: each pod gets the same share, for a tenth of
+the CPU time).
 """
 
 import argparse
@@ -61,10 +62,10 @@ class Conditions:
     tls: bool = True
     round_trip_ms: float = 20
     spread_s: float = 1
-    quota_scale: float = 1
+    scale: float = 1
 
     def __str__(self) -> str:
-        quotas = "AWS's quotas" if self.quota_scale == 1 else f"AWS's quotas times {self.quota_scale:g}"
+        quotas = "AWS's quotas" if self.scale == 1 else f"pods and AWS's quotas times {self.scale:g}"
         network = f"{self.round_trip_ms:g} ms round trip" if self.round_trip_ms else "no latency"
         return f"{'TLS 1.3' if self.tls else 'plain HTTP'}, {network}, starts within {self.spread_s:g} s, {quotas}"
 
@@ -140,7 +141,7 @@ def stampede(command: list[str], envs: list[tuple[dict[str, str], pathlib.Path, 
             with starting:
                 pod = pods.get(pid)
             if pod is None:
-                sys.exit("a helper of the benchmark has died")
+                return  # a helper has died; the pods that are not accounted for tell it
             pod.wall_s = ended - pod.started
             pod.code = os.waitstatus_to_exitcode(status)
 
@@ -163,6 +164,8 @@ def stampede(command: list[str], envs: list[tuple[dict[str, str], pathlib.Path, 
     reaper.join(PATIENCE_S)
     if reaper.is_alive():
         sys.exit(f"some pods have not ended after {PATIENCE_S} s")
+    if any(pod.code is None for pod in pods.values()):
+        sys.exit("the fake AWS or the relay has died")
     return list(pods.values())
 
 
@@ -173,7 +176,8 @@ def percentile(values: list[float], share: float) -> float:
 
 def run(herd: Herd, conditions: Conditions, command: list[str], env_of=lab.ours) -> dict:
     """One herd; everything that was measured."""
-    settings = {"quotas": quotas(conditions.quota_scale), "log_limit": 0}
+    settings = {"quotas": quotas(conditions.scale), "log_limit": 0}
+    size = max(1, round(herd.pods * conditions.scale))
     document = lab.scenario([herd.own], herd.shared or 1, **settings)
     kwargs = lab.shared_kwargs() if herd.shared else "{}"
     with (
@@ -188,7 +192,7 @@ def run(herd: Herd, conditions: Conditions, command: list[str], env_of=lab.ours)
         # Once before, so that the herd does not wait for the disk.
         lab.measure(command, env_of(herd.own, one, kwargs) | where)
         envs = []
-        for number in range(herd.pods):
+        for number in range(size):
             # A directory of its own for each, as each pod has a volume of its own.
             home = place / str(number)
             home.mkdir()
@@ -218,7 +222,7 @@ def run(herd: Herd, conditions: Conditions, command: list[str], env_of=lab.ours)
     return {
         "herd": herd.name,
         "conditions": str(conditions),
-        "pods": herd.pods,
+        "pods": size,
         "succeeded": len(complete),
         "reasons": reasons[:5],
         "p50": percentile(walls, 0.5),
@@ -280,14 +284,14 @@ def main() -> None:
     parser.add_argument("--shared", type=int, default=0, help="connections of the shared account, through a role")
     parser.add_argument("--rtt", type=float, default=20, help="round trip of the network in milliseconds; 0: no relay")
     parser.add_argument("--spread", type=float, default=1, metavar="S", help="start them over so many seconds")
-    parser.add_argument("--quota-scale", type=float, default=1, metavar="F", help="quotas times this factor")
+    parser.add_argument("--scale", type=float, default=1, metavar="F", help="pods and quotas times this factor")
     wire = parser.add_mutually_exclusive_group()
     wire.add_argument("--tls", dest="tls", action="store_true", default=True, help="TLS 1.3 (the default)")
     wire.add_argument("--plain", dest="tls", action="store_false", help="HTTP")
     parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures here too")
     options = parser.parse_args()
     lab.prepare()
-    conditions = Conditions(options.tls, options.rtt, options.spread, options.quota_scale)
+    conditions = Conditions(options.tls, options.rtt, options.spread, options.scale)
     herds = [Herd(options.pods, options.own, options.shared)] if options.pods else GOALS
     results, missed = [], []
     for herd in herds:
