@@ -197,15 +197,23 @@ def prepare() -> None:
     subprocess.run(["cc", "-O1", "-o", MEASURE, ROOT / "benches" / "measure.c"], check=True)
 
 
-def measure(command: list[object], env: dict[str, str], expect: int = 0) -> Run:
-    """Runs one process; any exit code but the expected one ends the benchmark."""
+def measured(command: list[object], env: dict[str, str], patience_s: float | None = None) -> Run:
+    """Runs one process, whatever its exit code. Figures include the children that it waited for."""
     words = [str(word) for word in command]
     with tempfile.NamedTemporaryFile("r") as figures:
-        ended = subprocess.run([MEASURE, figures.name, *words], env=env, capture_output=True, text=True)
-        if ended.returncode != expect:
-            sys.exit(f"{words[0]} ended with {ended.returncode}:\n{ended.stderr[-2000:]}")
+        ended = subprocess.run(
+            [MEASURE, figures.name, *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience_s
+        )
         wall, cpu, peak = map(int, figures.read().split())
     return Run(wall / 1000, cpu / 1000, peak / 1024, ended.returncode, ended.stderr)
+
+
+def measure(command: list[object], env: dict[str, str], expect: int = 0) -> Run:
+    """Runs one process; any exit code but the expected one ends the benchmark."""
+    run = measured(command, env)
+    if run.code != expect:
+        sys.exit(f"{command[0]} ended with {run.code}:\n{run.said[-2000:]}")
+    return run
 
 
 def credentials(size: int) -> dict[str, str]:
@@ -284,11 +292,11 @@ def calls(operations: dict[str, int]) -> str:
 
 
 def table(headings: list[str], rows: list[list[str]]) -> str:
-    """Columns of text, the first to the left and the others to the right; the last, of words, to the left too."""
+    """Columns of text: words to the left, figures to the right."""
     widths = [max(len(row[i]) for row in [headings, *rows]) for i in range(len(headings))]
+    figures = [all(row[i][:1].isdigit() or not row[i] for row in rows) for i in range(len(headings))]
 
     def line(row: list[str]) -> str:
-        cells = [cell.ljust(w) if i in (0, len(row) - 1) else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths))]
-        return "  ".join(cells).rstrip()
+        return "  ".join(cell.rjust(w) if right else cell.ljust(w) for cell, w, right in zip(row, widths, figures)).rstrip()
 
     return "\n".join([line(headings), line(["-" * w for w in widths]), *map(line, rows)])
