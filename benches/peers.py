@@ -3,7 +3,7 @@
     python3 benches/peers.py              builds all of them below target/bench; a failure names itself and stops none
     python3 benches/peers.py --relock NAME  resolves benches/peers/requirements-NAME.in again
 
-Versions are exact: lock files for Python and Rust, a version for Go, whose proxy and checksum database hold the rest.
+Versions are exact, from lock files in benches/peers.
 """
 
 import argparse
@@ -56,13 +56,12 @@ def airflow_python() -> pathlib.Path:
         raise NotBuilt(str(failure)) from failure
 
 
-def go_program(package: str, version: str) -> pathlib.Path:
-    """A program of the Go module proxy."""
-    program = BUILT / f"go-{version}" / package.rsplit("/", 1)[1]
-    if not program.exists():
-        # -modcacherw: a cache that can be deleted like everything else below target/.
-        env = os.environ | {"GOBIN": str(program.parent), "GOMODCACHE": str(BUILT / "gomod"), "GOFLAGS": "-modcacherw"}
-        built(["go", "install", "-ldflags=-s -w", f"{package}@{version}"], env)
+def go_program(name: str, package: str) -> pathlib.Path:
+    """A Go program, of the lock file in benches/peers."""
+    program = BUILT / name
+    # -modcacherw: a cache that can be deleted like everything else below target/.
+    env = os.environ | {"GOMODCACHE": str(BUILT / "gomod"), "GOFLAGS": "-modcacherw"}
+    built(["go", "build", "-ldflags=-s -w", "-o", str(program), package], env, HERE / name)
     return program
 
 
@@ -220,7 +219,7 @@ PEERS = [
     ),
     Peer(
         "vals",
-        lambda: go_program("github.com/helmfile/vals/cmd/vals", "v0.46.1"),
+        lambda: go_program("vals", "github.com/helmfile/vals/cmd/vals"),
         vals_command,
         remark="told what to read",
         most=1000,
@@ -228,7 +227,7 @@ PEERS = [
     ),
     Peer(
         "gomplate",
-        lambda: go_program("github.com/hairyhenderson/gomplate/v4/cmd/gomplate", "v4.3.3"),
+        lambda: go_program("gomplate", "github.com/hairyhenderson/gomplate/v4/cmd/gomplate"),
         gomplate_command,
         remark="told what to read",
         most=1000,
