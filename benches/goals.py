@@ -8,7 +8,6 @@ a busy moment of the machine does not strike one of them alone.
 """
 
 import argparse
-import json
 import pathlib
 import sys
 import tempfile
@@ -89,7 +88,7 @@ def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = 
         figures = [f"{row.wall_ms:.1f}", f"{trips:.2f}", f"{best:.2f}", limit_words, judged, f"{row.cpu_ms:.1f}", f"{row.peak_mib:.1f}"]
         lines.append([goal.name, *figures, str(row.connections), row.calls])
         results.append({"goal": goal.name, "wall_ms": row.wall_ms, "trips": trips, "limit": limit, "met": trips <= limit})
-        results[-1] |= {"cpu_ms": row.cpu_ms, "peak_mib": row.peak_mib, "operations": row.operations, "sockets": row.connections}
+        results[-1] |= {"cpu_ms": row.cpu_ms, "peak_mib": row.peak_mib, "calls": row.calls}
     headings = ["connections", "wall ms", "trips", "best", "goal", "", "CPU ms", "peak MiB", "sockets", "calls"]
     note = f"TLS 1.3, {round_trip:g} ms round trip; the relay was late by {late['p50']} µs (median), {late['p99']} (p99), {late['max']} (most)"
     return f"{lab.table(headings, lines)}\n{note}", results
@@ -144,7 +143,6 @@ def main() -> None:
     parser.add_argument("--rtt", type=float, default=20, help="round trip of the network in milliseconds")
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--only", default="", metavar="WORD", help="only the goals with this in their name; no costs")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures here too")
     options = parser.parse_args()
     lab.prepare()
     text, times = time_goals(options.program, options.rtt, options.runs, options.only)
@@ -153,8 +151,6 @@ def main() -> None:
     if not options.only:
         text, costs = cost_goals(options.program, options.runs)
         print(text)
-    if options.json:
-        options.json.write_text(json.dumps({"rtt_ms": options.rtt, "time": times, "cost": costs}, indent=1) + "\n")
     missed = [row["goal"] for row in times + costs if not row["met"]]
     print(f"\nmissed: {', '.join(missed)}" if missed else "\nall goals met")
 

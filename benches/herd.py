@@ -23,9 +23,12 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import lab
+import pages
+import peers
 
 CPUS = os.cpu_count() or 1
 SAMPLE_S = 0.1
@@ -174,7 +177,19 @@ def percentile(values: list[float], share: float) -> float:
     return values[min(len(values) - 1, int(len(values) * share))]
 
 
-def run(herd: Herd, conditions: Conditions, command: list[str], env_of=lab.ours) -> dict:
+Environment = Callable[[int, pathlib.Path, str], dict[str, str]]
+
+
+def of_peer(name: str) -> tuple[list[str], Environment]:
+    """What to run for a pod of someone else's: only who reads an account as a whole and writes a file can be a pod here."""
+    found = [peer for peer in peers.PEERS if peer.name.startswith("boto3") and name in peer.name]
+    if not found:
+        sys.exit(f"no such peer: {name}; there are the boto3 ones")
+    program = found[0].build()
+    return found[0].command(program, None), lambda own, file, _: found[0].env(program, peers.Job(own, file.parent))
+
+
+def run(herd: Herd, conditions: Conditions, command: list[str], env_of: Environment = lab.ours) -> dict:
     """One herd; everything that was measured."""
     settings = {"quotas": quotas(conditions.scale), "log_limit": 0}
     size = max(1, round(herd.pods * conditions.scale))
@@ -229,7 +244,7 @@ def run(herd: Herd, conditions: Conditions, command: list[str], env_of=lab.ours)
         "p99": percentile(walls, 0.99),
         "max": walls[-1],
         "all_s": all_s,
-        "walls": walls,
+        "percentiles": [percentile(walls, share / 100) for share in range(101)],
         "codes": stats["codes_by_operation"],
         "calls": stats["calls"],
         "useful": useful,
@@ -288,22 +303,42 @@ def main() -> None:
     wire = parser.add_mutually_exclusive_group()
     wire.add_argument("--tls", dest="tls", action="store_true", default=True, help="TLS 1.3 (the default)")
     wire.add_argument("--plain", dest="tls", action="store_false", help="HTTP")
-    parser.add_argument("--json", type=pathlib.Path, metavar="FILE", help="write the figures here too")
+    parser.add_argument("--peer", metavar="NAME", help="pods of someone else's: `boto3, sequential` or `boto3, 10 threads`")
+    parser.add_argument("--write-docs", action="store_true", help="the goals' herds in several conditions, and boto3's; into docs/")
     options = parser.parse_args()
     lab.prepare()
+    if options.write_docs:
+        write_docs(options.program)
+        return
     conditions = Conditions(options.tls, options.rtt, options.spread, options.scale)
     herds = [Herd(options.pods, options.own, options.shared)] if options.pods else GOALS
-    results, missed = [], []
+    command, env_of = of_peer(options.peer) if options.peer else ([str(options.program)], lab.ours)
+    missed = []
     for herd in herds:
-        figures = run(herd, conditions, [str(options.program)])
-        text, failed = told(herd, figures)
+        text, failed = told(herd, run(herd, conditions, command, env_of))
         print(f"{text}\n", flush=True)
-        results.append(figures)
         missed += failed
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n")
     if not options.pods:
         print(f"missed: {', '.join(missed)}" if missed else "all goals met")
+
+
+# The whole herd with TLS; with less of this machine in it; and a tenth, where the quotas decide.
+DOCUMENTED = [Conditions(), Conditions(tls=False), Conditions(scale=0.1)]
+
+
+def write_docs(program: pathlib.Path) -> None:
+    """Everything that docs/PERFORMANCE.md tells of herds."""
+    results = []
+    for conditions in DOCUMENTED:
+        for herd in GOALS:
+            results.append(run(herd, conditions, [str(program)]) | {"who": peers.OURS})
+            print(f"{told(herd, results[-1])[0]}\n", flush=True)
+    theirs = next(peer for peer in peers.PEERS if peer.name.startswith("boto3"))
+    # The goals are not theirs.
+    herd = Herd(GOALS[0].pods, GOALS[0].own)
+    results.append(run(herd, DOCUMENTED[-1], *of_peer(theirs.name)) | {"who": theirs.name})
+    print(told(herd, results[-1])[0])
+    pages.write("herd", results)
 
 
 if __name__ == "__main__":

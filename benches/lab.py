@@ -1,6 +1,6 @@
 """What all benchmarks share: the accounts and their secrets, the fake AWS, the relay, measuring one process, tables.
 
-The programs that this starts are built by `make bench-tools` and found below the target folder.
+The programs that this starts are built by `make bench-programs` and found below the target folder.
 """
 
 import contextlib
@@ -163,7 +163,7 @@ def relay(server: Fake, round_trip_ms: float) -> Iterator[Relay]:
 def running(command: list[object]) -> Iterator[tuple[subprocess.Popen, str]]:
     """A helper program that says a line when it is ready and ends when its standard input does."""
     if not pathlib.Path(command[0]).exists():
-        sys.exit(f"{command[0]} is not there; run `make bench-tools`")
+        sys.exit(f"{command[0]} is not there; run `make bench-programs`")
     words = [str(word) for word in command]
     process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     try:

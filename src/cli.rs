@@ -101,13 +101,13 @@ raw_settings! {
     file_mode,
     /// Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]
     airflow_version,
-    /// Not yet: where to write a Python module with a lazy backend
+    /// Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]
     backend_module_file,
     /// Where secrets come from: aws or file:PATH [default: aws]
     store,
     /// How values are read: auto, batch or single [default: auto]
     fetch,
-    /// Requests in flight to one account at a time, 1 to 64 [default: 8]
+    /// Requests in flight to one account at a time, 1 to 64 [default: 64]
     concurrency,
     /// How long the whole run may take, such as 60s or 2m [default: 60s]
     deadline,

@@ -5,16 +5,18 @@
 
 mod index;
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::pin::pin;
 
-use futures_util::future::join_all;
+use futures_util::future::{Either, join_all, select};
 use secrecy::SecretString;
 use tracing::{debug, warn};
 
 use crate::exit::{Exit, Failure};
 use crate::plan::{Enumerate, Plan, Source, SourcePlan};
 use crate::settings::Selection;
-use crate::store::{Found, Listed, NotThere, SecretId, SecretStore, StoreError};
+use crate::store::{Answer, Found, NotThere, SecretId, SecretStore, StoreError, Wanted};
 use crate::text::{count, printable};
 
 /// What came of asking every source.
@@ -55,6 +57,15 @@ type Answers = BTreeMap<String, Option<State>>;
 /// When a source as a whole can't be asked (no credentials, listing denied, AWS away), or when a shared account has no way in
 /// which its conn_ids could become known.
 pub async fn fetch<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
+    let preparing = pin!(join_all(stores.iter().map(SecretStore::prepare)));
+    // What is asked first goes out first; what is prepared beside it is for what comes after.
+    match select(pin!(resolve(plan, stores, selection)), preparing).await {
+        Either::Left((fetched, _)) => fetched,
+        Either::Right((_, resolving)) => resolving.await,
+    }
+}
+
+async fn resolve<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
     let mut answers = enumerate(plan, stores, selection).await?;
     let mut wanted: BTreeSet<&str> = plan.exactly.iter().flatten().chain(&plan.required).map(String::as_str).collect();
     ask_by_name(plan, stores, &wanted, &mut answers).await?;
@@ -166,27 +177,28 @@ async fn list<S: SecretStore>(
     store: &S,
     selection: &Selection,
 ) -> Result<(Answers, Option<String>), Failure> {
-    let listed = store.list(source.prefix()).await.map_err(StoreError::into_failure)?;
-    let account = listed.iter().find_map(account_of);
-    let mut asked = Vec::new();
-    let mut skipped = 0_usize;
-    for secret in listed {
-        let Some(conn_id) = source.conn_id_of(&secret.name) else { continue };
-        if selection.takes(conn_id) && pattern_takes(source, conn_id)? {
-            asked.push((conn_id.to_owned(), secret.id));
-        } else {
-            skipped += 1;
-        }
+    let failed: RefCell<Option<Failure>> = RefCell::default();
+    let takes = |name: &str| {
+        source.conn_id_of(name).is_some_and(|conn_id| {
+            selection.takes(conn_id)
+                && pattern_takes(source, conn_id).unwrap_or_else(|failure| {
+                    failed.borrow_mut().get_or_insert(failure);
+                    false
+                })
+        })
+    };
+    let everything = selection.takes_everything() && !source.has_pattern();
+    let wanted = Wanted { takes: &takes, everything };
+    let listed = store.enumerate(source.prefix(), &wanted).await.map_err(StoreError::into_failure)?;
+    if let Some(failure) = failed.take() {
+        return Err(failure);
     }
-    debug!(source = %source.source, reading = asked.len(), skipped, "enumerated");
-    Ok((read(store, asked, WhenNotThere::Vanished).await?, account))
-}
-
-fn account_of(secret: &Listed) -> Option<String> {
-    match &secret.id {
-        SecretId::Arn(arn) => arn.split(':').nth(4).map(str::to_owned),
-        SecretId::Name(_) => None,
-    }
+    debug!(source = %source.source, read = listed.secrets.len(), skipped = listed.skipped, "enumerated");
+    let answered = listed.secrets.into_iter().filter_map(|(secret, answer)| {
+        let conn_id = source.conn_id_of(&secret.name)?.to_owned();
+        Some((conn_id, secret.id, answer))
+    });
+    Ok((settle(answered, WhenNotThere::Vanished)?, listed.account))
 }
 
 fn pattern_takes(source: &SourcePlan, conn_id: &str) -> Result<bool, Failure> {
@@ -216,13 +228,25 @@ async fn read<S: SecretStore>(
         return Ok(Answers::new());
     }
     let (conn_ids, ids): (Vec<String>, Vec<SecretId>) = asked.into_iter().unzip();
+    let answers = store.read(&ids).await;
+    settle(
+        conn_ids.into_iter().zip(ids).zip(answers).map(|((conn_id, id), answer)| (conn_id, id, answer)),
+        when_not_there,
+    )
+}
+
+/// Tells what is of one secret from what fails the source.
+fn settle(
+    answered: impl Iterator<Item = (String, SecretId, Answer)>,
+    when_not_there: WhenNotThere,
+) -> Result<Answers, Failure> {
     let mut answers = Answers::new();
     let mut fatal: Vec<StoreError> = Vec::new();
-    for ((conn_id, id), answer) in conn_ids.into_iter().zip(&ids).zip(store.read(&ids).await) {
+    for (conn_id, id, answer) in answered {
         let state = match answer {
             Ok(Found::Value(value)) => Some(State::Value(value)),
             Ok(Found::NotThere(reason)) => {
-                tell_not_there(&conn_id, id, reason, when_not_there);
+                tell_not_there(&conn_id, &id, reason, when_not_there);
                 None
             }
             Err(error) if error.kind.is_of_one_secret() => Some(State::Unreadable(error)),

@@ -4,6 +4,7 @@
 //! stage imports only stages before it. docs/ARCHITECTURE.md walks through them.
 
 pub mod backend_kwargs;
+pub mod backend_module;
 pub mod cli;
 pub mod connection;
 pub mod connections;
@@ -39,7 +40,7 @@ use crate::plan::Plan;
 use crate::report::Summary;
 use crate::settings::{Settings, StoreChoice};
 use crate::signals::Signals;
-use crate::store::SecretStore;
+use crate::store::{SecretStore, StoreError};
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
 /// tells how it ended. Writes data to `stdout`, everything else to stderr. A panic in here ends as [`Exit::Bug`].
@@ -128,8 +129,9 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         summary.take(&connections, &plan);
         connections.judge(&settings.policies, &plan)?;
         report::left_out(&connections, &settings.policies);
+        report::large_set(connections.set.len(), &settings);
         let change = write(&settings, &connections, &mut signals).await?;
-        summary.written(&settings.connections_file.path, change);
+        summary.written(&settings, change);
         Ok(())
     });
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
@@ -153,7 +155,7 @@ async fn resolve(
     match &settings.store {
         StoreChoice::Aws => {
             let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, env)).await;
-            let stores = opening.unwrap_or_else(|_| Err(too_late(settings)))?;
+            let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
             ask(plan, &stores, settings, summary, end).await
         }
         StoreChoice::File(path) => {
@@ -172,15 +174,16 @@ async fn ask<S: SecretStore>(
 ) -> Result<fetch::Fetched, Failure> {
     let fetched = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection)).await;
     summary.api_calls = stores.iter().map(SecretStore::calls).sum();
-    fetched.unwrap_or_else(|_| Err(too_late(settings)))
+    fetched.unwrap_or_else(|_| Err(too_late(settings, stores.iter().find_map(SecretStore::trouble))))
 }
 
-fn too_late(settings: &Settings) -> Failure {
+fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
     let line = format!(
         "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
         settings.deadline
     );
-    Failure::new(Exit::TempFail, line)
+    let last = trouble.map(|error| format!("what it met last: {error}"));
+    Failure::with_lines(Exit::TempFail, std::iter::once(line).chain(last).collect())
 }
 
 /// Renders, checks and puts in place. Nothing is written before everything has rendered.
@@ -188,9 +191,14 @@ async fn write(settings: &Settings, connections: &Connections, signals: &mut Sig
     let file = &settings.connections_file;
     let bytes = render::connections(&connections.set, file.format)?;
     validate::check(&bytes, file.format, &connections.set, settings.target)?;
-    let staged = output::stage(&file.path, &bytes, settings.file_mode)?;
+    // The module comes first: it serves any connections file, the old one too.
+    let mut staged = Vec::new();
+    if let Some(path) = &settings.backend_module_file {
+        staged.push(output::stage(path, backend_module::SOURCE.as_bytes(), settings.file_mode)?);
+    }
+    staged.push(output::stage(&file.path, &bytes, settings.file_mode)?);
     signals.check().await?;
-    staged.commit()
+    output::commit_all(staged)
 }
 
 fn not_yet() -> Failure {

@@ -30,9 +30,9 @@ pub struct Staged {
 /// Whether a target was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// New content is in place.
+    /// New content is in place, of one file at least.
     Written,
-    /// The same content was there already; the file was left alone.
+    /// The same content was there already; nothing was touched.
     Unchanged,
 }
 
@@ -85,6 +85,20 @@ impl Staged {
     }
 }
 
+/// Renames each file over its target, in order, after all of them were written in full.
+///
+/// # Errors
+/// [`Exit::Io`]; the files before the one that the error names are in place, that one and the rest are as they were.
+pub fn commit_all(staged: Vec<Staged>) -> Result<Change, Failure> {
+    let mut change = Change::Unchanged;
+    for file in staged {
+        if file.commit()? == Change::Written {
+            change = Change::Written;
+        }
+    }
+    Ok(change)
+}
+
 /// Removes what a killed run has left: SIGKILL lets nobody clean up, and restarts would fill a small volume with secrets.
 ///
 /// Only regular files under our prefix that nobody has written to for longer than a run may take; what can't be
@@ -123,7 +137,9 @@ fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Fail
     Ok(same_shape && fs::read(target).is_ok_and(|there| there == bytes))
 }
 
-fn shown(path: &Path) -> String {
+/// A path made safe for a log line.
+#[must_use]
+pub fn shown(path: &Path) -> String {
     printable(&path.display().to_string())
 }
 
@@ -185,6 +201,20 @@ mod tests {
         drop(staged);
         assert_eq!(names(directory.path()), ["connections.json"]);
         assert_eq!(fs::read(&target).unwrap(), b"old");
+    }
+
+    /// Between two renames nothing can be undone; what is left must be whole files and no others.
+    #[test]
+    fn files_are_put_in_place_in_order_up_to_the_first_that_fails() {
+        let directory = tempfile::tempdir().unwrap();
+        let paths = ["first.py", "second.json", "third"].map(|name| directory.path().join(name));
+        let staged = paths.iter().map(|path| stage(path, b"new", 0o440).unwrap()).collect();
+        fs::create_dir(&paths[1]).unwrap();
+        let failure = commit_all(staged).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Io);
+        assert!(failure.to_string().contains("second.json: can't be put in place"), "{failure}");
+        assert_eq!(names(directory.path()), ["first.py", "second.json"]);
+        assert_eq!(fs::read(&paths[0]).unwrap(), b"new");
     }
 
     #[test]

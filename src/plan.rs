@@ -104,6 +104,12 @@ impl SourcePlan {
         }
     }
 
+    /// Whether only some conn_ids are asked of this source.
+    #[must_use]
+    pub const fn has_pattern(&self) -> bool {
+        self.pattern.is_some()
+    }
+
     /// The conn_id that a secret of this name holds; `None` when it is not under the prefix, or is the bare prefix.
     #[must_use]
     pub fn conn_id_of<'a>(&self, name: &'a str) -> Option<&'a str> {

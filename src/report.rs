@@ -2,22 +2,25 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
-use std::path::Path;
 use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
+use crate::backend_module;
 use crate::connections::{Connections, Why};
 use crate::exit::{Exit, Failure};
-use crate::output::Change;
+use crate::output::{Change, shown};
 use crate::plan::{Plan, Source};
-use crate::settings::{Policies, Policy};
+use crate::settings::{Policies, Policy, Settings};
 use crate::text::{count, printable};
 
 /// Where Kubernetes looks for the reason of a failure, unless the Pod says otherwise.
 const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Kubernetes keeps this much of it.
 const LONGEST_TERMINATION_MESSAGE: usize = 4096;
+
+/// From here on the time that Airflow takes shows in every task; docs/LARGE-SETS.md has the measurements.
+const LARGE_SET: usize = 200;
 
 /// What there is to count. Filled as the run goes on, so that a failed run has a summary as well.
 pub struct Summary {
@@ -63,7 +66,7 @@ impl Summary {
     }
 
     /// The last line of a run that wrote.
-    pub fn written(&self, file: &Path, change: Change) {
+    pub fn written(&self, settings: &Settings, change: Change) {
         let outcome = match change {
             Change::Written => "written",
             Change::Unchanged => "unchanged",
@@ -79,7 +82,8 @@ impl Summary {
             missing = self.missing,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
-            file = %printable(&file.display().to_string()),
+            file = %shown(&settings.connections_file.path),
+            module_file = settings.backend_module_file.as_deref().map(|path| tracing::field::display(shown(path))),
             "done"
         );
     }
@@ -123,6 +127,20 @@ pub fn left_out(connections: &Connections, policies: &Policies) {
     if !named.is_empty() {
         warn!("{} not in the file: {}", count(named.len(), "conn_id"), named.join(", "));
     }
+}
+
+/// Says what a large file costs Airflow, unless the module that makes it cheap is written beside it.
+pub fn large_set(connections: usize, settings: &Settings) {
+    if connections <= LARGE_SET || settings.backend_module_file.is_some() {
+        return;
+    }
+    warn!(
+        "{connections} connections are in the file, and LocalFilesystemBackend builds them all in each process that looks one \
+         up: with 1000 the first lookup took 1.8 s on Airflow 2.8.1 and 23 s on 3.3.2. Write what the component needs \
+         (SECRETS_INIT_INCLUDE, SECRETS_INIT_EXCLUDE, SECRETS_INIT_CONN_IDS), or set SECRETS_INIT_BACKEND_MODULE_FILE and \
+         let Airflow use {}; see docs/LARGE-SETS.md",
+        backend_module::CLASS
+    );
 }
 
 /// Logs why a run failed, line by line.

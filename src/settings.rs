@@ -9,6 +9,7 @@ use std::time::Duration;
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
 use crate::backend_kwargs::{self, BackendKwargs};
+use crate::backend_module;
 use crate::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::connection::AirflowTarget;
 use crate::env::Env;
@@ -35,6 +36,8 @@ pub struct Settings {
     pub target: AirflowTarget,
     /// Where connections go.
     pub connections_file: OutputFile,
+    /// Where the Python module with the lazy backend goes, if it is wanted.
+    pub backend_module_file: Option<PathBuf>,
     /// The mode of every file, set at creation.
     pub file_mode: u32,
     /// Where secrets come from.
@@ -81,6 +84,12 @@ impl Selection {
     pub fn takes(&self, conn_id: &str) -> bool {
         self.include.as_ref().is_none_or(|set| set.is_match(conn_id))
             && !self.exclude.as_ref().is_some_and(|set| set.is_match(conn_id))
+    }
+
+    /// Whether neither is set.
+    #[must_use]
+    pub const fn takes_everything(&self) -> bool {
+        self.include.is_none() && self.exclude.is_none()
     }
 }
 
@@ -233,7 +242,6 @@ impl Reader<'_> {
             ("CONFIGS_FILE", &raw.configs_file),
             ("AIRFLOW_ENV_FILE", &raw.airflow_env_file),
             ("TEMPLATES", &raw.templates),
-            ("BACKEND_MODULE_FILE", &raw.backend_module_file),
         ];
         for (name, value) in not_yet {
             if value.is_some() {
@@ -266,6 +274,7 @@ impl Reader<'_> {
             exclude: self.globs("EXCLUDE", raw.exclude.as_deref()),
         };
         let connections_file = self.output_file("CONNECTIONS_FILE", raw.connections_file.as_deref());
+        let backend_module_file = self.backend_module_file(raw.backend_module_file.as_deref());
         let file_mode = self.file_mode(raw.file_mode.as_deref());
         let target = self.airflow_version(raw.airflow_version.as_deref());
         let store = self.store(raw.store.as_deref());
@@ -310,6 +319,7 @@ impl Reader<'_> {
             policies,
             target: target?,
             connections_file: connections_file?,
+            backend_module_file,
             file_mode: file_mode?,
             store,
             fetch: fetch?,
@@ -589,6 +599,15 @@ impl Reader<'_> {
         Some(OutputFile { path, format })
     }
 
+    /// Its extension keeps it apart from the connections file.
+    fn backend_module_file(&mut self, value: Option<&str>) -> Option<PathBuf> {
+        let path = PathBuf::from(value?);
+        if let Err(problem) = backend_module::check_path(&path) {
+            self.wrong("BACKEND_MODULE_FILE", problem);
+        }
+        Some(path)
+    }
+
     fn file_mode(&mut self, value: Option<&str>) -> Option<u32> {
         let text = value.unwrap_or("0440").trim();
         let digits = text.strip_prefix("0o").unwrap_or(text);
@@ -639,7 +658,7 @@ impl Reader<'_> {
     }
 
     fn concurrency(&mut self, value: Option<&str>) -> Option<usize> {
-        let number = value.unwrap_or("8").trim().parse().ok().filter(|n| (1..=64).contains(n));
+        let number = value.unwrap_or("64").trim().parse().ok().filter(|n| (1..=64).contains(n));
         if number.is_none() {
             self.wrong("CONCURRENCY", "must be a number from 1 to 64");
         }

@@ -187,17 +187,48 @@ impl fmt::Display for StoreError {
 
 impl std::error::Error for StoreError {}
 
+/// What a store says to one secret.
+pub type Answer = Result<Found, StoreError>;
+
+/// Which secrets of a listing are to be read.
+pub struct Wanted<'a> {
+    /// Whether a secret of this name is.
+    pub takes: &'a dyn Fn(&str) -> bool,
+    /// Whether there is none that is not.
+    pub everything: bool,
+}
+
+/// What is under a prefix.
+#[derive(Default)]
+pub struct Enumerated {
+    /// Every secret that was wanted, once, in no order.
+    pub secrets: Vec<(Listed, Answer)>,
+    /// How many were there and not wanted.
+    pub skipped: usize,
+    /// Whose they are, where the store knows accounts and has listed at least one secret.
+    pub account: Option<String>,
+}
+
 /// Something that holds secrets: one account as seen with one identity.
 pub trait SecretStore {
-    /// Every secret whose name begins with `prefix`. A store may give more; the caller looks at names again.
-    fn list(&self, prefix: &str) -> impl Future<Output = Result<Vec<Listed>, StoreError>>;
+    /// Does ahead what takes time and needs no secret's name: credentials, connections. Tells of no trouble.
+    fn prepare(&self) -> impl Future<Output = ()>;
+
+    /// Lists the secrets whose name begins with `prefix` and reads those that are wanted.
+    ///
+    /// # Errors
+    /// When the listing fails. That one secret can't be read is its answer.
+    fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> impl Future<Output = Result<Enumerated, StoreError>>;
 
     /// Reads these secrets: one answer for each id, in the same order.
-    fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Result<Found, StoreError>>>;
+    fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Answer>>;
 
     /// The account that the identity belongs to, where the store knows accounts.
     fn account(&self) -> impl Future<Output = Result<Option<String>, StoreError>>;
 
     /// How many API calls were made so far, retries not counted.
     fn calls(&self) -> u64;
+
+    /// The last trouble that was met and tried again: what to say when the deadline ends the trying.
+    fn trouble(&self) -> Option<StoreError>;
 }

@@ -6,8 +6,10 @@
 
 mod common;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use airflow_secrets_init::backend_module;
 use fake_aws::{FakeAws, Scenario};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_airflow-secrets-init");
@@ -40,8 +42,21 @@ fn the_file_says_what_the_live_backend_says() {
     python("python3", &["tests/airflow/parity.py", "--bin", PROGRAM, "--endpoint", &aws.endpoint()]);
 }
 
+/// LazyLocalFilesystemBackend against Airflow's own class, on files that our program would never write, and what it
+/// keeps of a file.
+#[test]
+fn the_lazy_backend_finds_and_raises_what_the_stock_one_does() {
+    let interpreters = interpreters(&["2.8.1", "2.11.2", "3.1.8", "3.3.2"]);
+    // Two at a time, for two cores.
+    std::thread::scope(|scope| {
+        for half in interpreters.chunks(2) {
+            scope.spawn(move || half.iter().for_each(|interpreter| python(interpreter, &["tests/airflow/lazy.py"])));
+        }
+    });
+}
+
 /// The whole way as a deployment has it: the example is rendered, Airflow is configured by its own variables, and a lookup
-/// goes through Airflow's chain of backends.
+/// goes through Airflow's chain of backends. With the class of Airflow, and with ours from the module.
 #[test]
 fn airflow_finds_the_connections_of_the_example_by_its_own_configuration() {
     let home = tempfile::tempdir().unwrap();
@@ -52,20 +67,35 @@ fn airflow_finds_the_connections_of_the_example_by_its_own_configuration() {
         .args(["--store", &format!("file:{root}/examples/dev-secrets.yaml")])
         .args(["--backend-kwargs", r#"{"shared_account": "258781458051"}"#])
         .args(["--connections-file", file.to_str().unwrap()])
+        .args(["--backend-module-file", home.path().join("secrets_init_backend.py").to_str().unwrap()])
         .output()
         .unwrap();
     assert!(rendered.status.success(), "{}", String::from_utf8_lossy(&rendered.stderr));
     let lookup = "import sys
+from airflow.configuration import ensure_secrets_loaded
 from airflow.models.connection import Connection
+try:
+    from airflow.sdk.bases.hook import BaseHook
+except ImportError:
+    from airflow.hooks.base import BaseHook
 for conn_id in sys.argv[1:]:
-    c = Connection.get_connection_from_secrets(conn_id)
-    print(conn_id, c.conn_type, c.login, c.password, c.host, c.port, c.schema, c.extra)";
-    for interpreter in interpreters(&["2.8.1", "3.3.2"]) {
-        let found = Command::new(&interpreter)
+    c, of_hook = Connection.get_connection_from_secrets(conn_id), BaseHook.get_connection(conn_id)
+    assert c.get_uri() == of_hook.get_uri()
+    print(conn_id, c.conn_type, c.login, c.password, c.host, c.port, c.schema, c.extra)
+print(type(ensure_secrets_loaded()[0]).__name__)";
+    let backends = [
+        ("airflow.secrets.local_filesystem.LocalFilesystemBackend", "LocalFilesystemBackend"),
+        ("secrets_init_backend.LazyLocalFilesystemBackend", "LazyLocalFilesystemBackend"),
+    ];
+    for (interpreter, (backend, class)) in
+        interpreters(&["2.8.1", "3.3.2"]).iter().flat_map(|interpreter| backends.map(|backend| (interpreter, backend)))
+    {
+        let found = Command::new(interpreter)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("AIRFLOW_HOME", home.path())
-            .env("AIRFLOW__SECRETS__BACKEND", "airflow.secrets.local_filesystem.LocalFilesystemBackend")
+            .env("PYTHONPATH", home.path())
+            .env("AIRFLOW__SECRETS__BACKEND", backend)
             .env("AIRFLOW__SECRETS__BACKEND_KWARGS", format!(r#"{{"connections_file_path": "{}"}}"#, file.display()))
             .args(["-c", lookup, "my_db", "warehouse", "snowflake"])
             .output()
@@ -76,8 +106,43 @@ for conn_id in sys.argv[1:]:
             r#"my_db postgres app s3cret/pw db.internal 5432 app {"sslmode": "require"}"#,
             "warehouse postgres team own-wins warehouse.team.internal 5439 None None",
             r#"snowflake snowflake svc_airflow shared-secret None None ANALYTICS {"account": "ab12345", "region": "eu-central-1", "warehouse": "COMPUTE_WH"}"#,
+            class,
         ];
-        assert!(lines.ends_with(&expected), "{interpreter}: {printed}\n{}", String::from_utf8_lossy(&found.stderr));
+        assert!(
+            lines.ends_with(&expected),
+            "{interpreter}, {backend}: {printed}\n{}",
+            String::from_utf8_lossy(&found.stderr)
+        );
+    }
+}
+
+/// Without the module Airflow does not even start: docs/LARGE-SETS.md says which containers must not be told of it.
+#[test]
+fn airflow_does_not_start_without_the_module_that_it_is_told_of() {
+    for interpreter in interpreters(&["2.8.1", "3.3.2"]) {
+        let home = tempfile::tempdir().unwrap();
+        let ended = Command::new(&interpreter)
+            .env_clear()
+            .env("AIRFLOW_HOME", home.path())
+            .env("AIRFLOW__SECRETS__BACKEND", "secrets_init_backend.LazyLocalFilesystemBackend")
+            .args(["-c", "import airflow.models"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert!(!ended.status.success() && said.contains("The object could not be loaded"), "{interpreter}: {said}");
+    }
+}
+
+/// `PYTHONPATH` is searched first, so a module called like one of Python's own would be imported in its place.
+#[test]
+fn no_name_that_python_needs_is_taken_for_the_module() {
+    let names = "import keyword, sys; print(*keyword.kwlist, *sys.stdlib_module_names, sep='\\n')";
+    let printed = Command::new("python3").args(["-c", names]).output().expect("python3 runs").stdout;
+    let printed = String::from_utf8(printed).unwrap();
+    assert!(printed.lines().count() > 250, "{printed}");
+    for name in printed.lines() {
+        let path = format!("/opt/airflow/secrets/{name}.py");
+        assert!(backend_module::check_path(Path::new(&path)).is_err(), "{path} is taken");
     }
 }
 

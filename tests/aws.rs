@@ -616,16 +616,16 @@ fn what_does_not_pass_ends_with_its_code_and_no_file() {
     drop(unreachable);
     let aws = FakeAws::start(scenario().own("a", uri("own")));
     run(&aws, "{}").var("AWS_ENDPOINT_URL", &nowhere).go().code(69).says("can't connect");
+    let single = |run: Run| run.var("SECRETS_INIT_FETCH", "single");
     for (fault, code, words) in [
         (Fault::on("ListSecrets").error(503, "ServiceUnavailable", "x"), 69, "ServiceUnavailable"),
         (Fault::on("ListSecrets").throttled(), 75, "ThrottlingException"),
-        (Fault::on("*").hang(), 75, "the deadline of 2s passed"),
+        (Fault::on("*").hang(), 75, "the deadline of 4s passed"),
         (Fault::on("GetSecretValue").throttled(), 75, "ThrottlingException"),
     ] {
         aws.clear_faults();
         aws.add_fault(fault);
-        let run = run(&aws, "{}").var("SECRETS_INIT_DEADLINE", if words.contains("2s") { "2s" } else { "60s" });
-        let ended = run.go().code(code).says(words);
+        let ended = single(run(&aws, "{}")).var("SECRETS_INIT_DEADLINE", "4s").go().code(code).says(words);
         assert_eq!(ended.file, None);
     }
 }
@@ -636,7 +636,13 @@ fn one_secret_that_is_throttled_forever_fails_the_run_rather_than_going_missing(
         .owns(3)
         .fault(Fault::on("BatchGetSecretValue").secret("*n001-*").id_error("ThrottlingException", "Rate exceeded"))
         .fault(Fault::on("GetSecretValue").secret("*n001-*").throttled());
-    let ended = run(&FakeAws::start(scenario), "{}").go().code(75);
+    let aws = FakeAws::start(scenario);
+    let ended = run(&aws, "{}")
+        .var("SECRETS_INIT_DEADLINE", "2s")
+        .go()
+        .code(75)
+        .says("what it met last")
+        .says("ThrottlingException");
     assert_eq!(ended.file, None);
 }
 
@@ -682,18 +688,28 @@ fn a_server_fault_by_any_name_is_no_trouble_of_one_secret() {
         (500, "InternalError", 69),
         (503, "ServiceUnavailableError", 69),
         (500, "AccessDeniedException", 69),
-        (429, "Unheard", 75),
-        (400, "LimitExceededException", 75),
         (400, "SomethingNewException", 69),
     ] {
         let scenario = scenario().owns(3).fault(Fault::on("GetSecretValue").secret("*n001*").error(status, code, "x"));
         let aws = FakeAws::start(scenario);
-        let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").go();
+        let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").var("SECRETS_INIT_DEADLINE", "10s").go();
         assert_eq!((ended.code, ended.file), (exit, None), "{status} {code}: {}", ended.stderr);
     }
     let scenario =
         scenario().owns(3).fault(Fault::on("BatchGetSecretValue").secret("*n001*").id_error("InternalError", "x"));
     assert_eq!(run(&FakeAws::start(scenario), "{}").go().code(0).conn_ids().len(), 3, "asked for once more");
+}
+
+#[test]
+fn throttling_by_any_name_is_waited_out() {
+    for (status, code) in [(429, "Unheard"), (400, "LimitExceededException"), (400, "ThrottlingException")] {
+        for operation in ["ListSecrets", "GetSecretValue"] {
+            let aws = FakeAws::start(scenario().owns(3));
+            aws.add_fault(Fault::on(operation).times(9).error(status, code, "x"));
+            let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").go().code(0);
+            assert_eq!(ended.conn_ids().len(), 3, "{operation} {status} {code}: {}", ended.stderr);
+        }
+    }
 }
 
 /// AWS explains a wrong signature by quoting the request, headers and session token included.
@@ -752,10 +768,15 @@ fn credentials_that_may_come_are_waited_for() {
         aws.add_fault(Fault::on("ContainerCredentials").times(2).error(status, "x", "x"));
         assert_eq!(hosts(&from_container().go().code(0)), ["a=own"], "{status}");
     }
-    for (status, code) in [(429, 75), (503, 69), (403, 77)] {
+    // AWS's SDK waits between its own attempts at a 503.
+    for (status, code, deadline) in [(429, 75, "2s"), (503, 69, "60s"), (403, 77, "2s")] {
         aws.clear_faults();
         aws.add_fault(Fault::on("ContainerCredentials").error(status, "x", "x"));
-        from_container().go().code(code).says(&format!("the credentials endpoint answers HTTP {status}"));
+        from_container()
+            .var("SECRETS_INIT_DEADLINE", deadline)
+            .go()
+            .code(code)
+            .says(&format!("the credentials endpoint answers HTTP {status}"));
     }
     let nobody = from_container().var("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/creds");
     nobody.go().code(69).says("credentials");

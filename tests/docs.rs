@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use airflow_secrets_init::backend_kwargs::{self, KNOWN, READER_KEYS};
+use airflow_secrets_init::backend_module;
 use airflow_secrets_init::cli::{RawSettings, VARIABLE_PREFIX};
 use airflow_secrets_init::exit::Exit;
 use airflow_secrets_init::mistakes::Mistakes;
@@ -18,6 +19,7 @@ use airflow_secrets_init::mistakes::Mistakes;
 const PROGRAM: &str = env!("CARGO_BIN_EXE_airflow-secrets-init");
 const EXIT_CODES: &str = "docs/EXIT-CODES.md";
 const CONFIGURATION: &str = "docs/CONFIGURATION.md";
+const LARGE_SETS: &str = "docs/LARGE-SETS.md";
 
 // ---- exit codes --------------------------------------------------------------------------------------------------
 
@@ -188,6 +190,73 @@ fn the_first_command_of_the_readme_makes_the_file_that_it_names() {
     assert_eq!(object.keys().collect::<Vec<_>>(), ["my_db", "snowflake", "warehouse"]);
     let sentence = "`target/connections.json` then holds `my_db`, `snowflake` and `warehouse`.";
     assert!(readme.contains(sentence), "the README no longer says what was checked here");
+}
+
+// ---- many connections --------------------------------------------------------------------------------------------
+
+/// Each component of the worked example gets the file that the table under it says.
+#[test]
+fn selections_for_components_give_the_files_that_the_page_says() {
+    let page = read(LARGE_SETS);
+    let text = section(&prose(&page), "## Fewer for each component");
+    let sentence = text.split("Say an account holds ").nth(1).unwrap().split(". With").next().unwrap();
+    let held: String =
+        code_spans(sentence).iter().map(|id| format!("  airflow/connections/{id}: http://{id}\n")).collect();
+    let place = workplace();
+    let store = place.path().join("secrets.yaml");
+    fs::write(&store, format!("own:\n{held}")).unwrap();
+    let values = values_of(&page, 0);
+    let mut compared = 0;
+    for cells in rows(&text).iter().filter(|cells| cells.len() == 2 && cells[0].starts_with('`')) {
+        let component = &code_spans(&cells[0])[0];
+        let section = if component == "workers" { &values["workers"]["celery"] } else { &values[component] };
+        let file = place.path().join(format!("{component}.json"));
+        let mut command = Command::new(PROGRAM);
+        command.env_clear().env("SECRETS_INIT_STORE", format!("file:{}", store.display()));
+        command.envs(environment(&section["extraInitContainers"][0])).env("SECRETS_INIT_CONNECTIONS_FILE", &file);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{component}: {}", String::from_utf8_lossy(&output.stderr));
+        let written: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+        assert_eq!(written.into_keys().collect::<Vec<_>>(), code_spans(&cells[1]), "{component}");
+        compared += 1;
+    }
+    assert_eq!(compared, 3);
+}
+
+/// The lazy backend as the page switches it on: Airflow imports the class from the file that the init container writes, and
+/// reads the connections that it writes.
+#[test]
+fn the_lazy_backend_is_switched_on_as_its_files_are_called() {
+    let values = values_of(&read(LARGE_SETS), 1);
+    let component = &values["x-secrets"]["component"];
+    let airflow = environment(component);
+    let module = PathBuf::from(&environment(&component["extraInitContainers"][0])["SECRETS_INIT_BACKEND_MODULE_FILE"]);
+    assert_eq!(backend_module::check_path(&module), Ok(()));
+    assert_eq!(module.parent(), Some(Path::new(&airflow["PYTHONPATH"])));
+    let class = format!("{}.{}", module.file_stem().unwrap().to_str().unwrap(), backend_module::CLASS);
+    assert_eq!(airflow["AIRFLOW__SECRETS__BACKEND"], class);
+    let kwargs: serde_json::Value = serde_json::from_str(&airflow["AIRFLOW__SECRETS__BACKEND_KWARGS"]).unwrap();
+    let help = String::from_utf8(Command::new(PROGRAM).arg("--help").env_clear().output().unwrap().stdout).unwrap();
+    let file = kwargs["connections_file_path"].as_str().unwrap();
+    assert!(help.contains(&format!("[default: {file}]")), "{file} is not where connections go");
+    assert_eq!(component["extraVolumeMounts"][0]["mountPath"], airflow["PYTHONPATH"]);
+    for name in ["scheduler", "triggerer", "dagProcessor", "apiServer", "webserver"] {
+        assert_eq!(&values[name], component, "{name}");
+    }
+}
+
+/// The YAML fence of this number in a document, anchors resolved.
+fn values_of(document: &str, number: usize) -> serde_json::Value {
+    let yaml: Vec<String> =
+        fences(document).into_iter().filter(|fence| fence.language == "yaml").map(|fence| fence.body).collect();
+    serde_saphyr::from_str(&yaml[number]).unwrap()
+}
+
+/// The `env` of a container: name to value.
+fn environment(container: &serde_json::Value) -> BTreeMap<String, String> {
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let variables = container["env"].as_array().unwrap();
+    variables.iter().map(|variable| (text(&variable["name"]), text(&variable["value"]))).collect()
 }
 
 fn starts_program(line: &str) -> bool {

@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
+use airflow_secrets_init::backend_module;
 use common::{Run, names};
 
 const TWO: &str =
@@ -176,21 +177,93 @@ fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|metadata| metadata.uid() == 0)
 }
 
+#[test]
+fn the_backend_module_is_written_beside_the_file_and_left_alone_when_nothing_changed() {
+    let run = Run::on_document(TWO).module("lazy_backend.py").var("SECRETS_INIT_FILE_MODE", "0640");
+    let module = run.path("lazy_backend.py");
+    let inodes = || [&module, &run.path("connections.json")].map(|path| fs::metadata(path).unwrap().ino());
+    let first = run.go().code(0);
+    assert_eq!(first.summary()["outcome"], "written");
+    assert_eq!(first.summary()["module_file"], module.to_str().unwrap());
+    assert_eq!(fs::read_to_string(&module).unwrap(), backend_module::SOURCE);
+    assert_eq!(fs::metadata(&module).unwrap().mode() & 0o7777, 0o640);
+    let [module_inode, file_inode] = inodes();
+    assert_eq!(run.go().code(0).summary()["outcome"], "unchanged");
+    assert_eq!(inodes(), [module_inode, file_inode]);
+    // That of an older version, with the same connections.
+    fs::write(&module, "# old\n").unwrap();
+    assert_eq!(run.go().code(0).summary()["outcome"], "written");
+    assert_eq!((fs::read_to_string(&module).unwrap().as_str(), inodes()[1]), (backend_module::SOURCE, file_inode));
+    assert_eq!(names(run.directory.path()), ["connections.json", "lazy_backend.py", "secrets.yaml"]);
+    assert!(!Run::on_document(TWO).go().code(0).stderr.contains("module_file"));
+}
+
+#[test]
+fn the_module_and_the_file_are_written_both_or_none() {
+    let left = ["connections.json", "secrets.yaml", "termination-log"];
+    let old = |run: &Run| fs::write(run.path("connections.json"), "old").unwrap();
+    // The module can't be put there.
+    let run = Run::on_document(TWO).module("none/lazy_backend.py");
+    old(&run);
+    let ended = run.go().code(73).says("none: no file can be made there").says("make the directory first");
+    assert_eq!(
+        (ended.file.as_deref(), names(run.directory.path()).as_slice()),
+        (Some("old"), &left.map(str::to_owned)[..])
+    );
+    let run = Run::on_document(TWO).module("lazy_backend.py");
+    std::os::unix::fs::symlink("/etc/hostname", run.path("lazy_backend.py")).unwrap();
+    assert_eq!(run.go().code(73).says("lazy_backend.py: is a symbolic link").file, None);
+    // The connections can't be put there, or not be used.
+    let run = Run::on_document(TWO).module("lazy_backend.py").file("none/connections.json");
+    run.go().code(73);
+    assert_eq!(names(run.directory.path()), ["secrets.yaml", "termination-log"]);
+    let run = Run::on_document("own:\n  airflow/connections/a: ' '\n").module("lazy_backend.py");
+    run.go().code(65);
+    assert_eq!(names(run.directory.path()), ["secrets.yaml", "termination-log"]);
+    // The module fits on the disk, the connections do not.
+    let run = Run::on_document(&many(400)).module("lazy_backend.py");
+    old(&run);
+    let ended = on_a_full_disk(&run, 32).code(74).says("connections.json: can't be written");
+    assert_eq!(
+        (ended.file.as_deref(), names(run.directory.path()).as_slice()),
+        (Some("old"), &left.map(str::to_owned)[..])
+    );
+}
+
+#[test]
+fn a_large_set_is_told_from_201_connections_on_unless_the_module_makes_it_cheap() {
+    let words = "201 connections are in the file";
+    Run::on_document(&many(201)).go().code(0).says(words).says("SECRETS_INIT_BACKEND_MODULE_FILE");
+    for run in [Run::on_document(&many(200)), Run::on_document(&many(201)).module("lazy_backend.py")] {
+        let ended = run.go().code(0);
+        assert!(!ended.stderr.contains("connections are in the file"), "{}", ended.stderr);
+    }
+}
+
+/// A store with so many connections.
+fn many(count: usize) -> String {
+    let entries: String = (0..count).map(|i| format!("  airflow/connections/c{i}: mysql://u:p@h/db\n")).collect();
+    format!("own:\n{entries}")
+}
+
 /// A file system that is full: writes fail, the old file stays, no other file is left.
 #[test]
 fn a_full_disk_leaves_the_old_file_whole() {
-    // A limit on the size of files is a full disk that every user can make: the write fails with EFBIG.
-    let many: String = (0..400).map(|i| format!("  airflow/connections/c{i}: mysql://u:p@h/db\n")).collect();
-    let run = Run::on_document(&format!("own:\n{many}"));
+    let run = Run::on_document(&many(400));
     fs::write(run.path("connections.json"), "old").unwrap();
+    let ended = on_a_full_disk(&run, 8).code(74).says("can't be written");
+    assert_eq!(ended.file.as_deref(), Some("old"));
+    assert_eq!(names(run.directory.path()), ["connections.json", "secrets.yaml", "termination-log"]);
+}
+
+/// A limit on the size of files, in half KiB, is a full disk that every user can make: the write fails with EFBIG.
+fn on_a_full_disk(run: &Run, blocks: usize) -> common::Ended {
     let program = env!("CARGO_BIN_EXE_airflow-secrets-init");
     let mut shell = std::process::Command::new("sh");
     // SIGXFSZ would kill the process before the write could fail: ignored, it is inherited as ignored.
-    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f 8; exec '{program}'"));
+    shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {blocks}; exec '{program}'"));
     shell.env_clear().envs(run.environment());
-    let ended = run.ended(&shell.output().unwrap()).code(74).says("can't be written");
-    assert_eq!(ended.file.as_deref(), Some("old"));
-    assert_eq!(names(run.directory.path()), ["connections.json", "secrets.yaml", "termination-log"]);
+    run.ended(&shell.output().unwrap())
 }
 
 #[test]

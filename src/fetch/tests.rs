@@ -4,8 +4,8 @@ use std::cell::RefCell;
 
 use super::*;
 use crate::plan::AddressedBy;
-use crate::store::ErrorKind;
 use crate::store::memory::MemoryStore;
+use crate::store::{Enumerated, ErrorKind};
 use secrecy::ExposeSecret;
 
 /// A memory store that belongs to an account, fails for chosen secrets, hides some from its listing, and remembers
@@ -28,26 +28,34 @@ impl TestStore {
             .collect();
         Self { memory: MemoryStore::new(secrets), ..Self::default() }
     }
+
+    fn fail(&self, id: &SecretId, answer: &mut Answer) {
+        if let Some((_, kind)) = self.failing.iter().find(|(name, _)| *name == id.as_str()) {
+            *answer = Err(StoreError::new(*kind, "secretsmanager:GetSecretValue", "refused").about(id.as_str()));
+        }
+    }
 }
 
 impl SecretStore for TestStore {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn prepare(&self) {}
+
+    async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
         if let Some(kind) = self.list_fails {
             return Err(StoreError::new(kind, "secretsmanager:ListSecrets", "refused"));
         }
-        let mut listed = self.memory.list(prefix).await?;
-        listed.retain(|secret| !self.unlisted.contains(&secret.name.as_str()));
-        Ok(listed)
+        let takes = |name: &str| !self.unlisted.contains(&name) && (wanted.takes)(name);
+        let mut found = self.memory.enumerate(prefix, &Wanted { takes: &takes, everything: false }).await?;
+        for (listed, answer) in &mut found.secrets {
+            self.asked.borrow_mut().push(listed.name.clone());
+            self.fail(&listed.id, answer);
+        }
+        Ok(found)
     }
 
-    async fn read(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
+    async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.asked.borrow_mut().extend(ids.iter().map(|id| id.as_str().to_owned()));
         let mut answers = self.memory.read(ids).await;
-        for (id, answer) in ids.iter().zip(&mut answers) {
-            if let Some((_, kind)) = self.failing.iter().find(|(name, _)| *name == id.as_str()) {
-                *answer = Err(StoreError::new(*kind, "secretsmanager:GetSecretValue", "refused").about(id.as_str()));
-            }
-        }
+        ids.iter().zip(&mut answers).for_each(|(id, answer)| self.fail(id, answer));
         answers
     }
 
@@ -57,6 +65,10 @@ impl SecretStore for TestStore {
 
     fn calls(&self) -> u64 {
         self.memory.calls()
+    }
+
+    fn trouble(&self) -> Option<StoreError> {
+        None
     }
 }
 

@@ -35,7 +35,7 @@ fn nothing_but_kwargs_gives_the_defaults() {
     assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("airflow/connections"));
     assert_eq!(settings.connections_file.path, Path::new("/opt/airflow/secrets/connections.json"));
     assert_eq!((settings.connections_file.format, settings.file_mode), (Format::Json, 0o440));
-    assert_eq!(settings.deadline, Duration::from_mins(1));
+    assert_eq!((settings.backend_module_file, settings.deadline), (None, Duration::from_mins(1)));
     let warn = Policy::Warn;
     let error = Policy::Error;
     assert_eq!(settings.policies, Policies { invalid: warn, denied: warn, missing: error, empty: error });
@@ -51,6 +51,7 @@ fn every_mistake_is_told_at_once_with_the_nearest_name() {
         ("SECRETS_INIT_ON_DENIED", "eror"),
         ("SECRETS_INIT_FILE_MODE", "0444"),
         ("SECRETS_INIT_CONNECTIONS_FILE", "/x/connections.toml"),
+        ("SECRETS_INIT_BACKEND_MODULE_FILE", "/x/lazy-backend.py"),
         ("SECRETS_INIT_DEADLINE", "soon"),
         ("SECRETS_INIT_VARIABLES_FILE", "/x/variables.json"),
         ("LOG_SENSITIVE_BODIES", "true"),
@@ -64,6 +65,8 @@ fn every_mistake_is_told_at_once_with_the_nearest_name() {
         "AIRFLOW__SECRETS__BACKEND_KWARGS key shared_account: must be a 12-digit account number in quotes",
         "SECRETS_INIT_ON_DENIED: must be one of error, warn, ignore; did you mean error?",
         "SECRETS_INIT_CONNECTIONS_FILE: must end in .json, .yaml, .yml or .env: Airflow tells the format by it",
+        "SECRETS_INIT_BACKEND_MODULE_FILE: must be called as Python can import it: letters, digits and underscores, a letter \
+         first, no keyword of Python, such as secrets_init_backend.py",
         "SECRETS_INIT_FILE_MODE: would let everybody on the machine at the secrets; the last digit must be 0",
         "SECRETS_INIT_DEADLINE: must be a duration such as 500ms, 60s or 2m, at most 1h",
     ];

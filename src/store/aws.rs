@@ -1,64 +1,116 @@
 //! AWS Secrets Manager as a store: one account in one region, seen with one identity.
 //!
-//! Takes secret ids, gives texts. How many calls that takes is decided here: BatchGetSecretValue in twenties where
-//! the credentials belong to the owner's account, GetSecretValue elsewhere and wherever AWS refuses a batch.
+//! Takes a prefix or secret ids, gives texts. What it waits for is round trips, so whatever can go side by side does: the
+//! first page of a listing and a first batch by prefix; the values of a page and the next pages. How many calls that takes
+//! is decided here: BatchGetSecretValue in twenties where the credentials belong to the owner's account, GetSecretValue
+//! elsewhere, wherever AWS refuses a batch, and once it has throttled one.
 
 mod client;
 mod credentials;
 mod errors;
+mod http;
+mod listing;
 mod retries;
+mod trust;
 
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
 
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
-use futures_util::stream::{self, StreamExt};
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry, SortByType, SortOrderType};
+use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use secrecy::SecretString;
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tracing::debug;
+use tokio::time::{Instant, sleep_until};
+use tracing::{debug, info};
 
 use self::credentials::AccountOf;
-use super::{ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError};
+use self::http::{Opened, OpensOnly};
+use self::listing::{Page, Pages, Query};
+use self::retries::Retries;
+use super::{Answer, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Wanted};
 use crate::settings::FetchMode;
 use crate::text::printable;
 
 pub use self::client::open;
 
-/// The most ids that BatchGetSecretValue takes (API model, SecretIdList).
+/// The most ids that BatchGetSecretValue takes, and the most values that it gives (API model, SecretIdList).
 const BATCH: usize = 20;
-/// The most names that ListSecrets gives at once (API model, MaxResults).
-const PAGE: i32 = 100;
+const LIST: &str = "secretsmanager:ListSecrets";
+const GET: &str = "secretsmanager:GetSecretValue";
+const BATCH_GET: &str = "secretsmanager:BatchGetSecretValue";
+
+/// Single reads in flight. Each needs a connection of its own, and a new one costs both ends more than the read.
+const SINGLES: usize = 16;
+/// Connections that are opened before anything is known: with those of the first listing and the first batch they take
+/// the values of the first page at once.
+const CONNECTIONS_AHEAD: usize = 4;
 
 /// One account in one region, seen with one identity.
 pub struct AwsStore {
     client: Client,
+    identity: SharedCredentialsProvider,
     account_of: AccountOf,
-    /// Whether batches may be tried at all: the credentials belong to the owner's account, or every id is a name.
-    batches: Cell<bool>,
+    batches: Cell<Batches>,
+    fetch: FetchMode,
     concurrency: usize,
-    /// One for each request that may be in flight: batches and the single reads that they fall back to share them.
+    /// One for each request that may be in flight, whatever it is.
     permits: Semaphore,
+    singles: Semaphore,
+    retries: Retries,
+    opened: Opened,
     calls: Cell<u64>,
+}
+
+/// Whether BatchGetSecretValue is worth a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Batches {
+    /// As far as anybody knows.
+    Yes,
+    /// Not here: the secrets are another account's, or the settings say so.
+    No,
+    /// AWS has refused one as a whole.
+    Denied,
+    /// AWS has throttled one. The quota for batches is 100 a second, 2,000 secrets; that for single reads is 10,000.
+    Throttled,
+}
+
+/// What the stores of a run share.
+#[derive(Clone)]
+struct Shared {
+    fetch: FetchMode,
+    concurrency: usize,
+    retries: Retries,
+    opened: Opened,
 }
 
 impl AwsStore {
     fn new(
         client: Client,
+        identity: SharedCredentialsProvider,
         account_of: AccountOf,
-        fetch: FetchMode,
         in_owner_account: bool,
-        concurrency: usize,
+        shared: Shared,
     ) -> Self {
         // BatchGetSecretValue is not one of the operations that a resource policy can open to another account
         // (Secrets Manager user guide, "Permissions for users in a different account").
-        let batches = fetch != FetchMode::Single && in_owner_account;
+        let batches = shared.fetch != FetchMode::Single && in_owner_account;
         Self {
             client,
+            identity,
             account_of,
-            batches: Cell::new(batches),
-            concurrency,
-            permits: Semaphore::new(concurrency),
+            batches: Cell::new(if batches { Batches::Yes } else { Batches::No }),
+            fetch: shared.fetch,
+            concurrency: shared.concurrency,
+            permits: Semaphore::new(shared.concurrency),
+            singles: Semaphore::new(shared.concurrency.min(SINGLES)),
+            retries: shared.retries,
+            opened: shared.opened,
             calls: Cell::new(0),
         }
     }
@@ -70,95 +122,288 @@ impl AwsStore {
         permit
     }
 
+    /// Waits for credentials. Asked for here and not by the SDK within a call: its own time limit for that is shorter than
+    /// our patience with a node that is only starting.
+    async fn identified(&self) -> Result<(), StoreError> {
+        self.identity.provide_credentials().await.map(drop).map_err(|error| credentials::in_our_words(&error))
+    }
+
+    /// Opens connections to the endpoint, without a request.
+    async fn open_connections(&self, count: usize) {
+        let Some(http) = self.client.config().http_client() else { return };
+        let opens_only = OpensOnly::new(http, count, self.opened.clone());
+        // The SDK finds the endpoint. The request, signed by nobody, is never sent.
+        let nobody = Credentials::new("nobody", "nobody", None, None, "opens connections only");
+        let config =
+            aws_sdk_secretsmanager::config::Config::builder().http_client(opens_only).credentials_provider(nobody);
+        drop(self.client.list_secrets().customize().config_override(config).send().await);
+    }
+
+    // ---- values -------------------------------------------------------------------------------------------------
+
     /// Reads one secret.
-    async fn read_one(&self, id: &SecretId) -> Result<Found, StoreError> {
+    async fn read_one(&self, id: &SecretId) -> Answer {
+        let _single = self.singles.acquire().await.ok();
         let _turn = self.turn().await;
-        match self.client.get_secret_value().secret_id(id.as_str()).send().await {
-            Ok(output) => Ok(found(output.secret_string)),
-            Err(error) => {
-                let error = errors::from_sdk("secretsmanager:GetSecretValue", &error).about(id.as_str());
-                match errors::not_there(&error) {
-                    Some(reason) => Ok(Found::NotThere(reason)),
-                    None => Err(error),
-                }
+        let outcome = self.identified().await;
+        let output = match outcome {
+            Err(error) => Err(error),
+            Ok(()) => {
+                self.retries
+                    .persist(GET, || async {
+                        let request = self.client.get_secret_value().secret_id(id.as_str());
+                        request.send().await.map_err(|error| errors::from_sdk(GET, &error))
+                    })
+                    .await
             }
+        };
+        match output {
+            Ok(output) => Ok(found(output.secret_string)),
+            Err(error) => answer_of(error.about(id.as_str())),
         }
+    }
+
+    async fn read_singly(&self, ids: &[SecretId]) -> Vec<Answer> {
+        stream::iter(ids).map(|id| self.read_one(id)).buffered(self.concurrency).collect().await
     }
 
     /// Reads up to twenty secrets in one call, and whatever that leaves open one by one.
-    async fn read_batch(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
-        const ACTION: &str = "secretsmanager:BatchGetSecretValue";
-        if !self.batches.get() || ids.len() == 1 {
+    async fn read_batch(&self, ids: &[SecretId]) -> Vec<Answer> {
+        if ids.len() == 1 || self.batches.get() != Batches::Yes {
+            return self.read_singly(ids).await;
+        }
+        let turn = self.turn().await;
+        // The turn may have come late: what an earlier batch met holds for this one.
+        if self.batches.get() != Batches::Yes {
+            self.calls.set(self.calls.get() - 1);
+            drop(turn);
             return self.read_singly(ids).await;
         }
         // An index may name one secret twice; AWS is asked for it once.
-        let mut asked: Vec<String> = Vec::with_capacity(ids.len());
-        for id in ids {
-            if !asked.iter().any(|other| other == id.as_str()) {
-                asked.push(id.as_str().to_owned());
-            }
+        let mut places: HashMap<&str, Vec<usize>> = HashMap::with_capacity(ids.len());
+        for (place, id) in ids.iter().enumerate() {
+            places.entry(id.as_str()).or_default().push(place);
         }
-        let turn = self.turn().await;
-        let request = self.client.batch_get_secret_value().set_secret_id_list(Some(asked));
-        let output = request.send().await;
+        let asked = BatchIds::Named(places.keys().map(|id| (*id).to_owned()).collect());
+        let output = self.batch(&asked).await;
         drop(turn);
         let output = match output {
             Ok(output) => output,
-            Err(error) => {
-                let error = errors::from_sdk(ACTION, &error);
-                match error.kind {
-                    // A batch needs a permission of its own, and a VPC endpoint policy that denies one secret sinks
-                    // the whole batch (Secrets Manager user guide, "Retrieve a group of secrets in a batch").
-                    ErrorKind::Denied => {
-                        debug!(%error, "BatchGetSecretValue is denied; reading one by one from here on");
-                        self.batches.set(false);
-                    }
-                    ErrorKind::Kms | ErrorKind::Rejected | ErrorKind::Throttled => {
-                        debug!(%error, "a batch failed as a whole; reading its secrets one by one");
-                    }
-                    ErrorKind::Unavailable | ErrorKind::Credentials => {
-                        return ids.iter().map(|id| Err(error.clone().about(id.as_str()))).collect();
-                    }
+            Err(error) if self.leads_around(&error) => return self.read_singly(ids).await,
+            Err(error) => return ids.iter().map(|id| Err(error.clone().about(id.as_str()))).collect(),
+        };
+        let mut answers: Vec<Option<Answer>> = ids.iter().map(|_| None).collect();
+        let mut put = |id: &str, answer: Answer| {
+            for place in places.get(id).into_iter().flatten() {
+                if let Some(slot) = answers.get_mut(*place) {
+                    *slot = Some(answer.clone());
                 }
-                return self.read_singly(ids).await;
             }
         };
-        let mut answers = answers_of_batch(output);
-        // What is in neither list, and what failed for a reason that passes, is asked for once more by itself.
-        let open: Vec<SecretId> = ids.iter().filter(|id| !answers.contains_key(id.as_str())).cloned().collect();
-        for (id, answer) in open.iter().zip(self.read_singly(&open).await) {
-            answers.insert(id.as_str().to_owned(), answer);
+        for entry in output.secret_values.unwrap_or_default() {
+            let answer = Ok(found(entry.secret_string));
+            // AWS does not promise an order, and answers may go by name or by ARN.
+            for id in [entry.arn, entry.name].into_iter().flatten() {
+                put(&id, answer.clone());
+            }
         }
-        ids.iter().map(|id| answers.get(id.as_str()).cloned().unwrap_or_else(|| Err(lost(id)))).collect()
+        for (id, answer) in answers_of_errors(output.errors) {
+            put(&id, answer);
+        }
+        // What is in neither list, and what failed for a reason that passes, is asked for once more by itself.
+        let is_open = |(id, answer): (&SecretId, &Option<Answer>)| answer.is_none().then(|| id.clone());
+        let open: Vec<SecretId> = ids.iter().zip(&answers).filter_map(is_open).collect();
+        let mut late = self.read_singly(&open).await.into_iter();
+        let filled =
+            ids.iter().zip(answers).map(|(id, answer)| answer.or_else(|| late.next()).unwrap_or_else(|| Err(lost(id))));
+        filled.collect()
     }
 
-    async fn read_singly(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
-        stream::iter(ids).map(|id| self.read_one(id)).buffered(self.concurrency).collect().await
+    /// One call of BatchGetSecretValue. Hold a turn.
+    async fn batch(&self, ids: &BatchIds) -> Result<BatchGetSecretValueOutput, StoreError> {
+        self.identified().await?;
+        let attempt = || async {
+            let request = self.client.batch_get_secret_value();
+            let request = match ids {
+                BatchIds::Named(ids) => request.set_secret_id_list(Some(ids.clone())),
+                BatchIds::Under(prefix) => request.filters(name_filter([prefix.clone()])).max_results(20),
+            };
+            match request.send().await.map_err(|error| errors::from_sdk(BATCH_GET, &error)) {
+                // Not to be waited for: single reads have a quota of their own.
+                Err(error) if error.kind == ErrorKind::Throttled && self.fetch == FetchMode::Auto => Ok(Err(error)),
+                Err(error) => Err(error),
+                Ok(output) => Ok(Ok(output)),
+            }
+        };
+        self.retries.persist(BATCH_GET, attempt).await?
+    }
+
+    /// Whether single reads can do what a batch could not, and whether to try batches after this.
+    fn leads_around(&self, error: &StoreError) -> bool {
+        match error.kind {
+            // A VPC endpoint policy that denies one secret sinks the whole batch, but no other batch (Secrets Manager user
+            // guide, "Retrieve a group of secrets in a batch").
+            ErrorKind::Denied if error.message.contains("VPC endpoint policy") => {
+                debug!(%error, "a batch is denied as a whole; reading its secrets one by one");
+            }
+            ErrorKind::Denied => {
+                if self.batches.replace(Batches::Denied) == Batches::Yes {
+                    info!(
+                        "secrets are read one by one: allow secretsmanager:BatchGetSecretValue on resource * to read twenty \
+                         in a call"
+                    );
+                }
+            }
+            ErrorKind::Throttled => {
+                debug!(%error, "batches are throttled; reading one by one from here on");
+                self.retries.note(error.clone());
+                if self.batches.get() == Batches::Yes {
+                    self.batches.set(Batches::Throttled);
+                }
+            }
+            ErrorKind::Kms | ErrorKind::Rejected => {
+                debug!(%error, "a batch failed as a whole; reading its secrets one by one");
+            }
+            ErrorKind::Unavailable | ErrorKind::Credentials => return false,
+        }
+        true
+    }
+
+    /// The first twenty under a prefix, whichever they are: asked for together with the first page of the listing, this is
+    /// all that a small set takes.
+    async fn first_batch(&self, prefix: &str) -> FirstBatch {
+        let mut first = FirstBatch::default();
+        let _turn = self.turn().await;
+        match self.batch(&BatchIds::Under(prefix.to_owned())).await {
+            Ok(output) => {
+                for entry in output.secret_values.unwrap_or_default() {
+                    first.add(entry, prefix);
+                }
+                first.errors = answers_of_errors(output.errors).collect();
+            }
+            // The listing meets the same trouble if it is one that matters.
+            Err(error) => drop(self.leads_around(&error)),
+        }
+        first
+    }
+
+    /// Reads what a listing names, as it names it.
+    async fn read_listed(
+        &self,
+        prefix: &str,
+        mut pages: UnboundedReceiver<Vec<Listed>>,
+        wanted: &Wanted<'_>,
+    ) -> Enumerated {
+        // A secret that is not wanted is not read, not even by accident.
+        let with_batch = wanted.everything && !prefix.is_empty() && self.batches.get() == Batches::Yes;
+        let mut first = pin!(self.first_batch(prefix));
+        let mut first_is_open = with_batch;
+        let mut known = FirstBatch::default();
+        let started = Instant::now();
+        let mut patience: Option<Instant> = None;
+        let mut listing_is_open = true;
+        let mut seen = HashSet::new();
+        let mut open: Vec<Listed> = Vec::new();
+        let mut reading = FuturesUnordered::new();
+        let mut result = Enumerated::default();
+        while listing_is_open || first_is_open || !reading.is_empty() {
+            tokio::select! {
+                biased;
+                page = pages.recv(), if listing_is_open => match page {
+                    Some(page) => {
+                        // A first batch that takes twice as long as the first page is not waited for.
+                        patience.get_or_insert_with(|| started + started.elapsed() * 2);
+                        for listed in page {
+                            result.account = result.account.or_else(|| account_of(&listed));
+                            if !listed.name.starts_with(prefix) || !seen.insert(listed.name.clone()) {
+                                // Some emulators match anywhere in the name; pages are not a snapshot.
+                            } else if (wanted.takes)(&listed.name) {
+                                open.push(listed);
+                            } else {
+                                result.skipped += 1;
+                            }
+                        }
+                    }
+                    None => listing_is_open = false,
+                },
+                batch = &mut first, if first_is_open => {
+                    first_is_open = false;
+                    known = batch;
+                }
+                () = sleep_until(patience.unwrap_or(started)), if first_is_open && patience.is_some() => first_is_open = false,
+                Some(secrets) = reading.next(), if !reading.is_empty() => result.secrets.extend::<Vec<_>>(secrets),
+            }
+            if first_is_open {
+                continue;
+            }
+            open.retain(|listed| match known.take(listed) {
+                Some(answer) => {
+                    result.secrets.push((listed.clone(), answer));
+                    false
+                }
+                None => true,
+            });
+            // What does not fill a batch waits for the next page.
+            while open.len() >= BATCH || !(listing_is_open || open.is_empty()) {
+                let some: Vec<Listed> = open.drain(..open.len().min(BATCH)).collect();
+                reading.push(async move {
+                    let ids: Vec<SecretId> = some.iter().map(|listed| listed.id.clone()).collect();
+                    let answers = self.read_batch(&ids).await;
+                    some.into_iter().zip(answers).collect::<Vec<_>>()
+                });
+            }
+        }
+        // A listing lags by minutes; what the first batch found beyond it is there.
+        for (listed, answer) in known.values.into_values() {
+            if seen.insert(listed.name.clone()) && (wanted.takes)(&listed.name) {
+                result.secrets.push((listed, answer));
+            }
+        }
+        result
     }
 }
 
-/// The answers of a batch by id: AWS does not promise an order, and answers may go by name or by ARN.
-fn answers_of_batch(
-    output: aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput,
-) -> HashMap<String, Result<Found, StoreError>> {
-    let mut answers = HashMap::new();
-    for entry in output.secret_values.unwrap_or_default() {
-        let text = entry.secret_string;
-        for id in [entry.name, entry.arn].into_iter().flatten() {
-            answers.insert(id, Ok(found(text.clone())));
-        }
+/// What a batch is of.
+enum BatchIds {
+    Named(Vec<String>),
+    Under(String),
+}
+
+/// What the batch by prefix has found, by name; and its errors, by whatever AWS names them with.
+#[derive(Default)]
+struct FirstBatch {
+    values: HashMap<String, (Listed, Answer)>,
+    errors: HashMap<String, Answer>,
+}
+
+impl FirstBatch {
+    fn add(&mut self, entry: SecretValueEntry, prefix: &str) {
+        let Some(name) = entry.name.filter(|name| name.starts_with(prefix)) else { return };
+        let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
+        self.values.insert(name.clone(), (Listed { name, id }, Ok(found(entry.secret_string))));
     }
-    for error in output.errors.unwrap_or_default() {
-        let Some(id) = error.secret_id else { continue };
-        let error = errors::of_code("secretsmanager:GetSecretValue", error.error_code, error.message).about(&id);
-        let answer = match errors::not_there(&error) {
-            Some(reason) => Ok(Found::NotThere(reason)),
-            None if error.kind.is_of_one_secret() => Err(error),
-            None => continue,
-        };
-        answers.insert(id, answer);
+
+    fn take(&mut self, listed: &Listed) -> Option<Answer> {
+        let value = self.values.remove(&listed.name).map(|(_, answer)| answer);
+        value.or_else(|| self.errors.remove(listed.id.as_str())).or_else(|| self.errors.remove(&listed.name))
     }
-    answers
+}
+
+/// The final ones among the errors of a batch, by the id that AWS names. What may pass is left open.
+fn answers_of_errors(
+    errors: Option<Vec<aws_sdk_secretsmanager::types::ApiErrorType>>,
+) -> impl Iterator<Item = (String, Answer)> {
+    errors.unwrap_or_default().into_iter().filter_map(|error| {
+        let id = error.secret_id?;
+        let error = errors::of_code(GET, error.error_code, error.message).about(&id);
+        let answer = answer_of(error);
+        let is_final = answer.as_ref().err().is_none_or(|error| error.kind.is_of_one_secret());
+        is_final.then_some((id, answer))
+    })
+}
+
+fn answer_of(error: StoreError) -> Answer {
+    errors::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
 }
 
 fn found(secret_string: Option<String>) -> Found {
@@ -169,57 +414,67 @@ fn found(secret_string: Option<String>) -> Found {
 /// An id that got no answer although every one was asked for: never taken for "not there".
 fn lost(id: &SecretId) -> StoreError {
     let message = "the answer does not hold this secret";
-    StoreError::new(ErrorKind::Unavailable, "secretsmanager:GetSecretValue", message).about(id.as_str())
+    StoreError::new(ErrorKind::Unavailable, GET, message).about(id.as_str())
+}
+
+fn account_of(listed: &Listed) -> Option<String> {
+    match &listed.id {
+        SecretId::Arn(arn) => arn.split(':').nth(4).map(str::to_owned),
+        SecretId::Name(_) => None,
+    }
+}
+
+fn name_filter(values: impl IntoIterator<Item = String>) -> Filter {
+    Filter::builder().key(FilterNameStringType::Name).set_values(Some(values.into_iter().collect())).build()
+}
+
+impl Pages for AwsStore {
+    async fn page(&self, query: Query) -> Result<Page, StoreError> {
+        let _turn = self.turn().await;
+        self.identified().await?;
+        let filters: Vec<Filter> = query.filters.iter().cloned().map(name_filter).collect();
+        let order = if query.descending { SortOrderType::Desc } else { SortOrderType::Asc };
+        let attempt = || async {
+            let request =
+                self.client.list_secrets().max_results(100).sort_by(SortByType::Name).sort_order(order.clone());
+            let request = request.set_filters((!filters.is_empty()).then(|| filters.clone()));
+            request.set_next_token(query.token.clone()).send().await.map_err(|error| errors::from_sdk(LIST, &error))
+        };
+        let about =
+            || format!("{}*", query.filters.first().and_then(|values| values.first()).map_or("", String::as_str));
+        let output = self.retries.persist(LIST, attempt).await.map_err(|error| error.about(&about()))?;
+        let listed = output.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
+            let name = entry.name?;
+            let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
+            Some(Listed { name, id })
+        });
+        Ok(Page { listed: listed.collect(), next: output.next_token.filter(|next| !next.is_empty()) })
+    }
+
+    fn is_busy(&self) -> bool {
+        self.retries.throttled() > 0
+    }
 }
 
 impl SecretStore for AwsStore {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
-        let filter =
-            (!prefix.is_empty()).then(|| Filter::builder().key(FilterNameStringType::Name).values(prefix).build());
-        let mut listed = Vec::new();
-        let mut token: Option<String> = None;
-        loop {
-            let _turn = self.turn().await;
-            let page = self
-                .client
-                .list_secrets()
-                .set_filters(filter.clone().map(|filter| vec![filter]))
-                .max_results(PAGE)
-                .sort_by(SortByType::Name)
-                .sort_order(SortOrderType::Asc)
-                .set_next_token(token.clone())
-                .send()
-                .await
-                .map_err(|error| errors::from_sdk("secretsmanager:ListSecrets", &error).about(&format!("{prefix}*")))?;
-            for entry in page.secret_list.unwrap_or_default() {
-                let Some(name) = entry.name else { continue };
-                // The filter is a prefix on AWS, but some emulators match anywhere in the name.
-                if name.starts_with(prefix) {
-                    let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
-                    listed.push(Listed { name, id });
-                }
-            }
-            // A page may be empty and still carry a token (API model, NextToken).
-            match page.next_token.filter(|next| !next.is_empty()) {
-                Some(next) if token.as_ref() == Some(&next) => {
-                    let message = "ListSecrets gives the same page token twice";
-                    return Err(StoreError::new(ErrorKind::Unavailable, "secretsmanager:ListSecrets", message));
-                }
-                Some(next) => token = Some(next),
-                None => break,
-            }
-        }
-        // Pages are not a snapshot: a secret made or removed meanwhile can show up twice.
-        let mut seen = std::collections::HashSet::new();
-        listed.retain(|secret| seen.insert(secret.name.clone()));
-        debug!(prefix = %printable(prefix), secrets = listed.len(), "listed");
-        Ok(listed)
+    async fn prepare(&self) {
+        // Whatever goes wrong goes wrong again with the first call, which tells it.
+        let (_, ()) = tokio::join!(self.identified(), self.open_connections(CONNECTIONS_AHEAD.min(self.concurrency)));
     }
 
-    async fn read(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
-        if !self.batches.get() {
-            return self.read_singly(ids).await;
-        }
+    async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
+        let (names, pages) = unbounded_channel();
+        let listing = async {
+            let hand_over = move |page: Vec<Listed>| drop(names.send(page));
+            listing::walk(self, prefix, &hand_over).await
+        };
+        let reading = async { Ok(self.read_listed(prefix, pages, wanted).await) };
+        let ((), enumerated) = tokio::try_join!(listing, reading)?;
+        debug!(prefix = %printable(prefix), secrets = enumerated.secrets.len(), skipped = enumerated.skipped, "listed");
+        Ok(enumerated)
+    }
+
+    async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         let batches = stream::iter(ids.chunks(BATCH)).map(|batch| self.read_batch(batch)).buffered(self.concurrency);
         batches.collect::<Vec<_>>().await.into_iter().flatten().collect()
     }
@@ -230,5 +485,9 @@ impl SecretStore for AwsStore {
 
     fn calls(&self) -> u64 {
         self.calls.get() + self.account_of.calls()
+    }
+
+    fn trouble(&self) -> Option<StoreError> {
+        self.retries.last()
     }
 }

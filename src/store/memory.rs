@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{Found, Listed, NotThere, SecretId, SecretStore, StoreError};
+use super::{Answer, Enumerated, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Wanted};
 
 /// Secret name to text; `None` stands for a secret without a current value.
 #[derive(Default)]
@@ -23,14 +23,21 @@ impl MemoryStore {
 }
 
 impl SecretStore for MemoryStore {
-    async fn list(&self, prefix: &str) -> Result<Vec<Listed>, StoreError> {
+    async fn prepare(&self) {}
+
+    async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
         self.calls.set(self.calls.get() + 1);
         let names = self.secrets.range(prefix.to_owned()..).map(|(name, _)| name);
-        let under = names.take_while(|name| name.starts_with(prefix));
-        Ok(under.map(|name| Listed { name: name.clone(), id: SecretId::Name(name.clone()) }).collect())
+        let under: Vec<&String> = names.take_while(|name| name.starts_with(prefix)).collect();
+        let taken: Vec<&String> = under.iter().copied().filter(|name| (wanted.takes)(name)).collect();
+        let ids: Vec<SecretId> = taken.iter().map(|name| SecretId::Name((*name).clone())).collect();
+        let answers = if ids.is_empty() { Vec::new() } else { self.read(&ids).await };
+        let listed = taken.iter().zip(&ids).map(|(name, id)| Listed { name: (*name).clone(), id: id.clone() });
+        let skipped = under.len() - taken.len();
+        Ok(Enumerated { secrets: listed.zip(answers).collect(), skipped, account: None })
     }
 
-    async fn read(&self, ids: &[SecretId]) -> Vec<Result<Found, StoreError>> {
+    async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.calls.set(self.calls.get() + 1);
         let found = |id: &SecretId| match self.secrets.get(name_of(id)) {
             Some(Some(value)) => Found::Value(value.clone()),
@@ -45,6 +52,10 @@ impl SecretStore for MemoryStore {
 
     fn calls(&self) -> u64 {
         self.calls.get()
+    }
+
+    fn trouble(&self) -> Option<StoreError> {
+        None
     }
 }
 

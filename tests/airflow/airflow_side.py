@@ -6,10 +6,12 @@ Import this module before anything of Airflow's: importing it sets the process u
 import atexit
 import base64
 import contextlib
+import functools
 import importlib.metadata
 import json
 import logging
 import os
+import pathlib
 import shutil
 import sys
 import tempfile
@@ -55,6 +57,15 @@ def import_airflow():
         import structlog
 
         structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+
+
+@functools.cache
+def lazy_module():
+    """The module that our program writes, from the text that it writes."""
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "templates"))
+    import secrets_init_backend
+
+    return secrets_init_backend
 
 
 def versions() -> dict:

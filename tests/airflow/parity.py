@@ -8,8 +8,9 @@ ENDPOINT is a running fake AWS (tests/support/fake-aws). Needs the environments 
 
 For each Airflow and each group of cases: `live.py` gives what the live backend finds, as a server process and as a
 task; our program renders a file, told of the shared conn_ids in each of the ways there are (MODES) and in each of
-LocalFilesystemBackend's formats; `read_file.py` gives what Airflow finds in it. Fields are compared with their JSON
-types. A difference must be described in explained.json, and what is described there must still differ.
+LocalFilesystemBackend's formats; `read_file.py` gives what Airflow finds in it, which LazyLocalFilesystemBackend must
+find as well. Fields are compared with their JSON types. A difference must be described in explained.json, and what is
+described there must still differ.
 """
 
 import argparse
@@ -470,6 +471,9 @@ def judge(comparison: Comparison, place: Place, group: Group, done: subprocess.C
     ours = reader.ask({"path": str(file), "conn_ids": group.conn_ids, "all": True})
     if "poison" in ours:
         comparison.fail(place, group, f"Airflow refuses the file: {ours['poison']} ({', '.join(ours['poisoned_by'])})")
+        return
+    if ours["lazy_differs"]:
+        comparison.fail(place, group, f"LazyLocalFilesystemBackend says something else: {json.dumps(ours['lazy_differs'])[:500]}")
         return
     # What is in our file unasked must be there live, too.
     comparison.compare(place, group, live.outcomes(group, place.who, list(ours["connections"])), ours["connections"])

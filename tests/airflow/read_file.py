@@ -1,4 +1,4 @@
-"""Asks the stock LocalFilesystemBackend what it finds in a file.
+"""Asks the stock LocalFilesystemBackend what it finds in a file, and LazyLocalFilesystemBackend whether it agrees.
 
 Runs inside an Airflow environment (venv.py). Reads jobs from stdin, one JSON object a line:
 
@@ -6,11 +6,13 @@ Runs inside an Airflow environment (venv.py). Reads jobs from stdin, one JSON ob
 
 and prints a line for each, of the shape live.py gives. One bad entry makes LocalFilesystemBackend refuse the whole
 file, so nothing is found; the answer then also has `"poison": "ExceptionName"` and, where the file parses,
-`"poisoned_by": [conn_id, ...]`. Not the exception's text: Airflow quotes whole URIs in some.
+`"poisoned_by": [conn_id, ...]`. Not the exception's text: Airflow quotes whole URIs in some. `"lazy_differs"` has both
+outcomes for each conn_id where the two classes do not say the same, exceptions included.
 """
 
 import contextlib
 import functools
+import json
 import sys
 
 import airflow_side
@@ -37,11 +39,22 @@ def answer(job: dict) -> dict:
         ids_in_file = []
         found |= {"poison": type(error).__name__, "poisoned_by": culprits(job["path"])}
     conn_ids = dict.fromkeys([*job.get("conn_ids", []), *(ids_in_file if job.get("all") else [])])
-    return found | {
-        "connections": {
-            conn_id: airflow_side.as_airflow_sees(lambda: backend.get_connection(conn_id)) for conn_id in conn_ids
-        }
+    connections = outcomes(backend, conn_ids)
+    module = airflow_side.lazy_module()
+    module._SETTLED_AFTER_SECONDS = -1  # the file is finished, though it is only just there
+    lazy = outcomes(module.LazyLocalFilesystemBackend(connections_file_path=job["path"]), conn_ids)
+    differs = {
+        conn_id: {"stock": connections[conn_id], "lazy": lazy[conn_id]}
+        for conn_id in conn_ids
+        # As JSON text: to Python, 1 == 1.0 == True.
+        if json.dumps(connections[conn_id]) != json.dumps(lazy[conn_id])
     }
+    return found | {"connections": connections, "lazy_differs": differs}
+
+
+def outcomes(backend, conn_ids) -> dict[str, dict]:
+    """What a backend says about each of these."""
+    return {conn_id: airflow_side.as_airflow_sees(lambda: backend.get_connection(conn_id)) for conn_id in conn_ids}
 
 
 def culprits(path: str) -> list[str]:

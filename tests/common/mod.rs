@@ -71,6 +71,12 @@ impl Run {
         self.var("SECRETS_INIT_CONNECTIONS_FILE", path.to_str().expect("UTF-8"))
     }
 
+    /// The module with the lazy backend, by name, in the run's directory.
+    pub fn module(self, name: &str) -> Self {
+        let path = self.path(name);
+        self.var("SECRETS_INIT_BACKEND_MODULE_FILE", path.to_str().expect("UTF-8"))
+    }
+
     pub fn arg(mut self, argument: &str) -> Self {
         self.arguments.push(argument.to_owned());
         self

@@ -8,21 +8,15 @@ use aws_config::profile::{ProfileFileCredentialsProvider, ProfileFileRegionProvi
 use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
-use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
-use aws_smithy_http_client::{Builder as HttpBuilder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_types::SdkConfig;
 use aws_types::app_name::AppName;
 use aws_types::region::Region;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject;
 use secrecy::ExposeSecret;
 
 use super::credentials::{AccountOf, Once, Role};
-use super::{AwsStore, retries};
+use super::retries::{self, Retries};
+use super::{AwsStore, Shared, http, trust};
 use crate::backend_kwargs::{OwnAccess, RoleVia};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
@@ -41,12 +35,20 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
     let only_own = plan.sources.iter().all(|source| source.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
-    let http = http_client(own_ca.or(settings.ca_bundle.as_deref()), plain_http_only(settings, only_own, env), env)?;
+    let plain_http = trust::plain_http_only(settings, only_own, env);
+    let http = http::client(&trust::context(own_ca.or(settings.ca_bundle.as_deref()), plain_http, env)?)?;
+    let retries = Retries::default();
     let base = load(&settings.regions.shared, &http, None).await;
-    let pod = Once::asking_again(base_provider(&base)?);
+    let pod = Once::asking(provider_of(&base)?, retries.clone());
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
-    let own = own_config(settings, &base, env).await?;
+    let own = own_config(settings, &base, env, &retries).await?;
+    let shared_by_all = Shared {
+        fetch: settings.fetch,
+        concurrency: settings.concurrency,
+        retries: retries.clone(),
+        opened: http::Opened::default(),
+    };
     let mut stores = Vec::new();
     let mut shared = settings.kwargs.shared.iter();
     for source in &plan.sources {
@@ -63,6 +65,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
                             session_name: None,
                             token_file,
                             config: base.clone(),
+                            retries: retries.clone(),
                         };
                         (base.into_builder().credentials_provider(role.provider()).build(), true)
                     }
@@ -72,14 +75,14 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
                 }
             }
         };
-        let mut builder =
-            aws_sdk_secretsmanager::config::Builder::from(&config).retry_classifier(retries::ServerFaults);
+        let mut builder = aws_sdk_secretsmanager::config::Builder::from(&config);
         if let (Source::Own, Some(url)) = (&source.source, &access.endpoint_url) {
             builder = builder.endpoint_url(url);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(builder.build());
-        let account_of = AccountOf::new(Arc::new(config));
-        stores.push(AwsStore::new(client, account_of, settings.fetch, in_owner_account, settings.concurrency));
+        let identity = provider_of(&config)?;
+        let account_of = AccountOf::new(Arc::new(config), retries.clone());
+        stores.push(AwsStore::new(client, identity, account_of, in_owner_account, shared_by_all.clone()));
     }
     Ok(stores)
 }
@@ -100,7 +103,7 @@ async fn load(region: &str, http: &SharedHttpClient, profile: Option<&str>) -> S
     loader.load().await
 }
 
-fn base_provider(config: &SdkConfig) -> Result<SharedCredentialsProvider, Failure> {
+fn provider_of(config: &SdkConfig) -> Result<SharedCredentialsProvider, Failure> {
     config
         .credentials_provider()
         .ok_or_else(|| Failure::new(Exit::Bug, "the AWS SDK gave no chain of credentials; please report this as a bug"))
@@ -112,7 +115,7 @@ fn with_region(config: &SdkConfig, region: &str) -> SdkConfig {
 
 /// The own account's configuration: what the provider passes to its AWS session. The shared account sees none of
 /// it, as in the Python backend, whose shared client is a fresh default one.
-async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<SdkConfig, Failure> {
+async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env, retries: &Retries) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
     let region = match &settings.regions.own {
         Some(region) => region.clone(),
@@ -121,7 +124,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = http_client(ca, false, env)?;
+        let http = http::client(&trust::context(ca, false, env)?)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let provider = match &access.profile_name {
             // As boto3 with a profile: that profile and nothing else, not even the AWS_* variables.
@@ -132,9 +135,9 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
                 let provider = ProfileFileCredentialsProvider::builder().configure(&settings).profile_name(profile);
                 SharedCredentialsProvider::new(provider.build())
             }
-            None => base_provider(&config)?,
+            None => provider_of(&config)?,
         };
-        let provider = Once::asking_again(provider);
+        let provider = Once::asking(provider, retries.clone());
         config.into_builder().credentials_provider(provider).build()
     } else {
         with_region(base, &region)
@@ -155,6 +158,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env) -> Result<
         session_name: role.session_name.clone(),
         token_file,
         config: config.clone(),
+        retries: retries.clone(),
     };
     Ok(config.into_builder().credentials_provider(provider.provider()).build())
 }
@@ -179,76 +183,4 @@ fn web_identity_file(via: RoleVia, given: Option<&str>, env: &Env, key: &str) ->
             format!("{key} wants a web identity, but {TOKEN_FILE} is not set: annotate the service account for IRSA"),
         )),
     }
-}
-
-/// The HTTP client of every call. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
-///
-/// Without a single CA certificate every call would fail as an I/O error and be retried for half a minute, so that
-/// is a mistake in the settings, found here. (The Rust SDK does not read AWS_CA_BUNDLE; boto3 and we do.)
-fn http_client(ca_bundle: Option<&Path>, plain_http: bool, env: &Env) -> Result<SharedHttpClient, Failure> {
-    let trust = match ca_bundle {
-        Some(path) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_ca_bundle(path)?),
-        None if plain_http => TrustStore::empty(),
-        None => system_trust(env)?,
-    };
-    let tls = TlsContext::builder()
-        .with_trust_store(trust)
-        .build()
-        .map_err(|_| Failure::new(Exit::Config, "the CA certificates can't be used"))?;
-    Ok(HttpBuilder::new().build_with_connector_fn(move |settings, components: Option<&RuntimeComponents>| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env()).enable_tcp_nodelay(true);
-        connector.set_connector_settings(settings.cloned());
-        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(tls.clone()).build()
-    }))
-}
-
-/// The system's certificates. Where the system has one bundle, that alone is read: the loader of the SDK reads the
-/// directory of single certificates beside it as well, some 150 files with the same content.
-fn system_trust(env: &Env) -> Result<TrustStore, Failure> {
-    let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| env.get(name) != Ok(None));
-    let bundle = openssl_probe::probe().cert_file.filter(|_| !chosen);
-    if let Some(pem) = bundle.and_then(|path| read_ca_bundle(&path).ok()) {
-        return Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(pem));
-    }
-    if rustls_native_certs::load_native_certs().certs.is_empty() {
-        let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
-                    /etc/ssl/certs/ca-certificates.crt";
-        return Err(Failure::new(Exit::Config, line));
-    }
-    Ok(TrustStore::default())
-}
-
-/// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed. A profile may name
-/// endpoints of its own, so with one the answer is no.
-fn plain_http_only(settings: &Settings, only_own: bool, env: &Env) -> bool {
-    let variable = |name| env.get(name).ok().flatten();
-    let [all, secrets, sts] =
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"].map(variable);
-    let access = &settings.kwargs.own;
-    let own = access.endpoint_url.as_deref();
-    let named = [all, secrets, sts, own];
-    let is_covered =
-        all.is_some() || (secrets.is_some() && sts.is_some()) || (only_own && own.is_some() && access.role.is_none());
-    let has_profile = access.profile_name.is_some() || variable("AWS_PROFILE").is_some();
-    is_covered && !has_profile && named.into_iter().flatten().all(|url| url.starts_with("http://"))
-}
-
-/// Reads a bundle and checks each certificate: the HTTP client itself panics on one that it can't parse.
-fn read_ca_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
-    let shown = crate::text::printable(&path.display().to_string());
-    let refuse = |problem: String| Failure::new(Exit::Config, format!("CA bundle {shown}: {problem}"));
-    let pem =
-        std::fs::read(path).map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
-    let mut roots = rustls::RootCertStore::empty();
-    for (position, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
-        if !usable {
-            return Err(refuse(format!("certificate {} is not a CA certificate in PEM form", position + 1)));
-        }
-    }
-    if roots.is_empty() {
-        return Err(refuse("holds no certificate in PEM form".to_owned()));
-    }
-    Ok(pem)
 }

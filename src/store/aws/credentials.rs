@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -14,6 +14,7 @@ use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
 
 use super::errors;
+use super::retries::{self, Retries};
 use crate::store::{ErrorKind, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
@@ -22,24 +23,19 @@ const SESSION_NAME: &str = "airflow-secrets-init";
 /// Asks a provider once and gives the same answer, or the same trouble, to everybody after that.
 ///
 /// Every client of the SDK has a cache of its own. Without this the own and the shared client would each call STS,
-/// the container's endpoint or IMDS for the same credentials.
+/// the container's endpoint or IMDS for the same credentials. And the SDK gives up where waiting helps: it takes a 429 of
+/// the Pod Identity agent for final, and a node that is only starting for one without a role.
 #[derive(Debug)]
 pub struct Once {
     provider: SharedCredentialsProvider,
-    attempts: u32,
+    retries: Retries,
     answer: OnceCell<Result<Credentials, StoreError>>,
 }
 
 impl Once {
-    /// Asks one time.
-    pub fn asking(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, attempts: 1, answer: OnceCell::new() })
-    }
-
-    /// Asks again where the trouble may pass: the SDK takes a 429 of the Pod Identity agent for final, and gives up on a
-    /// node that is only starting. The deadline of the run holds all the same.
-    pub fn asking_again(provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, attempts: 3, answer: OnceCell::new() })
+    /// Asks as often as [`Retries`] says.
+    pub fn asking(provider: SharedCredentialsProvider, retries: Retries) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Self { provider, retries, answer: OnceCell::new() })
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
@@ -47,18 +43,8 @@ impl Once {
     }
 
     async fn ask(&self) -> Result<Credentials, StoreError> {
-        let mut wait = Duration::from_millis(300);
-        for _ in 1..self.attempts {
-            match self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) {
-                Err(error) if matches!(error.kind, ErrorKind::Throttled | ErrorKind::Unavailable) => {
-                    tracing::debug!(%error, "credentials are asked for again");
-                }
-                answer => return answer,
-            }
-            tokio::time::sleep(wait.mul_f64(0.5 + fastrand::f64() / 2.0)).await;
-            wait *= 2;
-        }
-        self.provider.provide_credentials().await.map_err(|error| in_our_words(&error))
+        let attempt = || async { self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) };
+        self.retries.persist_for(retries::SLOW_ATTEMPT, crate::store::CREDENTIALS, attempt).await
     }
 }
 
@@ -81,11 +67,13 @@ pub struct Role {
     pub token_file: Option<PathBuf>,
     /// Region, endpoint, HTTP client and the credentials that the role is taken with.
     pub config: SdkConfig,
+    pub retries: Retries,
 }
 
 impl Role {
     pub fn provider(self) -> SharedCredentialsProvider {
-        Once::asking(SharedCredentialsProvider::new(self))
+        let retries = self.retries.clone();
+        Once::asking(SharedCredentialsProvider::new(self), retries)
     }
 
     async fn assume(&self) -> Result<Credentials, CredentialsError> {
@@ -102,6 +90,10 @@ impl Role {
 
     async fn by_assume_role(&self) -> Result<Credentials, StoreError> {
         const ACTION: &str = "sts:AssumeRole";
+        // Waited for here: within the call the SDK has a time limit of its own for it.
+        if let Some(first) = self.config.credentials_provider() {
+            first.provide_credentials().await.map_err(|error| in_our_words(&error))?;
+        }
         let request = aws_sdk_sts::Client::new(&self.config)
             .assume_role()
             .role_arn(&self.arn)
@@ -163,12 +155,13 @@ impl ProvideCredentials for Role {
 /// Asks STS which account an identity belongs to. Every identity may ask that.
 pub struct AccountOf {
     config: Arc<SdkConfig>,
+    retries: Retries,
     calls: Cell<u64>,
 }
 
 impl AccountOf {
-    pub const fn new(config: Arc<SdkConfig>) -> Self {
-        Self { config, calls: Cell::new(0) }
+    pub const fn new(config: Arc<SdkConfig>, retries: Retries) -> Self {
+        Self { config, retries, calls: Cell::new(0) }
     }
 
     pub const fn calls(&self) -> u64 {
@@ -178,13 +171,16 @@ impl AccountOf {
     pub async fn get(&self) -> Result<String, StoreError> {
         const ACTION: &str = "sts:GetCallerIdentity";
         self.calls.set(self.calls.get() + 1);
-        let output = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
-        let output = output.map_err(|error| errors::from_sdk(ACTION, &error))?;
+        let sts = aws_sdk_sts::Client::new(&self.config);
+        let attempt =
+            || async { sts.get_caller_identity().send().await.map_err(|error| errors::from_sdk(ACTION, &error)) };
+        let output = self.retries.persist(ACTION, attempt).await?;
         output.account.ok_or_else(|| StoreError::new(ErrorKind::Unavailable, ACTION, "the answer holds no account"))
     }
 }
 
-fn in_our_words(error: &CredentialsError) -> StoreError {
+/// What a provider's error says, in words that quote nothing.
+pub fn in_our_words(error: &CredentialsError) -> StoreError {
     let mut next = std::error::Error::source(error);
     while let Some(current) = next {
         if let Some(ours) = current.downcast_ref::<StoreError>() {

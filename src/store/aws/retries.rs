@@ -1,66 +1,131 @@
-//! What is tried again: the SDK's standard retries, and the server faults that they would miss.
+//! What is tried again, for how long: one rule set for every call.
 //!
-//! This is the place for a fetch engine of our own: one rule set for throttling, inside the one deadline.
+//! The SDK's own retries are off. They give up after a few attempts, which lets most of a herd fail (500 pods that start
+//! together meet quotas of 100 lists a second), and they share one bucket of tokens, which parallel calls empty for
+//! each other.
 
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_sdk_secretsmanager::error::ProvideErrorMetadata;
-use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueError;
-use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueError;
-use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsError;
-use aws_smithy_runtime_api::client::interceptors::context::{Error, InterceptorContext};
-use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
+use tokio::time::{sleep, timeout};
 
 use crate::store::{ErrorKind, StoreError};
 
-/// Five attempts, from 200 ms up to 5 s apart, with jitter.
+/// How long one attempt may take: a stalled connection costs seconds, not the run.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// What is several calls in a row, such as the SDK's chain of credentials: IMDS alone is two.
+pub const SLOW_ATTEMPT: Duration = Duration::from_secs(15);
+/// Later attempts have longer: a slow line is not a stalled one.
+const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
+/// How often a call may meet a fault of the network or the service. Throttling is not counted: it passes.
+const MOST_FAULTS: u32 = 7;
+
+/// The longest of the first wait, and of any.
+struct Backoff {
+    first: Duration,
+    longest: Duration,
+}
+
+const THROTTLED: Backoff = Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(4) };
+const FAULT: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(3) };
+
+impl Backoff {
+    /// Full jitter: anything from nothing to the bound, which doubles with each failure.
+    fn wait(&self, failures: u32) -> Duration {
+        let bound = self.first.saturating_mul(1_u32 << failures.min(10)).min(self.longest);
+        bound.mul_f64(fastrand::f64())
+    }
+}
+
+/// No retries by the SDK.
 pub fn config() -> RetryConfig {
-    RetryConfig::standard()
-        .with_max_attempts(5)
-        .with_initial_backoff(Duration::from_millis(200))
-        .with_max_backoff(Duration::from_secs(5))
+    RetryConfig::disabled()
 }
 
-/// The SDK has no read time-out of its own: a stalled connection would hold the run until its deadline.
+/// Connecting has a limit of its own; the attempt as a whole has one in [`Retries::persist`].
 pub fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(Duration::from_secs(3))
-        .operation_attempt_timeout(Duration::from_secs(10))
-        .build()
+    TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).build()
 }
 
-/// Server faults by their code. The SDK goes by the status 5xx, but Secrets Manager's InternalServiceError comes with
-/// 400 as well (Secrets Manager API reference, "Common Errors", older copies).
-#[derive(Debug)]
-pub struct ServerFaults;
+/// Tries calls again, and remembers what it met last, for the case that the deadline ends the trying.
+#[derive(Clone, Debug, Default)]
+pub struct Retries {
+    met: Arc<Mutex<Met>>,
+}
 
-impl ClassifyRetry for ServerFaults {
-    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
-        let error = context.output_or_error().and_then(Result::err).and_then(|error| error.as_operation_error());
-        // Without a code it is no answer of the service: cut off on its way, or from somebody in between.
-        match error {
-            Some(error) if code(error).is_none_or(is_server_fault) => RetryAction::transient_error(),
-            _ => RetryAction::NoActionIndicated,
+#[derive(Debug, Default)]
+struct Met {
+    last: Option<StoreError>,
+    throttled: u64,
+}
+
+impl Retries {
+    /// Makes attempts until one succeeds, fails for good, or has met too many faults. Throttling alone never ends it:
+    /// the deadline of the run does.
+    pub async fn persist<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.persist_for(ATTEMPT, action, attempt).await
+    }
+
+    /// The same with another limit for the first attempt.
+    pub async fn persist_for<T, F>(
+        &self,
+        mut patience: Duration,
+        action: &'static str,
+        attempt: impl Fn() -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let (mut faults, mut throttles) = (0, 0);
+        loop {
+            let error = match timeout(patience, attempt()).await {
+                Ok(Ok(value)) => return Ok(value),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    patience = (patience * 2).min(LONGEST_ATTEMPT.max(patience));
+                    StoreError::new(ErrorKind::Unavailable, action, "no answer in time")
+                }
+            };
+            let wait = match error.kind {
+                ErrorKind::Throttled => {
+                    throttles += 1;
+                    THROTTLED.wait(throttles - 1)
+                }
+                ErrorKind::Unavailable => {
+                    faults += 1;
+                    if faults == MOST_FAULTS {
+                        return Err(error);
+                    }
+                    FAULT.wait(faults - 1)
+                }
+                _ => return Err(error),
+            };
+            tracing::debug!(%error, wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX), "trying again");
+            self.note(error);
+            sleep(wait).await;
         }
     }
 
-    fn name(&self) -> &'static str {
-        "server faults by code"
+    /// Remembers trouble that another way led around.
+    pub fn note(&self, error: StoreError) {
+        let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
+        met.throttled += u64::from(error.kind == ErrorKind::Throttled);
+        met.last = Some(error);
     }
-}
 
-fn code(error: &Error) -> Option<&str> {
-    fn of<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(error: &Error) -> Option<&str> {
-        error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code)
+    /// The last trouble that was met.
+    pub fn last(&self) -> Option<StoreError> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
     }
-    of::<GetSecretValueError>(error)
-        .or_else(|| of::<BatchGetSecretValueError>(error))
-        .or_else(|| of::<ListSecretsError>(error))
-}
 
-fn is_server_fault(code: &str) -> bool {
-    let error: StoreError = super::errors::of_code("", Some(code.to_owned()), None);
-    error.kind == ErrorKind::Unavailable
+    /// How many calls AWS throttled.
+    pub fn throttled(&self) -> u64 {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).throttled
+    }
 }

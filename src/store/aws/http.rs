@@ -1,0 +1,145 @@
+//! The connections to AWS: one pool for every client of a run, one DNS lookup for each host, and connections that are
+//! opened before there is anything to send.
+//!
+//! A new connection costs two round trips (TCP, TLS 1.3) before its first request, and AWS's endpoint speaks HTTP/1.1,
+//! so parallel requests need parallel connections. They are opened while credentials load and while the first listing is
+//! under way, so that they stand when the values are asked for.
+
+use std::collections::{HashMap, HashSet};
+use std::future::poll_fn;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use aws_smithy_http_client::pool::{Client, ConnectionPool};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use tokio::sync::OnceCell;
+
+use crate::exit::{Exit, Failure};
+
+/// The pool of a run. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+///
+/// # Errors
+/// [`Exit::Config`] when the pool can't be made of these settings.
+pub fn client(tls: &TlsContext) -> Result<SharedHttpClient, Failure> {
+    let unusable = |problem: String| Failure::new(Exit::Config, format!("the HTTP client can't be made: {problem}"));
+    let pool = ConnectionPool::builder()
+        .proxy_config(ProxyConfig::from_env())
+        .dns_resolver(OneLookup::default())
+        .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+        .tls_context(tls.clone())
+        .build_https()
+        .map_err(|error| unusable(error.to_string()))?;
+    Client::new(&pool).map(SharedHttpClient::new).map_err(|error| unusable(error.to_string()))
+}
+
+// ---- connections ahead of requests -----------------------------------------------------------------------------
+
+/// Endpoints for which connections were opened ahead of requests, so that two clients of one endpoint do it once.
+pub type Opened = Arc<Mutex<HashSet<String>>>;
+
+/// An HTTP client that opens connections in another client's pool and sends nothing: every request given to it fails.
+///
+/// Given to an operation of the SDK in place of the real client, so that the SDK itself says which endpoint is meant.
+#[derive(Clone, Debug)]
+pub struct OpensOnly {
+    client: SharedHttpClient,
+    count: usize,
+    opened: Opened,
+}
+
+impl OpensOnly {
+    /// Opens `count` connections per request and origin. What is in `opened` already is left alone.
+    pub fn new(client: SharedHttpClient, count: usize, opened: Opened) -> Self {
+        Self { client, count, opened }
+    }
+}
+
+impl HttpClient for OpensOnly {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = self.client.http_connector(settings, components);
+        SharedHttpConnector::new(Opener { connector, count: self.count, opened: self.opened.clone() })
+    }
+}
+
+#[derive(Debug)]
+struct Opener {
+    connector: SharedHttpConnector,
+    count: usize,
+    opened: Opened,
+}
+
+impl HttpConnector for Opener {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let uri = request.uri().to_owned();
+        let origin = uri.split('/').take(3).collect::<Vec<_>>().join("/");
+        let is_new = self.opened.lock().unwrap_or_else(PoisonError::into_inner).insert(origin);
+        let count = if is_new { self.count } else { 0 };
+        let connector = self.connector.clone();
+        HttpConnectorFuture::new(async move {
+            let requests = (0..count).filter_map(|_| HttpRequest::get(&uri).ok());
+            let mut calls: Vec<HttpConnectorFuture> = requests.map(|request| connector.call(request)).collect();
+            // The first poll asks the pool, which starts a connection as a task of its own; a second poll would send the
+            // request. The pool keeps the connection of a caller that went away for the next one.
+            poll_fn(|context| {
+                for call in &mut calls {
+                    drop(Pin::new(call).poll(context));
+                }
+                Poll::Ready(())
+            })
+            .await;
+            // The task must have begun before its caller leaves, or the pool drops it.
+            tokio::task::yield_now().await;
+            tokio::task::yield_now().await;
+            drop(calls);
+            Err(ConnectorError::other("opens connections only".into(), None))
+        })
+    }
+}
+
+// ---- names -----------------------------------------------------------------------------------------------------
+
+/// How long an answer of DNS is used. A run lasts seconds; one that tries again for a minute should see a change.
+const LOOKUP_HOLDS: Duration = Duration::from_secs(10);
+
+/// Looks a host up once for all connections that are opened side by side: in a cluster every lookup is several queries
+/// to CoreDNS.
+#[derive(Debug, Default)]
+struct OneLookup {
+    hosts: Mutex<HashMap<String, (Instant, Lookup)>>,
+}
+
+type Lookup = Arc<OnceCell<Vec<IpAddr>>>;
+
+impl ResolveDns for OneLookup {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        let lookup = {
+            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
+            let (since, lookup) =
+                hosts.entry(name.to_owned()).or_insert_with(|| (Instant::now(), Arc::new(OnceCell::new())));
+            if since.elapsed() > LOOKUP_HOLDS {
+                (*since, *lookup) = (Instant::now(), Arc::new(OnceCell::new()));
+            }
+            lookup.clone()
+        };
+        DnsFuture::new(async move {
+            // A lookup that fails fills nothing: the next caller tries again.
+            let addresses = lookup.get_or_try_init(|| async {
+                let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
+                Ok(found.map(|address| address.ip()).collect())
+            });
+            addresses.await.cloned()
+        })
+    }
+}

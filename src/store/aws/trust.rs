@@ -1,0 +1,81 @@
+//! Which CA certificates are trusted.
+//!
+//! AWS_CA_BUNDLE or the provider's `verify` alone where one is given; else SSL_CERT_FILE and SSL_CERT_DIR; else the
+//! system's one bundle. Without a single certificate every call would fail as an I/O error and be retried, so that is
+//! a mistake in the settings, found here. (The Rust SDK does not read AWS_CA_BUNDLE; boto3 and we do.)
+
+use std::path::Path;
+
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::env::Env;
+use crate::exit::{Exit, Failure};
+use crate::settings::Settings;
+
+/// What TLS connections trust: the bundle alone if one is given; nothing where no endpoint has TLS; else the system's.
+///
+/// # Errors
+/// [`Exit::Config`] when a bundle that is named can't be used, or no certificate is found at all.
+pub fn context(bundle: Option<&Path>, plain_http: bool, env: &Env) -> Result<TlsContext, Failure> {
+    let trust = match bundle {
+        Some(path) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_bundle(path)?),
+        None if plain_http => TrustStore::empty().with_native_roots(false),
+        None => of_system(env)?,
+    };
+    TlsContext::builder()
+        .with_trust_store(trust)
+        .build()
+        .map_err(|_| Failure::new(Exit::Config, "the CA certificates can't be used"))
+}
+
+/// The system's certificates. Where the system has one bundle, that alone is read: the loader of the SDK reads the
+/// directory of single certificates beside it as well, some 150 files with the same content.
+fn of_system(env: &Env) -> Result<TrustStore, Failure> {
+    let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| env.get(name) != Ok(None));
+    let bundle = openssl_probe::probe().cert_file.filter(|_| !chosen);
+    if let Some(pem) = bundle.and_then(|path| read_bundle(&path).ok()) {
+        return Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(pem));
+    }
+    if rustls_native_certs::load_native_certs().certs.is_empty() {
+        let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
+                    /etc/ssl/certs/ca-certificates.crt";
+        return Err(Failure::new(Exit::Config, line));
+    }
+    Ok(TrustStore::default())
+}
+
+/// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed. A profile may name
+/// endpoints of its own, so with one the answer is no.
+pub fn plain_http_only(settings: &Settings, only_own: bool, env: &Env) -> bool {
+    let variable = |name| env.get(name).ok().flatten();
+    let [all, secrets, sts] =
+        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"].map(variable);
+    let access = &settings.kwargs.own;
+    let own = access.endpoint_url.as_deref();
+    let named = [all, secrets, sts, own];
+    let is_covered =
+        all.is_some() || (secrets.is_some() && sts.is_some()) || (only_own && own.is_some() && access.role.is_none());
+    let has_profile = access.profile_name.is_some() || variable("AWS_PROFILE").is_some();
+    is_covered && !has_profile && named.into_iter().flatten().all(|url| url.starts_with("http://"))
+}
+
+/// Reads a bundle and checks each certificate: the HTTP client itself panics on one that it can't parse.
+fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+    let shown = crate::text::printable(&path.display().to_string());
+    let refuse = |problem: String| Failure::new(Exit::Config, format!("CA bundle {shown}: {problem}"));
+    let pem =
+        std::fs::read(path).map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
+    let mut roots = rustls::RootCertStore::empty();
+    for (position, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
+        let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());
+        if !usable {
+            return Err(refuse(format!("certificate {} is not a CA certificate in PEM form", position + 1)));
+        }
+    }
+    if roots.is_empty() {
+        return Err(refuse("holds no certificate in PEM form".to_owned()));
+    }
+    Ok(pem)
+}
