@@ -83,12 +83,6 @@ def quotas(scale: float) -> list[dict]:
 # ---- the machine ---------------------------------------------------------------------------------------------------
 
 
-def cpu_of(pid: int) -> float:
-    """CPU seconds of a running process."""
-    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def idle() -> float:
     """Idle CPU seconds of the whole machine."""
     fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
@@ -217,8 +211,7 @@ def run(herd: Herd, conditions: Conditions, command: list[str], env_of: Environm
         time.sleep(1)
         server.reset()
         network.report()
-        helpers = [server.process.pid, network.process.pid]
-        before = [cpu_of(pid) for pid in helpers]
+        before = lab.cpu_ms(server.process, network.process)
         children, self_cpu = resource.getrusage(resource.RUSAGE_CHILDREN), time.process_time()
         with saturation() as shares:
             begin = time.monotonic()
@@ -226,7 +219,7 @@ def run(herd: Herd, conditions: Conditions, command: list[str], env_of: Environm
             all_s = time.monotonic() - begin
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         pods_cpu = after.ru_utime + after.ru_stime - children.ru_utime - children.ru_stime
-        servers_cpu = sum(map(cpu_of, helpers)) - sum(before)
+        servers_cpu = (lab.cpu_ms(server.process, network.process) - before) / 1000
         harness_cpu = time.process_time() - self_cpu
         stats = server.stats()
         late = network.report()["late_us"]

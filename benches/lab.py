@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import signal
 import ssl
 import statistics
 import subprocess
@@ -176,6 +177,12 @@ def running(command: list[object]) -> Iterator[tuple[subprocess.Popen, str]]:
         process.wait()
 
 
+def cpu_ms(*helpers: subprocess.Popen) -> float:
+    """CPU time that running helpers have taken so far, in all their threads."""
+    tasks = (task for helper in helpers for task in pathlib.Path(f"/proc/{helper.pid}/task").iterdir())
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e6
+
+
 # ---- one process ---------------------------------------------------------------------------------------------------
 
 
@@ -201,11 +208,17 @@ def measured(command: list[object], env: dict[str, str], patience_s: float | Non
     """Runs one process, whatever its exit code. Figures include the children that it waited for."""
     words = [str(word) for word in command]
     with tempfile.NamedTemporaryFile("r") as figures:
-        ended = subprocess.run(
-            [MEASURE, figures.name, *words], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=patience_s
-        )
+        pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        # A session of its own, so that all of it can be ended.
+        process = subprocess.Popen([MEASURE, figures.name, *words], env=env, text=True, start_new_session=True, **pipes)
+        try:
+            _, said = process.communicate(timeout=patience_s)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+            raise
         wall, cpu, peak = map(int, figures.read().split())
-    return Run(wall / 1000, cpu / 1000, peak / 1024, ended.returncode, ended.stderr)
+    return Run(wall / 1000, cpu / 1000, peak / 1024, process.returncode, said)
 
 
 def measure(command: list[object], env: dict[str, str], expect: int = 0) -> Run:
@@ -255,9 +268,12 @@ class Row:
     runs: list[Run] = field(default_factory=list)
     operations: dict[str, int] = field(default_factory=dict)
     connections: int = 0
+    # What the fake and the relay took for each run, where somebody wants to know.
+    servers: list[float] = field(default_factory=list)
 
-    def add(self, run: Run, stats: dict) -> None:
+    def add(self, run: Run, stats: dict, servers_ms: float | None = None) -> None:
         self.runs.append(run)
+        self.servers += [] if servers_ms is None else [servers_ms]
         # Of the last run: what is called does not depend on how fast it went, save for retries.
         self.operations = stats["by_operation"]
         self.connections = stats["connections_opened"]
@@ -273,6 +289,10 @@ class Row:
     @property
     def cpu_ms(self) -> float:
         return statistics.median(run.cpu_ms for run in self.runs)
+
+    @property
+    def servers_ms(self) -> float:
+        return statistics.median(self.servers)
 
     @property
     def peak_mib(self) -> float:
