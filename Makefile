@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint ci bench bench-airflow
+.PHONY: test lint ci bench bench-goals bench-herd bench-airflow bench-programs
 
 test:
 	cargo test --workspace
@@ -13,12 +13,23 @@ lint:
 ci:
 	.ci/run
 
-# Time, CPU, memory and binary size of a render against the fake AWS.
-bench:
-	cargo build --release --locked -p airflow-secrets-init
-	cargo build --profile server --locked -p fake-aws
-	python3 benches/render.py
+# Ours beside the others, the goals, the costs. `make bench ARGS=--write-docs` puts the figures into docs/. The first time it
+# builds the others, which takes a quarter of an hour.
+bench: bench-programs
+	python3 benches/bench.py $(ARGS)
+
+# The goals alone: a minute.
+bench-goals: bench-programs
+	python3 benches/goals.py $(ARGS)
+
+# Hundreds of pods at once under AWS's quotas.
+bench-herd: bench-programs
+	python3 benches/herd.py $(ARGS)
 
 # What a lookup costs a fresh Airflow process, stock and lazy backend. Ten minutes.
 bench-airflow:
 	python3 benches/first_lookup.py
+
+bench-programs:
+	cargo build --release --locked -p airflow-secrets-init
+	cargo build --profile server --locked -p fake-aws -p bench-relay

@@ -63,10 +63,10 @@ def main() -> int:
     return 0
 
 
-def make(name: str) -> pathlib.Path:
+def make(name: str, locks: pathlib.Path = HERE, below: pathlib.Path = TARGET) -> pathlib.Path:
     """Makes the environment unless it is there already; returns its Python."""
-    lock_file = HERE / f"requirements-{name}.txt"
-    with exclusive(name) as home:
+    lock_file = locks / f"requirements-{name}.txt"
+    with exclusive(name, below) as home:
         python = home / "bin" / "python"
         wanted = fingerprint(lock_file.read_bytes())
         if is_made(home, wanted):
@@ -79,7 +79,7 @@ def make(name: str) -> pathlib.Path:
         return python
 
 
-def relock(name: str) -> None:
+def relock(name: str, locks: pathlib.Path = HERE, as_of: str = "", command: str = "tests/airflow/venv.py --relock") -> None:
     """Resolves requirements-NAME.in into the lock file.
 
     The requirements are given as overrides too: they stand even where airflow-aws-shared-secrets, which declares
@@ -88,11 +88,11 @@ def relock(name: str) -> None:
     requirements = f"requirements-{name}.in"
     uv(
         *("pip", "compile", "--quiet", "--no-annotate", "--python-version", "3.11"),
-        *("--exclude-newer", RESOLVED_AS_OF[name], "--override", requirements),
-        *("--custom-compile-command", f"tests/airflow/venv.py --relock {name}"),
+        *("--exclude-newer", as_of or RESOLVED_AS_OF[name], "--override", requirements),
+        *("--custom-compile-command", f"{command} {name}"),
         *(requirements, "--output-file", f"requirements-{name}.txt"),
         what=f"{name} lock file",
-        cwd=HERE,
+        cwd=locks,
     )
 
 
@@ -131,12 +131,12 @@ def python311() -> str:
 
 
 @contextlib.contextmanager
-def exclusive(name: str):
+def exclusive(name: str, below: pathlib.Path = TARGET):
     """Yields the environment's directory while no other process may make it."""
-    TARGET.mkdir(parents=True, exist_ok=True)
-    with open(TARGET / f"{name}.lock", "w", encoding="utf-8") as lock:
+    below.mkdir(parents=True, exist_ok=True)
+    with open(below / f"{name}.lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        yield TARGET / name
+        yield below / name
 
 
 def fingerprint(content: bytes) -> str:

@@ -49,6 +49,8 @@ pub struct Stats {
     pub by_operation: BTreeMap<String, u64>,
     /// Calls by error code; successes are under `OK`.
     pub by_code: BTreeMap<String, u64>,
+    /// The same by operation.
+    pub codes_by_operation: BTreeMap<String, BTreeMap<String, u64>>,
     /// Most calls in flight at once.
     pub max_in_flight: u64,
     /// The same by operation.
@@ -249,7 +251,9 @@ impl Drop for Running {
         if let Some(count) = inner.in_flight_by_operation.get_mut(&self.operation) {
             *count = count.saturating_sub(1);
         }
-        bump(&mut inner.stats.by_code, code.as_deref().unwrap_or("OK"));
+        let told = code.as_deref().unwrap_or("OK");
+        bump(&mut inner.stats.by_code, told);
+        bump(inner.stats.codes_by_operation.entry(self.operation.clone()).or_default(), told);
         if let Some(call) = self.index.and_then(|index| inner.calls.get_mut(index)) {
             call.status = status;
             call.code = code;

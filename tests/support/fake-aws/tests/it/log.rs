@@ -41,6 +41,7 @@ fn records_who_what_and_how_but_no_values() {
     assert_eq!((stats.calls, stats.connections_opened, stats.ids_asked), (5, 2, 4));
     assert_eq!(stats.by_operation["ListSecrets"], 3);
     assert_eq!((stats.by_code["OK"], stats.by_code["ResourceNotFoundException"]), (4, 1));
+    assert_eq!(stats.codes_by_operation["ListSecrets"]["OK"], 3);
     assert_eq!(stats.last_user_agent.as_deref(), Some("test-agent"));
 
     aws.reset_calls();
