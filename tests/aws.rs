@@ -307,6 +307,36 @@ fn connections_are_opened_ahead_and_never_more_than_allowed() {
 }
 
 #[test]
+fn connections_stand_before_the_credentials_are_there() {
+    let scenario = scenario()
+        .role(
+            Role::new(POD)
+                .can_all(Statement::secrets_reader(OWN, REGION, PREFIX))
+                .can(Statement::allow(["sts:AssumeRole"])),
+        )
+        .container_credentials(ContainerCredentials::for_role("/creds/pod", POD))
+        .own("a", uri("own"))
+        .shared("b", uri("shared"))
+        .fault(Fault::on("ContainerCredentials").latency(Duration::from_secs(2)));
+    let aws = FakeAws::start(scenario);
+    // Another host name, so that STS is an endpoint of its own, as at AWS.
+    let sts = aws.endpoint().replace("127.0.0.1", "localhost");
+    let run = run_without_keys(&aws, WITH_ROLE)
+        .var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/creds/pod", aws.endpoint()))
+        .var("AWS_ENDPOINT_URL_STS", &sts);
+    let child = run.command().spawn().unwrap();
+    let begun = std::time::Instant::now();
+    // One for the credentials, six to Secrets Manager, one to STS; asked for is nothing but the credentials.
+    while aws.stats().connections_opened < 8 {
+        assert!(begun.elapsed() < Duration::from_mins(1), "{} connections", aws.stats().connections_opened);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(calls(&aws), (0, 0, 0), "they were opened while the credentials were waited for");
+    let ended = run.ended(&child.wait_with_output().unwrap()).code(0);
+    assert_eq!((hosts(&ended), aws.count("GetCallerIdentity")), (vec!["a=own".to_owned(), "b=shared".to_owned()], 0));
+}
+
+#[test]
 fn pages_quirks_and_faults_of_every_kind_give_the_same_set() {
     for seed in 0_u64..24 {
         let count = [7, 20, 45, 100, 150, 260, 1005][usize::try_from(seed).unwrap() % 7];

@@ -17,7 +17,6 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
@@ -371,8 +370,8 @@ async fn open_connections(client: Client, count: usize, opened: Opened) {
     let Some(http) = client.config().http_client() else { return };
     let opens_only = OpensOnly::new(http, count, opened);
     // The SDK finds the endpoint. The request, signed by nobody, is never sent.
-    let nobody = Credentials::new("nobody", "nobody", None, None, "opens connections only");
-    let config = aws_sdk_secretsmanager::config::Config::builder().http_client(opens_only).credentials_provider(nobody);
+    let config =
+        aws_sdk_secretsmanager::config::Config::builder().http_client(opens_only).credentials_provider(http::nobody());
     drop(client.list_secrets().customize().config_override(config).send().await);
 }
 

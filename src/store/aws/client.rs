@@ -45,12 +45,13 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let pod = Once::asking(provider_of(&base)?, retries.clone());
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
-    let own = own_config(settings, &base, env, &retries).await?;
+    let opened = http::Opened::default();
+    let own = own_config(settings, &base, env, (&retries, &opened)).await?;
     let shared_by_all = Shared {
         fetch: settings.fetch,
         concurrency: settings.concurrency,
         retries: retries.clone(),
-        opened: http::Opened::default(),
+        opened: opened.clone(),
     };
     let mut stores = Vec::new();
     let mut shared = settings.kwargs.shared.iter();
@@ -69,6 +70,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
                             token_file,
                             config: base.clone(),
                             retries: retries.clone(),
+                            opened: opened.clone(),
                         };
                         (base.into_builder().credentials_provider(role.provider()).build(), true)
                     }
@@ -118,7 +120,12 @@ fn with_region(config: &SdkConfig, region: &str) -> SdkConfig {
 
 /// The own account's configuration: what the provider passes to its AWS session. The shared account sees none of
 /// it, as in the Python backend, whose shared client is a fresh default one.
-async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env, retries: &Retries) -> Result<SdkConfig, Failure> {
+async fn own_config(
+    settings: &Settings,
+    base: &SdkConfig,
+    env: &Env,
+    (retries, opened): (&Retries, &http::Opened),
+) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
     let region = match &settings.regions.own {
         Some(region) => region.clone(),
@@ -162,6 +169,7 @@ async fn own_config(settings: &Settings, base: &SdkConfig, env: &Env, retries: &
         token_file,
         config: config.clone(),
         retries: retries.clone(),
+        opened: opened.clone(),
     };
     Ok(config.into_builder().credentials_provider(provider.provider()).build())
 }

@@ -1,8 +1,11 @@
 //! Who we are: the pod's own credentials, loaded once, and the roles that are taken with them.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::SystemTime;
 
 use aws_credential_types::Credentials;
@@ -14,6 +17,7 @@ use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
 
 use super::errors;
+use super::http::{self, Opened, OpensOnly};
 use super::retries::{self, Retries};
 use crate::store::{ErrorKind, StoreError};
 
@@ -68,6 +72,7 @@ pub struct Role {
     /// Region, endpoint, HTTP client and the credentials that the role is taken with.
     pub config: SdkConfig,
     pub retries: Retries,
+    pub opened: Opened,
 }
 
 impl Role {
@@ -90,11 +95,9 @@ impl Role {
 
     async fn by_assume_role(&self) -> Result<Credentials, StoreError> {
         const ACTION: &str = "sts:AssumeRole";
-        // Waited for here: within the call the SDK has a time limit of its own for it.
-        if let Some(first) = self.config.credentials_provider() {
-            first.provide_credentials().await.map_err(|error| in_our_words(&error))?;
-        }
-        let request = aws_sdk_sts::Client::new(&self.config)
+        let sts = aws_sdk_sts::Client::new(&self.config);
+        self.wait_for_own_credentials(&sts).await?;
+        let request = sts
             .assume_role()
             .role_arn(&self.arn)
             .role_session_name(self.session_name())
@@ -103,6 +106,27 @@ impl Role {
             .duration_seconds(900);
         let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(ACTION, &error)))?;
         self.convert(ACTION, output.credentials)
+    }
+
+    /// Waits for the credentials that the role is taken with, and has a connection to STS by then. Within a call the SDK has
+    /// a time limit of its own for credentials.
+    async fn wait_for_own_credentials(&self, sts: &aws_sdk_sts::Client) -> Result<(), StoreError> {
+        let Some(own) = self.config.credentials_provider() else { return Ok(()) };
+        let mut loading = pin!(own.provide_credentials());
+        let at_once = poll_fn(|context| Poll::Ready(loading.as_mut().poll(context))).await;
+        let loaded = match at_once {
+            Poll::Ready(loaded) => loaded,
+            Poll::Pending => tokio::join!(loading, self.open_connection(sts)).0,
+        };
+        loaded.map(drop).map_err(|error| in_our_words(&error))
+    }
+
+    async fn open_connection(&self, sts: &aws_sdk_sts::Client) {
+        let Some(http) = self.config.http_client() else { return };
+        let config = aws_sdk_sts::config::Config::builder()
+            .http_client(OpensOnly::new(http, 1, self.opened.clone()))
+            .credentials_provider(http::nobody());
+        drop(sts.get_caller_identity().customize().config_override(config).send().await);
     }
 
     async fn by_web_identity(&self, file: &Path) -> Result<Credentials, StoreError> {

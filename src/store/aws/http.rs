@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
 use aws_smithy_http_client::pool::{Client, ConnectionPool};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
@@ -66,6 +67,11 @@ impl OpensOnly {
     pub fn new(client: SharedHttpClient, count: usize, opened: Opened) -> Self {
         Self { client, count, opened }
     }
+}
+
+/// Credentials for a request that is never sent.
+pub fn nobody() -> Credentials {
+    Credentials::new("nobody", "nobody", None, None, "opens connections only")
 }
 
 impl HttpClient for OpensOnly {
