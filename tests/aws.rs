@@ -296,6 +296,16 @@ fn a_stalled_connection_costs_seconds_and_not_the_run() {
 }
 
 #[test]
+fn a_first_batch_that_is_slow_is_left_and_gives_its_turn_back() {
+    for limit in ["1", "2", "40"] {
+        let slow = Fault::on("BatchGetSecretValue").times(1).latency(Duration::from_secs(3));
+        let aws = FakeAws::start(scenario().owns(45).fault(slow));
+        let run = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", limit).var("SECRETS_INIT_DEADLINE", "20s");
+        assert_eq!(run.go().code(0).conn_ids().len(), 45, "{limit}");
+    }
+}
+
+#[test]
 fn connections_are_opened_ahead_and_never_more_than_allowed() {
     for limit in ["1", "3", "40"] {
         let aws = FakeAws::start(scenario().owns(300));

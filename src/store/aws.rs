@@ -15,7 +15,7 @@ mod trust;
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::pin::pin;
+use std::future::Future;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
@@ -134,7 +134,7 @@ impl AwsStore {
     /// Once a list turns out to be longer than a page, opens the connections that its values will want.
     fn expect_more(&self) {
         let more = CONNECTIONS_FOR_MORE.min(self.concurrency.saturating_sub(CONNECTIONS_AHEAD + 2));
-        if !self.expects_more.replace(true) && more > 0 && self.batches.get() == Batches::Yes {
+        if !self.expects_more.replace(true) && more > 0 && self.batches.get() == Batches::Yes && !self.is_busy() {
             drop(tokio::spawn(open_connections(self.client.clone(), more, Opened::default())));
         }
     }
@@ -298,8 +298,7 @@ impl AwsStore {
     ) -> Enumerated {
         // A secret that is not wanted is not read, not even by accident.
         let with_batch = wanted.everything && !prefix.is_empty() && self.batches.get() == Batches::Yes;
-        let mut first = pin!(self.first_batch(prefix));
-        let mut first_is_open = with_batch;
+        let mut first = with_batch.then(|| Box::pin(self.first_batch(prefix)));
         let mut known = FirstBatch::default();
         let started = Instant::now();
         let mut patience: Option<Instant> = None;
@@ -308,7 +307,7 @@ impl AwsStore {
         let mut open: Vec<Listed> = Vec::new();
         let mut reading = FuturesUnordered::new();
         let mut result = Enumerated::default();
-        while listing_is_open || first_is_open || !reading.is_empty() {
+        while listing_is_open || first.is_some() || !reading.is_empty() {
             tokio::select! {
                 biased;
                 page = pages.recv(), if listing_is_open => match page {
@@ -328,14 +327,15 @@ impl AwsStore {
                     }
                     None => listing_is_open = false,
                 },
-                batch = &mut first, if first_is_open => {
-                    first_is_open = false;
+                batch = until_there(first.as_mut()), if first.is_some() => {
+                    first = None;
                     known = batch;
                 }
-                () = sleep_until(patience.unwrap_or(started)), if first_is_open && patience.is_some() => first_is_open = false,
+                // Dropped and not only left: it holds a turn.
+                () = sleep_until(patience.unwrap_or(started)), if first.is_some() && patience.is_some() => first = None,
                 Some(secrets) = reading.next(), if !reading.is_empty() => result.secrets.extend::<Vec<_>>(secrets),
             }
-            if first_is_open {
+            if first.is_some() {
                 continue;
             }
             open.retain(|listed| match known.take(listed) {
@@ -362,6 +362,14 @@ impl AwsStore {
             }
         }
         result
+    }
+}
+
+/// Waits for a future that may not be there; then for ever.
+async fn until_there<F: Future + Unpin>(future: Option<F>) -> F::Output {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
     }
 }
 
