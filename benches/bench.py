@@ -39,8 +39,8 @@ def main() -> None:
     rows = render.rows(options.program, options.runs)
     print(f"Without latency, plain HTTP\n\n{render.report(rows)}")
     if options.write_docs:
-        pages.write("compare", compare.figures(entries, compare.SIZES, options.rtt))
-        pages.write("goals", {"rtt_ms": options.rtt, "late_us": late, "time": times, "cost": costs, "render": rows})
+        pages.write("compare", compare.figures(entries, compare.SIZES, options.rtt), late["others"])
+        pages.write("goals", {"rtt_ms": options.rtt, "late_us": late, "time": times, "cost": costs, "render": rows}, late["others"])
 
 
 if __name__ == "__main__":

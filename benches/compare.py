@@ -74,9 +74,10 @@ def turn(entry: Entry, size: int, server: lab.Fake, env: dict[str, str]) -> tupl
 
 
 def race(chosen: list[Peer], sizes: list[int], round_trip: float, runs: int) -> tuple[list[Entry], dict]:
-    """All peers at all sizes, in turns; and the relay's lateness."""
+    """All peers at all sizes, in turns; and how late the relay was and how busy others kept the machine."""
     field_ = entries(chosen, sizes)
     with lab.fake(tls=True, document=lab.scenario(SIZES)) as server, lab.relay(server, round_trip) as network:
+        neighbours = lab.Neighbours(server.process, network.process)
         for size in sizes:
             for number in range(runs + 1):
                 for entry in field_:
@@ -89,8 +90,8 @@ def race(chosen: list[Peer], sizes: list[int], round_trip: float, runs: int) -> 
                     # The first turn reads programs from disk; it counts only where there is no second.
                     elif number or result[0].wall_ms > SLOW_MS:
                         entry.rows.setdefault(size, lab.Row()).add(*result)
-        late = network.report()["late_us"]
-    return field_, late
+        conditions = network.report()["late_us"] | {"others": neighbours.share()}
+    return field_, conditions
 
 
 def lines(field_: list[Entry], sizes: list[int], round_trip: float) -> Iterator[list[str]]:
@@ -152,6 +153,7 @@ def report(field_: list[Entry], late: dict, sizes: list[int], round_trip: float)
     text += [f"{entry.peer.name}: {entry.peer.remark}" for entry in field_ if entry.peer.remark]
     text += [f"{name}: not measured: {reason}" for name, reason in peers.NOT_COMPARABLE.items()]
     text.append(f"TLS 1.3, {round_trip:g} ms round trip; the relay was late by {late['p50']} µs (median), {late['p99']} (p99)")
+    text.append(f"other programs kept {late['others']:.0%} of the machine busy meanwhile")
     return "\n".join(text)
 
 

@@ -66,6 +66,7 @@ def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = 
         lab.relay(server, round_trip) as network,
     ):
         file = pathlib.Path(directory) / "connections.json"
+        neighbours = lab.Neighbours(server.process, network.process)
         for turn in range(runs + 1):
             for goal, row in rows.items():
                 server.reset()
@@ -81,6 +82,7 @@ def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = 
             if not turn:
                 network.report()
         late = network.report()["late_us"]
+        others = neighbours.share()
     lines, results = [], []
     for goal, row in rows.items():
         limit = goal.factor * goal.trips
@@ -94,6 +96,7 @@ def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = 
     headings = ["connections", "wall ms", "trips", "best", "goal", "", "CPU ms", "servers'", "peak MiB", "sockets", "calls"]
     note = f"TLS 1.3, {round_trip:g} ms round trip; the relay was late by {late['p50']} µs (median), {late['p99']} (p99), {late['max']} (most)"
     note += "\n`servers'` is the CPU time of the fake AWS and the relay: on two CPUs, a part of the wall time that no AWS would take"
+    note += f"\nother programs kept {others:.0%} of the machine busy meanwhile"
     return f"{lab.table(headings, lines)}\n{note}", results
 
 

@@ -30,7 +30,6 @@ import lab
 import pages
 import peers
 
-CPUS = os.cpu_count() or 1
 SAMPLE_S = 0.1
 # No pod may take longer; past it the benchmark gives up.
 PATIENCE_S = 300
@@ -83,12 +82,6 @@ def quotas(scale: float) -> list[dict]:
 # ---- the machine ---------------------------------------------------------------------------------------------------
 
 
-def idle() -> float:
-    """Idle CPU seconds of the whole machine."""
-    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
-    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
-
-
 @contextlib.contextmanager
 def saturation():
     """Yields a list that gets, for each tenth of a second of the block, the share of the CPUs that was busy."""
@@ -96,10 +89,10 @@ def saturation():
     done = threading.Event()
 
     def watch() -> None:
-        before, at = idle(), time.monotonic()
+        before, at = lab.idle_s(), time.monotonic()
         while not done.wait(SAMPLE_S):
-            now, then = idle(), time.monotonic()
-            shares.append(1 - (now - before) / (CPUS * (then - at)))
+            now, then = lab.idle_s(), time.monotonic()
+            shares.append(1 - (now - before) / (lab.CPUS * (then - at)))
             before, at = now, then
 
     thread = threading.Thread(target=watch)
@@ -244,9 +237,9 @@ def run(herd: Herd, conditions: Conditions, command: list[str], env_of: Environm
         "ratio": stats["calls"] / max(1, useful),
         "sockets": stats["connections_opened"],
         "cpu": {"pods": pods_cpu, "servers": servers_cpu, "harness": harness_cpu},
-        "floor_s": (pods_cpu + servers_cpu + harness_cpu) / CPUS,
+        "floor_s": (pods_cpu + servers_cpu + harness_cpu) / lab.CPUS,
         "busy_s": SAMPLE_S * sum(share > 0.95 for share in shares),
-        "others_s": max(0, SAMPLE_S * CPUS * sum(shares) - pods_cpu - servers_cpu - harness_cpu),
+        "others_s": max(0, SAMPLE_S * lab.CPUS * sum(shares) - pods_cpu - servers_cpu - harness_cpu),
         "late_us": late,
     }
 
@@ -275,7 +268,7 @@ def told(herd: Herd, figures: dict) -> tuple[str, list[str]]:
         lines.append(f"             {operation}: {sum(codes.values()):,} made{f', of these {refused}' if refused else ''}")
     lines += [
         f"  sockets    {figures['sockets']:,}",
-        f"  CPU floor  {figures['floor_s']:.2f} s on {CPUS} CPUs: pods {cpu['pods']:.2f} s ({1000 * cpu['pods'] / figures['pods']:.1f} ms each), "
+        f"  CPU floor  {figures['floor_s']:.2f} s on {lab.CPUS} CPUs: pods {cpu['pods']:.2f} s ({1000 * cpu['pods'] / figures['pods']:.1f} ms each), "
         f"servers {cpu['servers']:.2f}, harness {cpu['harness']:.2f}",
         f"  saturated  {figures['busy_s']:.1f} s with all CPUs more than 95 % busy; others used {figures['others_s']:.1f} s of CPU meanwhile",
     ]
@@ -322,6 +315,7 @@ DOCUMENTED = [Conditions(), Conditions(tls=False), Conditions(scale=0.1)]
 def write_docs(program: pathlib.Path) -> None:
     """Everything that docs/PERFORMANCE.md tells of herds."""
     results = []
+    neighbours = lab.Neighbours()
     for conditions in DOCUMENTED:
         for herd in GOALS:
             results.append(run(herd, conditions, [str(program)]) | {"who": peers.OURS})
@@ -331,7 +325,7 @@ def write_docs(program: pathlib.Path) -> None:
     herd = Herd(GOALS[0].pods, GOALS[0].own)
     results.append(run(herd, DOCUMENTED[-1], *of_peer(theirs.name)) | {"who": theirs.name})
     print(told(herd, results[-1])[0])
-    pages.write("herd", results)
+    pages.write("herd", results, neighbours.share())
 
 
 if __name__ == "__main__":

@@ -7,12 +7,14 @@ import contextlib
 import json
 import os
 import pathlib
+import resource
 import signal
 import ssl
 import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -26,6 +28,7 @@ MEASURE = TARGET / "measure"
 CERTIFICATES = ROOT / "tests" / "support" / "fake-aws" / "certs"
 CA = CERTIFICATES / "ca.pem"
 
+CPUS = os.cpu_count() or 1
 REGION = "eu-central-1"
 SHARED = "222222222222"
 ROLE = f"arn:aws:iam::{SHARED}:role/reader"
@@ -78,8 +81,6 @@ def shared_kwargs() -> str:
 
 def with_many_files() -> None:
     """Raises the limit of open files for this process and those it starts."""
-    import resource
-
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for wanted in (OPEN_FILES, hard):
         with contextlib.suppress(ValueError, OSError):
@@ -175,6 +176,30 @@ def running(command: list[object]) -> Iterator[tuple[subprocess.Popen, str]]:
     finally:
         process.stdin.close()
         process.wait()
+
+
+def idle_s() -> float:
+    """Idle CPU seconds of the whole machine since it started."""
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()
+    return (int(fields[4]) + int(fields[5])) / os.sysconf("SC_CLK_TCK")
+
+
+class Neighbours:
+    """How busy whoever else uses this machine has kept it since this was made: figures of a busy machine are no good."""
+
+    def __init__(self, *helpers: subprocess.Popen) -> None:
+        self.helpers = helpers
+        self.before = self.now()
+
+    def now(self) -> tuple[float, float, float]:
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        own = time.process_time() + children.ru_utime + children.ru_stime + cpu_ms(*self.helpers) / 1000
+        return time.monotonic(), idle_s(), own
+
+    def share(self) -> float:
+        """Of all CPUs' time, from 0 to 1."""
+        passed, idle, own = (now - before for now, before in zip(self.now(), self.before))
+        return max(0, 1 - (idle + own) / (passed * CPUS))
 
 
 def cpu_ms(*helpers: subprocess.Popen) -> float:

@@ -19,10 +19,10 @@ PAGE = lab.ROOT / "docs" / "PERFORMANCE.md"
 BEGIN, END = "<!-- begin: figures, written by --write-docs -->", "<!-- end: figures -->"
 
 
-def write(name: str, figures: object) -> None:
+def write(name: str, figures: object, others: float) -> None:
     """Keeps the figures of one benchmark, with where they were measured, and renews the page."""
     FOLDER.mkdir(exist_ok=True)
-    document = {"machine": machine(), "commit": commit(), "figures": figures}
+    document = {"machine": machine(), "commit": commit(), "others": others, "figures": figures}
     (FOLDER / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     renew()
 
@@ -48,7 +48,11 @@ def commit() -> str:
 
 
 def measured_on(document: dict) -> str:
-    return f"Measured on {document['machine']}, commit {document['commit']}."
+    """Where, of what, and whether the machine was ours."""
+    return (
+        f"Measured on {document['machine']}, commit {document['commit']}, with {document['others']:.0%} of the machine kept busy by "
+        "other programs."
+    )
 
 
 def markdown(headings: list[str], rows: list[list[str]]) -> str:

@@ -11,6 +11,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -80,6 +81,12 @@ def built(command: list[str], env: dict[str, str], where: pathlib.Path | None = 
         raise NotBuilt(f"{command[0]}: {error.strerror}") from error
     if done.returncode:
         raise NotBuilt(f"{' '.join(command)}: {done.stderr.strip()[-500:]}")
+
+
+def locked(lock: str, name: str) -> str:
+    """The version of a package in a lock file in benches/peers."""
+    found = re.search(rf'{re.escape(name)}(?:==| v|" = "|" ?\nversion = "| = "=)([0-9][^\s"]*)', (HERE / lock).read_text())
+    return found[1] if found else "of unknown version"
 
 
 # ---- the peers -----------------------------------------------------------------------------------------------------
@@ -187,7 +194,7 @@ def ours(program: pathlib.Path) -> list[Peer]:
 ONE_BY_ONE = "one call after the other: five times the time of 1,000"
 
 PEERS = [
-    Peer("boto3, sequential", lambda: python_of("boto3"), script("boto3_sequential.py"), remark="boto3 1.x, list and batches of 20"),
+    Peer("boto3, sequential", lambda: python_of("boto3"), script("boto3_sequential.py"), remark=f"boto3 {locked('requirements-boto3.txt', 'boto3')}: the list, then batches of 20"),
     Peer("boto3, 10 threads", lambda: python_of("boto3"), script("boto3_threads.py"), remark="the same, batches on a pool"),
     Peer(
         "live backend",
@@ -203,7 +210,7 @@ PEERS = [
         lambda: python_of("awscli"),
         lambda python, job: [str(HERE / "awscli.sh")],
         awscli_env,
-        "v1; a process for each batch of 20",
+        f"{locked('requirements-awscli.txt', 'awscli')}: the list, then a process for each batch of 20",
         1000,
         "250 processes",
     ),
@@ -212,7 +219,7 @@ PEERS = [
         lambda: cargo_program("aws-provider"),
         agent_command,
         lambda _, job: job.env | {"AWS_TOKEN": "x"},
-        "AWS's agent; told what to read; into its memory, no file",
+        f"{locked('aws-provider/Cargo.toml', 'aws_secretsmanager_provider')}, AWS's agent; told what to read; into its memory, no file",
         1000,
         "its cache holds 1,000 at the most",
         agent_count,
@@ -221,7 +228,7 @@ PEERS = [
         "vals",
         lambda: go_program("vals", "github.com/helmfile/vals/cmd/vals"),
         vals_command,
-        remark="told what to read",
+        remark=f"{locked('vals/go.mod', 'github.com/helmfile/vals')}; told what to read",
         most=1000,
         because=ONE_BY_ONE,
     ),
@@ -229,7 +236,7 @@ PEERS = [
         "gomplate",
         lambda: go_program("gomplate", "github.com/hairyhenderson/gomplate/v4/cmd/gomplate"),
         gomplate_command,
-        remark="told what to read",
+        remark=f"{locked('gomplate/go.mod', 'github.com/hairyhenderson/gomplate/v4')}; told what to read; a connection for each secret",
         most=1000,
         because=ONE_BY_ONE,
     ),
