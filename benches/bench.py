@@ -32,15 +32,15 @@ def main() -> None:
     chosen = peers.ours(options.program) + [peer for peer in peers.PEERS if options.only in peer.name]
     entries, late = compare.race(chosen, compare.SIZES, options.rtt, options.runs)
     print(compare.report(entries, late, compare.SIZES, options.rtt), flush=True)
-    text, times = goals.time_goals(options.program, options.rtt, options.runs)
+    text, times, goals_late = goals.time_goals(options.program, options.rtt, options.runs)
     print(f"\nThe goals\n\n{text}\n", flush=True)
     text, costs = goals.cost_goals(options.program, options.runs)
     print(f"{text}\n", flush=True)
-    rows = render.rows(options.program, options.runs)
-    print(f"Without latency, plain HTTP\n\n{render.report(rows)}")
     if options.write_docs:
         pages.write("compare", compare.figures(entries, compare.SIZES, options.rtt), late["others"])
-        pages.write("goals", {"rtt_ms": options.rtt, "late_us": late, "time": times, "cost": costs, "render": rows}, late["others"])
+        goals.write(options, times, costs, goals_late)
+    else:
+        print(f"Without latency, plain HTTP\n\n{render.report(render.rows(options.program, options.runs))}")
 
 
 if __name__ == "__main__":

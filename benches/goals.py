@@ -14,6 +14,8 @@ import tempfile
 from dataclasses import dataclass
 
 import lab
+import pages
+import render
 
 SIZES = [10, 20, 100, 1000, 5000]
 
@@ -56,7 +58,7 @@ def verdict(measured: float, limit: float) -> str:
     return f"{'PASS' if measured <= limit else 'MISS'} {measured / limit:.2f}"
 
 
-def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = "") -> tuple[str, list[dict]]:
+def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = "") -> tuple[str, list[dict], dict]:
     """Wall time in round trips."""
     goals = [goal for goal in TIME_GOALS if only in goal.name]
     rows = {goal: lab.Row() for goal in goals}
@@ -97,7 +99,7 @@ def time_goals(program: pathlib.Path, round_trip: float, runs: int, only: str = 
     note = f"TLS 1.3, {round_trip:g} ms round trip; the relay was late by {late['p50']} µs (median), {late['p99']} (p99), {late['max']} (most)"
     note += "\n`servers'` is the CPU time of the fake AWS and the relay: on two CPUs, a part of the wall time that no AWS would take"
     note += f"\nother programs kept {others:.0%} of the machine busy meanwhile"
-    return f"{lab.table(headings, lines)}\n{note}", results
+    return f"{lab.table(headings, lines)}\n{note}", results, late | {"others": others}
 
 
 def cost_goals(program: pathlib.Path, runs: int) -> tuple[str, list[dict]]:
@@ -143,20 +145,32 @@ def refused(program: pathlib.Path, file: pathlib.Path, tls: bool, runs: int) -> 
     return row.cpu_ms
 
 
+def write(options: argparse.Namespace, times: list[dict], costs: list[dict], late: dict) -> None:
+    """Puts the goals, and what our own code costs, into the documents."""
+    rows = render.rows(options.program, options.runs)
+    print(f"\nWithout latency, plain HTTP\n\n{render.report(rows)}")
+    pages.write("goals", {"rtt_ms": options.rtt, "late_us": late, "time": times, "cost": costs, "render": rows}, late["others"])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--program", type=pathlib.Path, default=lab.PROGRAM)
     parser.add_argument("--rtt", type=float, default=20, help="round trip of the network in milliseconds")
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--only", default="", metavar="WORD", help="only the goals with this in their name; no costs")
+    parser.add_argument("--write-docs", action="store_true", help="and what our own code costs; into docs/")
     options = parser.parse_args()
+    if options.write_docs and options.only:
+        sys.exit("the documents tell of all of them: --write-docs goes without --only")
     lab.prepare()
-    text, times = time_goals(options.program, options.rtt, options.runs, options.only)
+    text, times, late = time_goals(options.program, options.rtt, options.runs, options.only)
     print(f"{text}\n")
     costs: list[dict] = []
     if not options.only:
         text, costs = cost_goals(options.program, options.runs)
         print(text)
+    if options.write_docs:
+        write(options, times, costs, late)
     missed = [row["goal"] for row in times + costs if not row["met"]]
     print(f"\nmissed: {', '.join(missed)}" if missed else "\nall goals met")
 
