@@ -33,7 +33,7 @@ REGION = "eu-central-1"
 SHARED = "222222222222"
 ROLE = f"arn:aws:iam::{SHARED}:role/reader"
 PREFIX = "airflow/connections/"
-# A herd of 1,000 processes with 16 connections each has 64,000 ends in the relay.
+# Wanted, if this process may raise its limit.
 OPEN_FILES = 200_000
 
 

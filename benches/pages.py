@@ -139,6 +139,7 @@ def herd_part(document: dict) -> str:
             *(f"{row[key]:.2f}" for key in ("p50", "p99", "max")),
             f"{row['calls']:,} ({row['ratio']:.2f})",
             f"{row['floor_s']:.2f}",
+            f"{row['late_us']['p99'] / 1000:.1f}" if row["late_us"] else "",
         ]
         for row in document["figures"]
     ]
@@ -152,8 +153,10 @@ def herd_part(document: dict) -> str:
         }
         plots.write(FOLDER / f"herd-{number}.svg", plots.lines(f"Pods that have ended: {name}", "seconds", "%", lines))
         images.append(f"![Share of the pods that have ended, by time: {name}](performance/herd-{number}.svg)")
-    headings = ["who", "herd", "conditions", "succeeded", "p50 s", "p99 s", "max s", "calls (per useful one)", "CPU floor s"]
-    return "\n\n".join(["### Herds", markdown(headings, rows), *images, measured_on(document)])
+    headings = ["who", "herd", "conditions", "succeeded", "p50 s", "p99 s", "max s", "calls (per useful one)", "CPU floor s", "relay late, p99 ms"]
+    short = [row for row in document["figures"] if row["kept_waiting"]]
+    notes = [f"{row['herd']}, {row['conditions']}: the server ran out of file descriptors, and pods had to wait for it." for row in short]
+    return "\n\n".join(["### Herds", markdown(headings, rows), *notes, *images, measured_on(document)])
 
 
 PARTS = {"compare": compare_part, "goals": goals_part, "herd": herd_part}

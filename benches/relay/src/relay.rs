@@ -104,7 +104,8 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// When the kernel refuses to wait. What happens to single connections is passed on to their other end.
+    /// When the kernel refuses to wait, or when there are no more files or ports for a connection: a benchmark is better ended
+    /// than wrong. What happens to single connections is passed on to their other end.
     pub fn run(&mut self, until: impl AsFd) -> io::Result<()> {
         // By default the kernel wakes sleepers up to 50 µs late, to wake several at once.
         rustix::thread::set_current_timer_slack(NonZeroU64::new(1))?;
@@ -148,7 +149,7 @@ impl Relay {
                 Err(error) => return Err(error),
             };
             // On loopback the kernel answers for the server at once, so this does not hold up the others.
-            let Ok(server) = TcpStream::connect(self.server) else { continue };
+            let server = TcpStream::connect(self.server)?;
             let number = self.next_link;
             self.next_link += 2;
             self.report.connections += 1;

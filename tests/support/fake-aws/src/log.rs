@@ -57,6 +57,8 @@ pub struct Stats {
     pub max_in_flight_by_operation: BTreeMap<String, u64>,
     /// Connections accepted.
     pub connections_opened: u64,
+    /// Times that a connection could not be accepted, for want of file descriptors.
+    pub kept_waiting: u64,
     /// Secret ids (and ARNs of roles to assume) that the calls named.
     pub ids_asked: u64,
     /// `User-Agent` of the last call.
@@ -116,6 +118,11 @@ impl Log {
     pub fn connected(&self) -> u64 {
         lock(&self.inner).stats.connections_opened += 1;
         self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// A connection had to wait.
+    pub fn kept_waiting(&self) {
+        lock(&self.inner).stats.kept_waiting += 1;
     }
 
     fn now_ms(&self) -> u64 {

@@ -95,6 +95,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, tls: Option<Acceptor
     loop {
         let Ok((stream, _)) = listener.accept().await else {
             // Out of file descriptors, most likely: leave some time to close.
+            shared.log.kept_waiting();
             tokio::time::sleep(Duration::from_millis(10)).await;
             continue;
         };
