@@ -12,6 +12,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use crate::store::{ErrorKind, NotThere, StoreError};
 
+/// What is said of a call that was not answered, or not even connected, in time.
+pub const NO_ANSWER: &str = "no answer in time";
+
 /// Turns an SDK error into ours. The SDK's own text is left out: it may print parts of a response.
 pub fn from_sdk<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> StoreError
 where
@@ -29,10 +32,10 @@ where
             );
         }
         SdkError::ServiceError(context) => (context.err(), context.raw().status().as_u16()),
-        SdkError::TimeoutError(_) => return unavailable(action, "no answer in time"),
+        SdkError::TimeoutError(_) => return unavailable(action, NO_ANSWER),
         SdkError::DispatchFailure(failure) => {
             let message = if failure.is_timeout() {
-                "no answer in time".to_owned()
+                NO_ANSWER.to_owned()
             } else if failure.is_io() {
                 format!("can't connect{}", cause(error))
             } else {

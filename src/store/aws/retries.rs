@@ -12,6 +12,7 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{sleep, timeout};
 
+use super::errors::NO_ANSWER;
 use crate::store::{ErrorKind, StoreError};
 
 /// How long one attempt may take: a stalled connection costs seconds, not the run.
@@ -20,7 +21,8 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 pub const SLOW_ATTEMPT: Duration = Duration::from_secs(15);
 /// Later attempts have longer: a slow line is not a stalled one.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
-/// How often a call may meet a fault of the network or the service. Throttling is not counted: it passes.
+/// How often a call may meet a fault of the network or the service. Throttling and time-outs are not counted: they pass, or
+/// the deadline does.
 const MOST_FAULTS: u32 = 7;
 
 /// The longest of the first wait, and of any.
@@ -82,14 +84,14 @@ impl Retries {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let (mut faults, mut throttles) = (0, 0);
+        let (mut faults, mut timeouts, mut throttles) = (0, 0, 0);
         loop {
             let error = match timeout(patience, attempt()).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     patience = (patience * 2).min(LONGEST_ATTEMPT.max(patience));
-                    StoreError::new(ErrorKind::Unavailable, action, "no answer in time")
+                    StoreError::new(ErrorKind::Unavailable, action, NO_ANSWER)
                 }
             };
             let wait = match error.kind {
@@ -99,7 +101,10 @@ impl Retries {
                 }
                 ErrorKind::Unavailable => {
                     faults += 1;
-                    if faults == MOST_FAULTS {
+                    // A call that was not answered has waited long enough to be no hammering: where everything is slow, as
+                    // when a thousand pods start on few nodes, it is only a matter of time.
+                    timeouts += u32::from(error.message == NO_ANSWER);
+                    if faults - timeouts == MOST_FAULTS {
                         return Err(error);
                     }
                     FAULT.wait(faults - 1)
