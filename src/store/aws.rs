@@ -16,6 +16,7 @@ mod trust;
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
@@ -49,6 +50,9 @@ const SINGLES: usize = 16;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
 /// the values of the first page at once.
 const CONNECTIONS_AHEAD: usize = 6;
+/// How long the first batch is waited for once the first page is there: where a page takes a millisecond, twice that is no
+/// time, and leaving the batch costs a call.
+const LEAST_PATIENCE: Duration = Duration::from_millis(250);
 /// Connections that are opened when a list has a second page.
 const CONNECTIONS_FOR_MORE: usize = 32;
 
@@ -312,8 +316,8 @@ impl AwsStore {
                 biased;
                 page = pages.recv(), if listing_is_open => match page {
                     Some(page) => {
-                        // A first batch that takes twice as long as the first page is not waited for.
-                        patience.get_or_insert_with(|| started + started.elapsed() * 2);
+                        // A first batch that takes twice as long as the first page, or longer, is not waited for.
+                        patience.get_or_insert_with(|| Instant::now() + started.elapsed().max(LEAST_PATIENCE));
                         for listed in page {
                             result.account = result.account.or_else(|| account_of(&listed));
                             if !listed.name.starts_with(prefix) || !seen.insert(listed.name.clone()) {
