@@ -172,12 +172,16 @@ fn what_is_not_there_is_told_from_what_may_not_be_read() {
     }
 }
 
+/// May list and read, but not in batches.
+fn single_only() -> Principal {
+    Principal::new(POD_KEY, POD)
+        .can(Statement::allow(["secretsmanager:ListSecrets"]))
+        .can(Statement::allow(["secretsmanager:GetSecretValue"]))
+}
+
 #[test]
 fn a_batch_that_may_not_be_made_is_read_one_by_one() {
-    let single_only = Principal::new(POD_KEY, POD)
-        .can(Statement::allow(["secretsmanager:ListSecrets"]))
-        .can(Statement::allow(["secretsmanager:GetSecretValue"]));
-    let aws = FakeAws::start(Scenario::new().principal(single_only).owns(50));
+    let aws = FakeAws::start(Scenario::new().principal(single_only()).owns(50));
     aws.add_fault(Fault::on("GetSecretValue").latency(Duration::from_millis(20)));
     let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", "2").go().code(0);
     assert_eq!(ended.conn_ids().len(), 50);
@@ -250,10 +254,7 @@ fn a_throttled_batch_goes_out_as_single_reads_and_batches_are_left_alone() {
 
 #[test]
 fn a_permission_that_would_make_it_faster_is_named_in_one_line() {
-    let single_only = Principal::new(POD_KEY, POD)
-        .can(Statement::allow(["secretsmanager:ListSecrets"]))
-        .can(Statement::allow(["secretsmanager:GetSecretValue"]));
-    let aws = FakeAws::start(Scenario::new().principal(single_only).owns(100));
+    let aws = FakeAws::start(Scenario::new().principal(single_only()).owns(100));
     let ended = run(&aws, "{}").go().code(0).says("allow secretsmanager:BatchGetSecretValue on resource *");
     assert_eq!((ended.stderr.lines().count(), calls(&aws)), (2, (1, 1, 100)));
 }

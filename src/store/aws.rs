@@ -135,6 +135,15 @@ impl AwsStore {
         self.identity.provide_credentials().await.map(drop).map_err(|error| credentials::in_our_words(&error))
     }
 
+    /// One call, once there are credentials, tried again as [`Retries`] says.
+    async fn call<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.identified().await?;
+        self.retries.persist(action, attempt).await
+    }
+
     /// Once a list turns out to be longer than a page, opens the connections that its values will want.
     fn expect_more(&self) {
         let more = CONNECTIONS_FOR_MORE.min(self.concurrency.saturating_sub(CONNECTIONS_AHEAD + 2));
@@ -151,19 +160,11 @@ impl AwsStore {
         let share = if self.batches.get() == Batches::Throttled && self.concurrency >= SINGLES { 2 } else { 1 };
         let _single = self.singles.acquire_many(share).await.ok();
         let _turn = self.turn().await;
-        let outcome = self.identified().await;
-        let output = match outcome {
-            Err(error) => Err(error),
-            Ok(()) => {
-                self.retries
-                    .persist(GET, || async {
-                        let request = self.client.get_secret_value().secret_id(id.as_str());
-                        request.send().await.map_err(|error| errors::from_sdk(GET, &error))
-                    })
-                    .await
-            }
+        let attempt = || async {
+            let request = self.client.get_secret_value().secret_id(id.as_str());
+            request.send().await.map_err(|error| errors::from_sdk(GET, &error))
         };
-        match output {
+        match self.call(GET, attempt).await {
             Ok(output) => Ok(found(output.secret_string)),
             Err(error) => answer_of(error.about(id.as_str())),
         }
@@ -227,7 +228,6 @@ impl AwsStore {
 
     /// One call of BatchGetSecretValue. Hold a turn.
     async fn batch(&self, ids: &BatchIds) -> Result<BatchGetSecretValueOutput, StoreError> {
-        self.identified().await?;
         let attempt = || async {
             let request = self.client.batch_get_secret_value();
             let request = match ids {
@@ -241,7 +241,7 @@ impl AwsStore {
                 Ok(output) => Ok(Ok(output)),
             }
         };
-        self.retries.persist(BATCH_GET, attempt).await?
+        self.call(BATCH_GET, attempt).await?
     }
 
     /// Whether single reads can do what a batch could not, and whether to try batches after this.
@@ -455,7 +455,6 @@ fn name_filter(values: impl IntoIterator<Item = String>) -> Filter {
 impl Pages for AwsStore {
     async fn page(&self, query: Query) -> Result<Page, StoreError> {
         let _turn = self.turn().await;
-        self.identified().await?;
         let filters: Vec<Filter> = query.filters.iter().cloned().map(name_filter).collect();
         let order = if query.descending { SortOrderType::Desc } else { SortOrderType::Asc };
         let attempt = || async {
@@ -466,7 +465,7 @@ impl Pages for AwsStore {
         };
         let about =
             || format!("{}*", query.filters.first().and_then(|values| values.first()).map_or("", String::as_str));
-        let output = self.retries.persist(LIST, attempt).await.map_err(|error| error.about(&about()))?;
+        let output = self.call(LIST, attempt).await.map_err(|error| error.about(&about()))?;
         let listed = output.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
             let name = entry.name?;
             let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);

@@ -1,7 +1,7 @@
 //! Which secrets are there: the pages of a listing.
 //!
-//! Pages follow each other by tokens, so a list of 5,000 would be 50 round trips one after another. A list longer than two
-//! pages is therefore cut into parts by the next character of the names, and the parts are walked side by side.
+//! Pages follow each other by tokens, so a list of 5,000 would be 50 round trips one after another. A long list is
+//! therefore cut into parts by the next character of the names, and the parts are walked side by side.
 //!
 //! The parts cover every name, whatever the names are: next to the parts that begin with a given character stands one
 //! that begins with *none* of them (AWS's filters negate with `!`), or else every character that a name may have. How the
@@ -231,12 +231,12 @@ impl<P: Pages> Walk<'_, P> {
         let back = back.into_inner();
         let negates = |part: &Part| part.excluded().next().is_some();
         let belongs = |name: &String| {
-            let passes = |part: &&Part| {
+            let passes = |part: &Part| {
                 let excluded = part.excluded().any(|excluded| name.starts_with(excluded));
-                let positive = part.filters.iter().flatten().filter(|value| !value.starts_with('!'));
-                negates(part) && !excluded && positive.into_iter().all(|value| name.starts_with(value.as_str()))
+                let mut positive = part.filters.iter().flatten().filter(|value| !value.starts_with('!'));
+                negates(part) && !excluded && positive.all(|value| name.starts_with(value.as_str()))
             };
-            cut.parts.iter().find(passes).is_some()
+            cut.parts.iter().any(passes)
         };
         // A name that is known and belongs to a part with a negation must have come back with it.
         let all_came_back = ends.names().filter(|name| belongs(name)).all(|name| back.contains(name));
@@ -346,15 +346,20 @@ impl Cut {
         }
         let mut parts = vec![Part::of_rest(prefix, &heads)];
         for head in heads.iter().filter(|head| *head != done) {
-            // The rest of each holds a digit of which a name is known, where one is.
-            let known = ends.last.iter().find(|name| name.starts_with(head.as_str()));
-            let left = known.and_then(|name| name.as_bytes().get(head.len()).copied()).filter(u8::is_ascii_digit);
-            let tails = (b'0'..=b'9').filter(|digit| *digit != left.unwrap_or(b'9'));
-            let tails: Vec<String> = tails.map(|digit| format!("{head}{}", char::from(digit))).collect();
-            parts.push(Part::of_rest(head, &tails));
-            parts.extend(tails.iter().map(|tail| Part::of_prefix(tail)));
+            parts.extend(Self::tenths(head, ends));
         }
         Some(Self { parts })
+    }
+
+    /// What begins with `head`, in ten parts: nine digits that may follow, and the rest. The rest holds a digit of which a
+    /// name is known, where one is.
+    fn tenths(head: &str, ends: &Ends) -> Vec<Part> {
+        let known = ends.names().find(|name| name.starts_with(head));
+        let left = known.and_then(|name| name.as_bytes().get(head.len()).copied()).filter(u8::is_ascii_digit);
+        let tails = (b'0'..=b'9').filter(|digit| *digit != left.unwrap_or(b'9'));
+        let tails: Vec<String> = tails.map(|digit| format!("{head}{}", char::from(digit))).collect();
+        let rest = Part::of_rest(head, &tails);
+        std::iter::once(rest).chain(tails.iter().map(|tail| Part::of_prefix(tail))).collect()
     }
 
     /// Names that are counted: one part for each digit, and one for everything that has none of these digits there. That
@@ -373,13 +378,7 @@ impl Cut {
         if is_dense && digits.len() <= most {
             let heads: Vec<String> = digits.iter().map(|digit| of(common, *digit)).collect();
             for head in &heads {
-                // The rest of each holds a digit of which a name is known, where one is.
-                let known = ends.names().find(|name| name.starts_with(head.as_str()));
-                let left = known.and_then(|name| name.as_bytes().get(head.len()).copied()).filter(u8::is_ascii_digit);
-                let tails = (b'0'..=b'9').filter(|digit| *digit != left.unwrap_or(b'9'));
-                let tails: Vec<String> = tails.map(|digit| of(head, digit)).collect();
-                parts.push(Part::of_rest(head, &tails));
-                parts.extend(tails.iter().map(|tail| Part::of_prefix(tail)));
+                parts.extend(Self::tenths(head, ends));
             }
             parts.push(Part::of_rest(prefix, &heads));
         } else {

@@ -65,8 +65,8 @@ struct Met {
 }
 
 impl Retries {
-    /// Makes attempts until one succeeds, fails for good, or has met too many faults. Throttling alone never ends it:
-    /// the deadline of the run does.
+    /// Makes attempts until one succeeds, fails for good, or has met too many faults. Throttling and time-outs alone
+    /// never end it: the deadline of the run does.
     pub async fn persist<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
@@ -90,7 +90,7 @@ impl Retries {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
                 Err(_) => {
-                    patience = (patience * 2).min(LONGEST_ATTEMPT.max(patience));
+                    patience = (patience * 2).min(LONGEST_ATTEMPT);
                     StoreError::new(ErrorKind::Unavailable, action, NO_ANSWER)
                 }
             };
