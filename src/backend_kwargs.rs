@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::connection::Field;
 use crate::connection::pattern::LookupPattern;
+use crate::kind::{ByKind, Kind};
 use crate::mistakes::Mistakes;
 use crate::text::{rstrip, split_list};
 
@@ -80,11 +81,9 @@ const KNOWN_SHARED: &[&str] = &[
 
 /// What the kwargs say. Regions are as written; `settings.rs` fills them from the environment.
 pub struct BackendKwargs {
-    /// The own account's prefix, trailing separators stripped; `None` switches connections off altogether.
-    pub connections_prefix: Option<String>,
-    /// Which conn_ids are asked from the own account; `None` is all.
-    pub connections_lookup_pattern: Option<LookupPattern>,
-    /// What stands between a prefix and a conn_id.
+    /// How the own account's secrets are called.
+    pub names: ByKind<OwnNames>,
+    /// What stands between a prefix and a conn_id or key.
     pub sep: String,
     /// Further key names for a field of a JSON secret.
     pub extra_conn_words: IndexMap<Field, Vec<String>>,
@@ -100,6 +99,15 @@ pub struct BackendKwargs {
     pub shared: Vec<SharedAccount>,
     /// Things an operator should know, in words.
     pub notices: Vec<String>,
+}
+
+/// How secrets of one kind are called in the own account.
+#[derive(Clone, Debug)]
+pub struct OwnNames {
+    /// Trailing separators stripped; `None` switches the kind off, connections also in the shared accounts.
+    pub prefix: Option<String>,
+    /// Which ids are asked from the own account; `None` is all.
+    pub lookup_pattern: Option<LookupPattern>,
 }
 
 /// How the own account is reached, as the provider passes it to its AWS session.
@@ -160,11 +168,18 @@ pub struct SharedAccount {
     pub account: String,
     /// As written; `None` takes `aws_region`.
     pub region: Option<String>,
-    /// Trailing separators stripped.
-    pub connections_prefix: String,
+    /// How its secrets are called; `None` is a kind that is not looked up there. Connections always are.
+    pub names: ByKind<Option<SharedNames>>,
     /// The role to read with, if any.
     pub role: Option<SharedRole>,
-    /// How its connections become known.
+}
+
+/// How secrets of one kind are called in a shared account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SharedNames {
+    /// Trailing separators stripped.
+    pub prefix: String,
+    /// How its ids become known.
     pub known_by: KnownBy,
 }
 
@@ -179,12 +194,12 @@ pub struct SharedRole {
     pub via: RoleVia,
 }
 
-/// How the conn_ids of a shared account become known. AWS has no ListSecrets across accounts.
+/// How the ids of a shared account become known. AWS has no ListSecrets across accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KnownBy {
     /// A listing: with a role there, or because it is the caller's own account.
     Listing,
-    /// `shared_connections`: these.
+    /// `shared_connections`, `shared_variables`: these.
     Ids(Vec<String>),
     /// `shared_index`: the secret with this name or ARN says.
     Index(String),
@@ -318,36 +333,32 @@ impl Reader<'_> {
                 "/".to_owned()
             }
         };
-        let connections_prefix = self.prefix("connections_prefix", "airflow/connections", &sep);
-        self.check_name_part("connections_prefix", connections_prefix.as_deref());
         self.check_name_part("sep", Some(&sep));
-        // Checked although nothing reads variables yet: a mistake in them should not wait for the day they are.
-        for key in ["variables_prefix", "config_prefix"] {
-            let prefix = self.prefix(key, "", &sep);
-            self.check_name_part(key, prefix.as_deref());
-        }
-        for key in ["variables_lookup_pattern", "config_lookup_pattern"] {
-            self.pattern(key);
-        }
-        for key in ["variables_prefix_shared", "config_prefix_shared", "shared_variables"] {
-            if self.object.get(key).is_some_and(|value| !value.is_null()) {
-                self.wrong(key, "not yet: this version renders connections only; remove the key");
-            }
-        }
+        let names = ByKind::from_fn(|kind| self.own_names(kind, &sep));
         let urlencoded = self.object.get("are_secret_values_urlencoded").is_some_and(truthy);
         self.accept_for_compatibility(&mut notices);
         BackendKwargs {
-            connections_lookup_pattern: self.pattern("connections_lookup_pattern"),
             extra_conn_words: self.extra_conn_words(),
             region_name: self.region("region_name"),
             aws_region: self.region("aws_region"),
             own: self.own_access(),
             shared: self.all_shared(&sep),
-            connections_prefix,
+            names,
             sep,
             urlencoded,
             notices,
         }
+    }
+
+    fn own_names(&mut self, kind: Kind, sep: &str) -> OwnNames {
+        let (default, pattern) = match kind {
+            Kind::Connection => ("airflow/connections", "connections_lookup_pattern"),
+            Kind::Variable => ("airflow/variables", "variables_lookup_pattern"),
+            Kind::Config => ("airflow/config", "config_lookup_pattern"),
+        };
+        let prefix = self.prefix(kind.prefix_key(), default, sep);
+        self.check_name_part(kind.prefix_key(), prefix.as_deref());
+        OwnNames { prefix, lookup_pattern: self.pattern(pattern) }
     }
 
     fn check_keys(&mut self) {
@@ -568,7 +579,8 @@ impl Reader<'_> {
         }
         let mut seen = Vec::new();
         for account in &all {
-            let identity = (&account.account, &account.region, &account.connections_prefix);
+            let prefix = account.names[Kind::Connection].as_ref().map(|names| names.prefix.as_str());
+            let identity = (&account.account, &account.region, prefix);
             if seen.contains(&identity) {
                 self.mistakes.add(
                     &format!("{} key shared", self.place),
@@ -586,10 +598,13 @@ impl Reader<'_> {
         }
         for key in [
             "connections_prefix_shared",
+            "variables_prefix_shared",
+            "config_prefix_shared",
             "shared_role_arn",
             "shared_external_id",
             "shared_role_via",
             "shared_connections",
+            "shared_variables",
             "shared_index",
         ] {
             if self.object.get(key).is_some_and(|value| !value.is_null()) {
@@ -608,11 +623,6 @@ impl Reader<'_> {
         };
         if !is_account(&account) {
             self.wrong(keys.account, "must be a 12-digit account number in quotes");
-        }
-        for key in [keys.variables_prefix, keys.config_prefix, keys.variables] {
-            if keys.is_list && self.object.get(key).is_some_and(|value| !value.is_null()) {
-                self.wrong(key, "not yet: this version renders connections only; remove the key");
-            }
         }
         let region = keys.region.and_then(|key| self.region(key));
         let connections_prefix =
@@ -633,7 +643,30 @@ impl Reader<'_> {
             (None, Some(index)) => KnownBy::Index(index),
             (None, None) => KnownBy::Listing,
         };
-        SharedAccount { account, region, connections_prefix, role, known_by }
+        let variables = self.list(keys.variables);
+        let variables_prefix = self.optional_prefix(keys.variables_prefix, sep);
+        if variables.is_some() && variables_prefix.is_none() {
+            self.wrong(keys.variables, format!("needs {} beside it", keys.variables_prefix));
+        }
+        let config_prefix = self.optional_prefix(keys.config_prefix, sep);
+        let known_by_list = |ids: Option<Vec<String>>| ids.map_or(KnownBy::Listing, KnownBy::Ids);
+        let names = ByKind::from_fn(|kind| match kind {
+            Kind::Connection => {
+                Some(SharedNames { prefix: connections_prefix.clone(), known_by: known_by.clone() })
+            }
+            Kind::Variable => variables_prefix
+                .clone()
+                .map(|prefix| SharedNames { prefix, known_by: known_by_list(variables.clone()) }),
+            Kind::Config => config_prefix.clone().map(|prefix| SharedNames { prefix, known_by: KnownBy::Listing }),
+        });
+        SharedAccount { account, region, names, role }
+    }
+
+    /// A prefix that is off unless it is given: the Python backend looks for connections alone in a shared account.
+    fn optional_prefix(&mut self, key: &str, sep: &str) -> Option<String> {
+        let prefix = self.object.get(key).and_then(|_| self.prefix(key, "", sep));
+        self.check_name_part(key, prefix.as_deref());
+        prefix
     }
 
     fn shared_role(&mut self, keys: &SharedKeys, account: &str) -> Option<SharedRole> {
@@ -664,7 +697,6 @@ impl Reader<'_> {
 
 /// The names of a shared account's keys: at the top with `shared_`, in the `shared` list without.
 struct SharedKeys {
-    is_list: bool,
     account: &'static str,
     region: Option<&'static str>,
     connections_prefix: &'static str,
@@ -680,7 +712,6 @@ struct SharedKeys {
 
 impl SharedKeys {
     const TOP: Self = Self {
-        is_list: false,
         account: "shared_account",
         region: None,
         connections_prefix: "connections_prefix_shared",
@@ -694,7 +725,6 @@ impl SharedKeys {
         index: "shared_index",
     };
     const OF_LIST: Self = Self {
-        is_list: true,
         account: "account",
         region: Some("region"),
         connections_prefix: "connections_prefix",
@@ -714,6 +744,12 @@ impl SharedKeys {
 #[must_use]
 pub fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c)
+}
+
+/// Whether a text can be a conn_id or key whose secret has a name that AWS allows.
+#[must_use]
+pub fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.len() <= 512 && id.chars().all(is_name_character)
 }
 
 /// Whether a text can be an endpoint: `http` or `https`, a host, and a port where one is given.
@@ -747,6 +783,6 @@ pub fn is_region(text: &str) -> bool {
 /// Never the values: kwargs may hold static keys.
 impl fmt::Debug for BackendKwargs {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BackendKwargs").field("connections_prefix", &self.connections_prefix).finish_non_exhaustive()
+        f.debug_struct("BackendKwargs").field("names", &self.names).finish_non_exhaustive()
     }
 }

@@ -23,6 +23,9 @@ struct Cli {
     command: Option<CommandName>,
     #[command(flatten)]
     raw: RawSettings,
+    /// One template and its target, repeatable: the same as a line of --templates
+    #[arg(long, global = true, value_name = "SRC=DEST", allow_hyphen_values = true)]
+    template: Vec<String>,
 }
 
 /// What to do.
@@ -31,8 +34,12 @@ pub enum CommandName {
     /// Resolve everything, write the files, exit (the default).
     #[default]
     Render,
-    /// Not yet: the same up to the point of writing.
-    Check,
+    /// Resolve and render everything, templates with placeholders in place of values; write nothing.
+    Check {
+        /// Print the templates as they come out, placeholders in place of values.
+        #[arg(long)]
+        show: bool,
+    },
     /// Not yet: what a render would change.
     Diff,
     /// Not yet: the least-privilege policies for these settings.
@@ -67,9 +74,9 @@ raw_settings! {
     expand_env,
     /// Take exactly these conn_ids, by name, without listing (comma or newline separated)
     conn_ids,
-    /// Not yet: the same for variables
+    /// Take exactly these variables, by name, without listing
     variable_keys,
-    /// Not yet: the same for config options
+    /// Take exactly these config keys, by name, without listing
     config_keys,
     /// Globs: of the listed conn_ids take only these
     include,
@@ -87,15 +94,15 @@ raw_settings! {
     on_empty,
     /// Every policy becomes error: true or false [default: false]
     strict,
-    /// Where to write connections: .json, .yaml, .yml or .env [default: /opt/airflow/secrets/connections.json]
+    /// Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]
     connections_file,
-    /// Not yet: where to write variables
+    /// Where to write variables, in the same formats [default: not written]
     variables_file,
-    /// Not yet: where to write config options
+    /// Where to write config values, in the same formats [default: not written]
     configs_file,
-    /// Not yet: where to write AIRFLOW_CONN_* lines
+    /// Where to write AIRFLOW_CONN_*, AIRFLOW_VAR_* and AIRFLOW__* lines: .env for compose and shells, .list for --env-file [default: not written]
     airflow_env_file,
-    /// Not yet: SRC=DEST pairs, one a line
+    /// Templates of your own and their targets: SRC=DEST, one a line [default: none]
     templates,
     /// Mode of the files, octal, set before the first byte [default: 0440]
     file_mode,
@@ -121,8 +128,6 @@ raw_settings! {
     log_format,
     /// Not yet: the form of what check and diff print
     output,
-    /// Not yet: one SRC=DEST pair
-    template,
 }
 
 /// What came of reading the arguments.
@@ -138,15 +143,29 @@ pub enum Parsed {
 /// # Errors
 /// [`Exit::Usage`], naming the flag and the nearest known one, never a value.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
-    let matches = match Cli::command().try_get_matches_from(args) {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match Cli::command().try_get_matches_from(&args) {
         Ok(matches) => matches,
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Parsed::Print(error.render().to_string()));
         }
         Err(error) => return Err(Failure::new(Exit::Usage, describe(&error))),
     };
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error)))?;
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error)))?;
+    // clap lets a flag after the command replace the same one before it, which would lose a template.
+    if args.iter().filter(|arg| is_template_flag(arg)).count() > cli.template.len() {
+        let line = "--template stands before and after the command; give all of them on one side of it";
+        return Err(Failure::new(Exit::Usage, line));
+    }
+    if !cli.template.is_empty() {
+        let lines = cli.raw.templates.into_iter().chain(cli.template);
+        cli.raw.templates = Some(lines.collect::<Vec<_>>().join("\n"));
+    }
     Ok(Parsed::Run(cli.command.unwrap_or_default(), Box::new(cli.raw)))
+}
+
+fn is_template_flag(arg: &OsString) -> bool {
+    arg.to_str().is_some_and(|arg| arg == "--template" || arg.starts_with("--template="))
 }
 
 /// One sentence about a wrong argument. A value is never repeated: it may be a secret typed in the wrong place.
@@ -205,6 +224,15 @@ mod tests {
     fn a_flag_without_its_value_and_a_flag_given_twice_are_mistakes() {
         assert!(failure(&["--connections-file"]).contains("--connections-file"));
         assert!(failure(&["--log", "info", "--log", "debug"]).contains("--log"));
+    }
+
+    #[test]
+    fn templates_may_be_given_one_by_one_on_one_side_of_the_command() {
+        let args = ["x", "check", "--show", "--templates", "a=b", "--template", "c=d", "--template=e=f"];
+        let Ok(Parsed::Run(command, raw)) = parse(args.map(OsString::from)) else { panic!("the arguments are right") };
+        assert_eq!(command, CommandName::Check { show: true });
+        assert_eq!(raw.templates.as_deref(), Some("a=b\nc=d\ne=f"));
+        assert!(failure(&["--template", "a=b", "check", "--template", "c=d"]).contains("on one side"));
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! Airflow 3 where [`AirflowTarget`] says so. A connection also counts as invalid when its
 //! `get_uri()` raises: Airflow calls that on each lookup and then takes the connection as missing.
 
+pub mod get_uri;
 mod json;
 pub mod pattern;
 mod pattern_emit;

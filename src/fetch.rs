@@ -1,7 +1,8 @@
-//! Asks the sources of the plan, side by side, and decides who wins: own before shared, in order.
+//! Asks the accounts of the plan, side by side, and decides who wins: own before shared, in order.
 //!
-//! Takes the plan and one store for each source; gives, for every conn_id, the text of the winning secret or why it
-//! can't be read. Only "not there" lets the next source be asked. Makes no judgement on a secret's content.
+//! Takes the plan and one store for each account; gives, for every conn_id and key, the text of the winning secret or
+//! why it can't be read. What is wanted of one account is asked for together, whatever kind it is. Only "not there" lets
+//! the next source be asked. Makes no judgement on a secret's content.
 
 mod index;
 
@@ -14,31 +15,42 @@ use secrecy::SecretString;
 use tracing::{debug, warn};
 
 use crate::exit::{Exit, Failure};
+use crate::kind::{ByKind, Kind};
 use crate::plan::{Enumerate, Plan, Source, SourcePlan};
 use crate::settings::Selection;
 use crate::store::{Answer, Found, NotThere, SecretId, SecretStore, StoreError, Wanted};
 use crate::text::{count, printable};
 
-/// What came of asking every source.
+/// What came of asking: for each kind that is wanted.
 #[derive(Default)]
 pub struct Fetched {
-    /// By conn_id, in order.
+    /// What is there and what is missing.
+    pub kinds: ByKind<Resolved>,
+}
+
+/// What came of asking for one kind.
+#[derive(Default)]
+pub struct Resolved {
+    /// By conn_id or key, in order.
     pub entries: BTreeMap<String, Entry>,
     /// Asked for by name, and no source has it.
     pub missing: Vec<String>,
 }
 
-/// The winner for one conn_id.
+/// The winner for one conn_id or key.
 pub struct Entry {
-    /// Which of the plan's sources won.
+    /// Which of the kind's sources won.
     pub source: usize,
     /// Its text, or why it can't be read.
     pub state: State,
-    /// The sources that have the conn_id as well and lost.
+    /// The sources that have it as well and lost.
     pub shadowed: Vec<usize>,
+    /// The secret stands under the prefix of another kind too, and a listing can't tell which it is meant for.
+    pub ambiguous: bool,
 }
 
 /// A secret that is there.
+#[derive(Clone)]
 pub enum State {
     /// It could be read.
     Value(SecretString),
@@ -48,14 +60,25 @@ pub enum State {
     Refused(&'static str),
 }
 
-/// What one source said about the conn_ids it was asked for: `None` is "not there".
-type Answers = BTreeMap<String, Option<State>>;
+/// What one source said about one id.
+#[derive(Clone)]
+struct Said {
+    /// `None` is "not there".
+    state: Option<State>,
+    ambiguous: bool,
+}
+
+/// What one source said about the ids it was asked for.
+type Answers = BTreeMap<String, Said>;
+
+/// The answers of every source that was asked, by kind and by its account's place in the plan: in order of precedence.
+type AllAnswers = BTreeMap<(Kind, usize), Answers>;
 
 /// Resolves the plan.
 ///
 /// # Errors
-/// When a source as a whole can't be asked (no credentials, listing denied, AWS away), or when a shared account has no way in
-/// which its conn_ids could become known.
+/// When an account as a whole can't be asked (no credentials, listing denied, AWS away), or when a shared account has no way in
+/// which its ids could become known.
 pub async fn fetch<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
     let preparing = pin!(join_all(stores.iter().map(SecretStore::prepare)));
     // What is asked first goes out first; what is prepared beside it is for what comes after.
@@ -67,86 +90,98 @@ pub async fn fetch<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Select
 
 async fn resolve<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
     let mut answers = enumerate(plan, stores, selection).await?;
-    let mut wanted: BTreeSet<&str> = plan.exactly.iter().flatten().chain(&plan.required).map(String::as_str).collect();
-    ask_by_name(plan, stores, &wanted, &mut answers).await?;
-    for source in &plan.sources {
-        if let Enumerate::Ids(ids) = &source.enumerate {
-            wanted.extend(ids.iter().map(String::as_str).filter(|id| selection.takes(id)));
+    ask_by_name(plan, stores, &mut answers).await?;
+    let mut fetched = Fetched::default();
+    for want in &plan.wants {
+        let mut wanted: BTreeSet<&str> = want.by_name().collect();
+        for source in &want.sources {
+            if let Enumerate::Ids(ids) = &source.enumerate {
+                wanted.extend(ids.iter().map(String::as_str).filter(|id| selection.takes(want.kind, id)));
+            }
         }
+        let of_source = |source: &SourcePlan| answers.remove(&(want.kind, source.account)).unwrap_or_default();
+        fetched.kinds[want.kind] = decide(want.sources.iter().map(of_source).collect(), &wanted);
     }
-    Ok(decide(answers, &wanted))
+    Ok(fetched)
 }
 
-/// The first source that has a conn_id wins.
-fn decide(answers: Vec<Answers>, wanted: &BTreeSet<&str>) -> Fetched {
-    let mut fetched = Fetched::default();
+/// The first source that has an id wins.
+fn decide(answers: Vec<Answers>, wanted: &BTreeSet<&str>) -> Resolved {
+    let mut resolved = Resolved::default();
     for (source, answers) in answers.into_iter().enumerate() {
-        for (conn_id, state) in answers {
-            let Some(state) = state else { continue };
-            match fetched.entries.entry(conn_id) {
+        for (id, said) in answers {
+            let Some(state) = said.state else { continue };
+            match resolved.entries.entry(id) {
                 std::collections::btree_map::Entry::Occupied(mut winner) => winner.get_mut().shadowed.push(source),
                 std::collections::btree_map::Entry::Vacant(place) => {
-                    place.insert(Entry { source, state, shadowed: Vec::new() });
+                    place.insert(Entry { source, state, shadowed: Vec::new(), ambiguous: said.ambiguous });
                 }
             }
         }
     }
-    let is_missing = |id: &&str| !fetched.entries.contains_key(*id);
-    fetched.missing = wanted.iter().copied().filter(is_missing).map(str::to_owned).collect();
-    fetched
+    let is_missing = |id: &&str| !resolved.entries.contains_key(*id);
+    resolved.missing = wanted.iter().copied().filter(is_missing).map(str::to_owned).collect();
+    resolved
 }
 
 // ---- enumeration -----------------------------------------------------------------------------------------------
 
-/// Every source side by side, but for those that must first know which account the own one is.
-async fn enumerate<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Vec<Answers>, Failure> {
-    let firsts = join_all(plan.sources.iter().zip(stores).map(|(source, store)| async move {
-        match &source.enumerate {
-            Enumerate::Nothing | Enumerate::ListingIfOwnAccount => Ok((Answers::new(), None)),
-            Enumerate::Listing => list(source, store, selection).await,
-            Enumerate::Ids(ids) => {
-                let ids = ids.iter().filter(|id| selection.takes(id));
-                let asked = ids.map(|id| (id.clone(), source.secret_id(id))).collect();
-                Ok((read(store, asked, WhenNotThere::Expected).await?, None))
-            }
-            Enumerate::Index(index) => Ok((index::read(source, store, index, selection).await?, None)),
-        }
+/// Every account side by side, but for those that must first know which account the own one is.
+async fn enumerate<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<AllAnswers, Failure> {
+    let firsts = join_all(stores.iter().enumerate().map(|(account, store)| async move {
+        let sources: Vec<&SourcePlan> = plan.sources_of(account).collect();
+        let listing = list(&sources, &Enumerate::Listing, store, selection);
+        let named = read_named(&sources, store, selection);
+        let indexed = join_all(sources.iter().filter_map(|source| match &source.enumerate {
+            Enumerate::Index(index) => Some(index::read(source, store, index, selection)),
+            _ => None,
+        }));
+        let (listed, named, indexed) = tokio::join!(listing, named, indexed);
+        let (listed, own_account) = match listed {
+            Ok((answers, own_account)) => (Ok(answers), own_account),
+            Err(failure) => (Err(failure), None),
+        };
+        let all: Vec<Result<AllAnswers, Failure>> = [listed, named].into_iter().chain(indexed).collect();
+        all_or_every_failure(all).map(|answers| (answers, own_account))
     }))
     .await;
-    let mut answers = Vec::with_capacity(firsts.len());
+    let mut answers = AllAnswers::new();
     let mut own_account = None;
-    for first in all_or_every_failure(firsts)? {
-        let (of_source, account) = first;
-        // The own account is the first source, so its listing is the one that tells.
-        if answers.is_empty() {
+    for (place, first) in all_or_every_failure(firsts)?.into_iter().enumerate() {
+        let (of_account, account) = first;
+        // The own account is the first, so its listing is the one that tells.
+        if place == 0 {
             own_account = account;
         }
-        answers.push(of_source);
+        answers.extend(of_account.into_iter().flatten());
     }
-    let open = plan.sources.iter().any(|source| source.enumerate == Enumerate::ListingIfOwnAccount);
-    if open && own_account.is_none() {
-        // The own prefix is empty of secrets, so no ARN tells whose account it is.
-        if let Some(own) = stores.first() {
-            own_account = own.account().await.map_err(StoreError::into_failure)?;
-        }
-    }
-    let seconds = join_all(plan.sources.iter().zip(stores).map(|(source, store)| {
-        let own_account = own_account.as_deref();
-        async move {
-            if source.enumerate != Enumerate::ListingIfOwnAccount {
-                return Ok(None);
+    if plan.accounts.iter().any(|account| account.only_if_own) {
+        if own_account.is_none() {
+            // The own prefix is empty of secrets, so no ARN tells whose account it is.
+            if let Some(own) = stores.first() {
+                own_account = own.account().await.map_err(StoreError::into_failure)?;
             }
-            check_is_own_account(source, own_account)?;
-            list(source, store, selection).await.map(|(answers, _)| Some(answers))
         }
-    }))
-    .await;
-    for (place, second) in answers.iter_mut().zip(all_or_every_failure(seconds)?) {
-        if let Some(second) = second {
-            *place = second;
-        }
+        answers.extend(enumerate_if_own(plan, stores, selection, own_account.as_deref()).await?);
     }
     Ok(answers)
+}
+
+/// The accounts that may be listed only because they turn out to be the caller's own.
+async fn enumerate_if_own<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    selection: &Selection,
+    own_account: Option<&str>,
+) -> Result<AllAnswers, Failure> {
+    let seconds = join_all(stores.iter().enumerate().map(|(account, store)| async move {
+        let sources: Vec<&SourcePlan> = plan.sources_of(account).collect();
+        let open = sources.iter().filter(|source| source.enumerate == Enumerate::ListingIfOwnAccount);
+        all_or_every_failure(open.map(|source| check_is_own_account(source, own_account)).collect())?;
+        list(&sources, &Enumerate::ListingIfOwnAccount, store, selection).await.map(|(answers, _)| answers)
+    }))
+    .await;
+    Ok(all_or_every_failure(seconds)?.into_iter().flatten().collect())
 }
 
 fn check_is_own_account(source: &SourcePlan, own_account: Option<&str>) -> Result<(), Failure> {
@@ -154,56 +189,95 @@ fn check_is_own_account(source: &SourcePlan, own_account: Option<&str>) -> Resul
     if own_account == Some(account.as_str()) {
         return Ok(());
     }
-    let partition = crate::plan::partition(region);
-    let lines = vec![
-        format!(
-            "shared account {account}: nothing says which connections it holds, and AWS lets nobody list another account's \
-             secrets. Add one of these to backend_kwargs (the names in a `shared` entry have no shared_ before them), or \
-             set SECRETS_INIT_CONN_IDS:"
-        ),
-        format!(
-            "  \"shared_role_arn\": \"arn:{partition}:iam::{account}:role/NAME\"  (a role there that may list and read)"
-        ),
-        "  \"shared_connections\": [\"CONN_ID\", ...]  (read one by one under the secrets' resource policies)"
-            .to_owned(),
-        "  \"shared_index\": \"SECRET_NAME\"  (a secret there whose value is a JSON array of conn_ids)".to_owned(),
-    ];
+    let role = format!("arn:{}:iam::{account}:role/NAME", crate::plan::partition(region));
+    let kind = source.kind;
+    let mut lines = vec![format!(
+        "shared account {account}: nothing says which {}s it holds, and AWS lets nobody list another account's secrets. Add \
+         one of these to backend_kwargs (the names in a `shared` entry have no shared_ before them), or set {}:",
+        kind.thing(),
+        kind.names_setting()
+    )];
+    lines.push(format!("  \"shared_role_arn\": \"{role}\"  (a role there that may list and read)"));
+    let of_kind: &[&str] = match kind {
+        Kind::Connection => &[
+            "  \"shared_connections\": [\"CONN_ID\", ...]  (read one by one under the secrets' resource policies)",
+            "  \"shared_index\": \"SECRET_NAME\"  (a secret there whose value is a JSON array of conn_ids)",
+        ],
+        Kind::Variable => {
+            &["  \"shared_variables\": [\"KEY\", ...]  (read one by one under the secrets' resource policies)"]
+        }
+        Kind::Config => &[],
+    };
+    lines.extend(of_kind.iter().map(|line| (*line).to_owned()));
     Err(Failure::with_lines(Exit::Config, lines))
 }
 
-/// Lists a source and reads what it lists. Gives the account too, as the ARNs tell it.
+/// Lists what these sources want of one account in one walk, and tells the kinds apart by their prefixes.
 async fn list<S: SecretStore>(
-    source: &SourcePlan,
+    sources: &[&SourcePlan],
+    how: &Enumerate,
     store: &S,
     selection: &Selection,
-) -> Result<(Answers, Option<String>), Failure> {
+) -> Result<(AllAnswers, Option<String>), Failure> {
+    let sources: Vec<&SourcePlan> = sources.iter().copied().filter(|source| source.enumerate == *how).collect();
+    let mut answers: AllAnswers =
+        sources.iter().map(|source| ((source.kind, source.account), Answers::new())).collect();
+    if sources.is_empty() {
+        return Ok((answers, None));
+    }
     let failed: RefCell<Option<Failure>> = RefCell::default();
-    let takes = |name: &str| {
-        source.conn_id_of(name).is_some_and(|conn_id| {
-            selection.takes(conn_id)
-                && pattern_takes(source, conn_id).unwrap_or_else(|failure| {
+    let takes = |source: &SourcePlan, name: &str| {
+        source.id_of(name).is_some_and(|id| {
+            selection.takes(source.kind, id)
+                && pattern_takes(source, id).unwrap_or_else(|failure| {
                     failed.borrow_mut().get_or_insert(failure);
                     false
                 })
         })
     };
-    let everything = selection.takes_everything() && !source.has_pattern();
-    let wanted = Wanted { takes: &takes, everything };
-    let listed = store.enumerate(source.prefix(), &wanted).await.map_err(StoreError::into_failure)?;
+    let takes_any = |name: &str| sources.iter().any(|source| takes(source, name));
+    let everything =
+        sources.iter().all(|source| selection.takes_everything(source.kind) && !source.has_pattern());
+    let wanted = Wanted { takes: &takes_any, everything };
+    let listed = store.enumerate(&prefixes_of(&sources), &wanted).await.map_err(StoreError::into_failure)?;
     if let Some(failure) = failed.take() {
         return Err(failure);
     }
-    debug!(source = %source.source, read = listed.secrets.len(), skipped = listed.skipped, "enumerated");
-    let answered = listed.secrets.into_iter().filter_map(|(secret, answer)| {
-        let conn_id = source.conn_id_of(&secret.name)?.to_owned();
-        Some((conn_id, secret.id, answer))
-    });
-    Ok((settle(answered, WhenNotThere::Vanished)?, listed.account))
+    if let Some(source) = sources.first() {
+        debug!(source = %source.source, read = listed.secrets.len(), skipped = listed.skipped, "enumerated");
+    }
+    let mut fatal = Fatal::default();
+    for (secret, answer) in listed.secrets {
+        let takers: Vec<&SourcePlan> = sources.iter().copied().filter(|source| takes(source, &secret.name)).collect();
+        let (Some(first), ambiguous) = (takers.first(), takers.len() > 1) else { continue };
+        let id = first.id_of(&secret.name).unwrap_or_default();
+        let Some(said) = fatal.sort(first.kind, id, &secret.id, answer, WhenNotThere::Vanished) else { continue };
+        for source in takers {
+            let Some(id) = source.id_of(&secret.name) else { continue };
+            let of_source = answers.entry((source.kind, source.account)).or_default();
+            of_source.insert(id.to_owned(), Said { ambiguous, ..said.clone() });
+        }
+    }
+    fatal.into_result((answers, listed.account))
 }
 
-fn pattern_takes(source: &SourcePlan, conn_id: &str) -> Result<bool, Failure> {
-    source.pattern_takes(conn_id).map_err(|error| {
-        let line = format!("connections_lookup_pattern on conn_id {}: {error}", printable(conn_id));
+/// The prefixes to list, without those that another one covers.
+fn prefixes_of<'a>(sources: &[&'a SourcePlan]) -> Vec<&'a str> {
+    let all: BTreeSet<&str> = sources.iter().map(|source| source.prefix()).collect();
+    let mut prefixes: Vec<&str> = Vec::new();
+    // In order, a prefix comes after every one that it begins with.
+    for prefix in all {
+        if !prefixes.iter().any(|shorter| prefix.starts_with(shorter)) {
+            prefixes.push(prefix);
+        }
+    }
+    prefixes
+}
+
+fn pattern_takes(source: &SourcePlan, id: &str) -> Result<bool, Failure> {
+    source.pattern_takes(id).map_err(|error| {
+        let key = source.kind.prefix_key().replace("_prefix", "_lookup_pattern");
+        let line = format!("{key} on {} {}: {error}", source.kind.noun(), printable(id));
         Failure::new(Exit::Config, line)
     })
 }
@@ -219,76 +293,104 @@ enum WhenNotThere {
     Expected,
 }
 
-async fn read<S: SecretStore>(
-    store: &S,
-    asked: Vec<(String, SecretId)>,
-    when_not_there: WhenNotThere,
-) -> Result<Answers, Failure> {
-    if asked.is_empty() {
-        return Ok(Answers::new());
-    }
-    let (conn_ids, ids): (Vec<String>, Vec<SecretId>) = asked.into_iter().unzip();
-    let answers = store.read(&ids).await;
-    settle(
-        conn_ids.into_iter().zip(ids).zip(answers).map(|((conn_id, id), answer)| (conn_id, id, answer)),
-        when_not_there,
-    )
+/// One secret to be read by its id.
+struct Asked<'a> {
+    source: &'a SourcePlan,
+    id: String,
+    secret: SecretId,
 }
 
-/// Tells what is of one secret from what fails the source.
-fn settle(
-    answered: impl Iterator<Item = (String, SecretId, Answer)>,
-    when_not_there: WhenNotThere,
-) -> Result<Answers, Failure> {
-    let mut answers = Answers::new();
-    let mut fatal: Vec<StoreError> = Vec::new();
-    for (conn_id, id, answer) in answered {
+impl<'a> Asked<'a> {
+    fn of(source: &'a SourcePlan, id: &str) -> Self {
+        Self { source, id: id.to_owned(), secret: source.secret_id(id) }
+    }
+}
+
+/// What the kwargs name.
+async fn read_named<S: SecretStore>(
+    sources: &[&SourcePlan],
+    store: &S,
+    selection: &Selection,
+) -> Result<AllAnswers, Failure> {
+    let mut asked = Vec::new();
+    for source in sources {
+        if let Enumerate::Ids(ids) = &source.enumerate {
+            let ids = ids.iter().filter(|id| selection.takes(source.kind, id));
+            asked.extend(ids.map(|id| Asked::of(source, id)));
+        }
+    }
+    read(store, asked, WhenNotThere::Expected).await
+}
+
+/// Reads secrets of one account, of any kind, together.
+async fn read<S: SecretStore>(store: &S, asked: Vec<Asked<'_>>, when: WhenNotThere) -> Result<AllAnswers, Failure> {
+    let mut answers = AllAnswers::new();
+    if asked.is_empty() {
+        return Ok(answers);
+    }
+    let ids: Vec<SecretId> = asked.iter().map(|asked| asked.secret.clone()).collect();
+    let mut fatal = Fatal::default();
+    for (Asked { source, id, secret }, answer) in asked.into_iter().zip(store.read(&ids).await) {
+        if let Some(said) = fatal.sort(source.kind, &id, &secret, answer, when) {
+            answers.entry((source.kind, source.account)).or_default().insert(id, said);
+        }
+    }
+    fatal.into_result(answers)
+}
+
+/// Tells what is of one secret from what fails the account, and collects the latter.
+#[derive(Default)]
+struct Fatal {
+    errors: Vec<StoreError>,
+}
+
+impl Fatal {
+    /// What an answer says of one secret; `None` when it says something of the account.
+    fn sort(&mut self, kind: Kind, id: &str, secret: &SecretId, answer: Answer, when: WhenNotThere) -> Option<Said> {
         let state = match answer {
             Ok(Found::Value(value)) => Some(State::Value(value)),
             Ok(Found::NotThere(reason)) => {
-                tell_not_there(&conn_id, &id, reason, when_not_there);
+                tell_not_there(kind, id, secret, reason, when);
                 None
             }
             Err(error) if error.kind.is_of_one_secret() => Some(State::Unreadable(error)),
             Err(error) => {
-                fatal.push(error);
-                continue;
+                self.errors.push(error);
+                return None;
             }
         };
-        answers.insert(conn_id, state);
+        Some(Said { state, ambiguous: false })
     }
-    match fatal.first() {
-        None => Ok(answers),
-        Some(first) => {
-            let mut lines = vec![first.to_string()];
-            if fatal.len() > 1 {
-                lines.push(format!("{} more failed in the same way or a like one", count(fatal.len() - 1, "secret")));
-            }
-            Err(Failure::with_lines(first.kind.exit(), lines))
+
+    fn into_result<T>(self, value: T) -> Result<T, Failure> {
+        let Some(first) = self.errors.first() else { return Ok(value) };
+        let mut lines = vec![first.to_string()];
+        if self.errors.len() > 1 {
+            lines.push(format!("{} more failed in the same way or a like one", count(self.errors.len() - 1, "secret")));
         }
+        Err(Failure::with_lines(first.kind.exit(), lines))
     }
 }
 
-fn tell_not_there(conn_id: &str, id: &SecretId, reason: NotThere, when: WhenNotThere) {
-    let looks_whole = matches!(id, SecretId::Arn(arn) if arn.ends_with(conn_id)) && looks_like_whole_arn(conn_id);
-    let conn_id = printable(conn_id);
+fn tell_not_there(kind: Kind, id: &str, secret: &SecretId, reason: NotThere, when: WhenNotThere) {
+    let looks_whole = matches!(secret, SecretId::Arn(arn) if arn.ends_with(id)) && looks_like_whole_arn(id);
+    let what = format!("{} {}", kind.noun(), printable(id));
     match (reason, when) {
         (NotThere::NoSuchSecret, _) if looks_whole => {
             warn!(
-                %conn_id,
-                "not found by its ARN, but AWS takes a name that ends in a hyphen and six characters for a whole ARN and \
-                 never finds it without its suffix, nor does the Python backend; give its full ARN with shared_index, or \
+                "{what}: not found by its ARN, but AWS takes a name that ends in a hyphen and six characters for a whole ARN \
+                 and never finds it without its suffix, nor does the Python backend; give its full ARN with shared_index, or \
                  read with shared_role_arn"
             );
         }
         (NotThere::Binary, _) => {
-            warn!(%conn_id, "the secret is binary; Airflow reads text secrets alone, so it counts as not there");
+            warn!("{what}: the secret is binary; Airflow reads text secrets alone, so it counts as not there");
         }
-        (NotThere::MarkedForDeletion, _) => debug!(%conn_id, "marked for deletion, so not there"),
+        (NotThere::MarkedForDeletion, _) => debug!("{what}: marked for deletion, so not there"),
         (NotThere::NoSuchSecret, WhenNotThere::Vanished) => {
-            warn!(%conn_id, "named by the listing or index, but there is no such secret, or none with a current value");
+            warn!("{what}: named by the listing or index, but there is no such secret, or none with a current value");
         }
-        (NotThere::NoSuchSecret, WhenNotThere::Expected) => debug!(%conn_id, "not there"),
+        (NotThere::NoSuchSecret, WhenNotThere::Expected) => debug!("{what}: not there"),
     }
 }
 
@@ -298,25 +400,31 @@ fn looks_like_whole_arn(conn_id: &str) -> bool {
     tail.is_some_and(|[hyphen, six @ ..]| *hyphen == b'-' && six.iter().all(u8::is_ascii_alphanumeric))
 }
 
-/// The live lookup: each source in order, and the next one only for what the ones before do not have.
-async fn ask_by_name<S: SecretStore>(
-    plan: &Plan,
-    stores: &[S],
-    conn_ids: &BTreeSet<&str>,
-    answers: &mut [Answers],
-) -> Result<(), Failure> {
-    let mut open = conn_ids.clone();
-    for ((source, store), answers) in plan.sources.iter().zip(stores).zip(answers) {
+/// The live lookup: each account in order, and the next one only for what the ones before do not have.
+async fn ask_by_name<S: SecretStore>(plan: &Plan, stores: &[S], answers: &mut AllAnswers) -> Result<(), Failure> {
+    let mut open: ByKind<BTreeSet<&str>> = ByKind::default();
+    for want in &plan.wants {
+        open[want.kind] = want.by_name().collect();
+    }
+    for (account, store) in stores.iter().enumerate() {
         let mut asked = Vec::new();
-        for conn_id in &open {
-            // A listing lags by minutes: what it does not name may be there all the same.
-            if !answers.contains_key(*conn_id) && pattern_takes(source, conn_id)? {
-                asked.push(((*conn_id).to_owned(), source.secret_id(conn_id)));
+        for source in plan.sources_of(account) {
+            let known = answers.get(&(source.kind, account));
+            for id in &open[source.kind] {
+                // A listing lags by minutes: what it does not name may be there all the same.
+                if !known.is_some_and(|known| known.contains_key(*id)) && pattern_takes(source, id)? {
+                    asked.push(Asked::of(source, id));
+                }
             }
         }
-        answers.extend(read(store, asked, WhenNotThere::Expected).await?);
-        open.retain(|conn_id| !matches!(answers.get(*conn_id), Some(Some(_))));
-        if open.is_empty() {
+        for (source, more) in read(store, asked, WhenNotThere::Expected).await? {
+            answers.entry(source).or_default().extend(more);
+        }
+        for source in plan.sources_of(account) {
+            let Some(known) = answers.get(&(source.kind, account)) else { continue };
+            open[source.kind].retain(|id| known.get(*id).is_none_or(|said| said.state.is_none()));
+        }
+        if open.iter().all(|(_, open)| open.is_empty()) {
             break;
         }
     }

@@ -1,18 +1,20 @@
-//! Renders Airflow connections from AWS Secrets Manager into the file that Airflow's LocalFilesystemBackend reads.
+//! Renders Airflow's connections, variables and config values from AWS Secrets Manager into the files that Airflow's
+//! LocalFilesystemBackend reads, and into templates of the user's own.
 //!
-//! One way through the house: env → settings → plan → fetch → connections → render → validate → write → report. A
+//! One way through the house: env → settings → plan → fetch → entries → render → validate → write → report. A
 //! stage imports only stages before it. docs/ARCHITECTURE.md walks through them.
 
 pub mod backend_kwargs;
 pub mod backend_module;
 pub mod cli;
 pub mod connection;
-pub mod connections;
+pub mod entries;
 pub mod env;
 pub mod exit;
 pub mod expand;
 pub mod fetch;
 pub mod files;
+pub mod kind;
 pub mod log;
 pub mod mistakes;
 pub mod output;
@@ -22,6 +24,7 @@ pub mod report;
 pub mod settings;
 pub mod signals;
 pub mod store;
+pub mod template;
 pub mod text;
 pub mod validate;
 
@@ -32,11 +35,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::time::Instant;
 
 use crate::cli::{CommandName, Parsed, RawSettings};
-use crate::connections::Connections;
+use crate::entries::Entries;
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
 use crate::output::Change;
 use crate::plan::Plan;
+use crate::render::Rendered;
 use crate::report::Summary;
 use crate::settings::{Settings, StoreChoice};
 use crate::signals::Signals;
@@ -59,8 +63,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         chosen = LogChoice::of(&flags, env);
         let _logging = chosen.start();
         match command {
-            CommandName::Render => render_command(env, flags, &mut summary),
-            CommandName::Check | CommandName::Diff | CommandName::Iam => Err(not_yet()),
+            CommandName::Render => run_command(env, flags, &mut summary, Ending::Write),
+            CommandName::Check { show } => run_command(env, flags, &mut summary, Ending::Check { show, stdout }),
+            CommandName::Diff | CommandName::Iam => Err(not_yet()),
         }
     }));
     let failure = match outcome {
@@ -109,8 +114,16 @@ impl LogChoice {
     }
 }
 
+/// Where the pipeline ends.
+enum Ending<'a> {
+    /// The files are written.
+    Write,
+    /// Nothing is written; on demand, the templates are printed as they come out with placeholders.
+    Check { show: bool, stdout: &'a mut dyn Write },
+}
+
 /// The pipeline.
-fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Result<(), Failure> {
+fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<(), Failure> {
     let settings = Settings::load(env, flags)?;
     for notice in &settings.notices {
         tracing::warn!("{notice}");
@@ -124,14 +137,32 @@ fn render_command(env: &Env, flags: RawSettings, summary: &mut Summary) -> Resul
         // On the heap: the futures of the SDK are large.
         let resolving = Box::pin(resolve(&settings, &plan, env, summary));
         let fetched = signals.or(resolving).await??;
-        let rules = connections::rules(&settings.kwargs, settings.target);
-        let connections = Connections::of(fetched, &plan, &rules, settings.connections_file.format);
-        summary.take(&connections, &plan);
-        connections.judge(&settings.policies, &plan)?;
-        report::left_out(&connections, &settings.policies);
-        report::large_set(connections.set.len(), &settings);
-        let change = write(&settings, &connections, &mut signals).await?;
-        summary.written(&settings, change);
+        let rules = entries::rules(&settings.kwargs, settings.target);
+        let entries = Entries::of(fetched, &plan, &rules);
+        summary.take(&entries, &plan);
+        entries.judge(&settings.policies, &plan)?;
+        let (files, not_carried) = render::all(&settings, &entries)?;
+        summary.take_left_out(&not_carried);
+        entries::judge(&not_carried, &settings.policies)?;
+        render::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
+        report::left_out(entries.left_out.iter().chain(&not_carried), &settings.policies);
+        report::large_set(entries.connections.len(), &settings);
+        for file in &files {
+            validate::check(file, settings.target)?;
+        }
+        let outcome = match ending {
+            Ending::Write => match write(&files, &mut signals).await? {
+                Change::Written => "written",
+                Change::Unchanged => "unchanged",
+            },
+            Ending::Check { show, stdout } => {
+                if show {
+                    report::placeholders(&render::templates(&settings, &entries.with_placeholders())?, stdout);
+                }
+                "checked"
+            }
+        };
+        summary.done(outcome, &settings);
         Ok(())
     });
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
@@ -186,21 +217,14 @@ fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
     Failure::with_lines(Exit::TempFail, std::iter::once(line).chain(last).collect())
 }
 
-/// Renders, checks and puts in place. Nothing is written before everything has rendered.
-async fn write(settings: &Settings, connections: &Connections, signals: &mut Signals) -> Result<Change, Failure> {
-    let file = &settings.connections_file;
-    let bytes = render::connections(&connections.set, file.format)?;
-    validate::check(&bytes, file.format, &connections.set, settings.target)?;
-    // The module comes first: it serves any connections file, the old one too.
-    let mut staged = Vec::new();
-    if let Some(path) = &settings.backend_module_file {
-        staged.push(output::stage(path, backend_module::SOURCE.as_bytes(), settings.file_mode)?);
-    }
-    staged.push(output::stage(&file.path, &bytes, settings.file_mode)?);
+/// Puts the files in place. Nothing is written before everything has rendered.
+async fn write(files: &[Rendered<'_>], signals: &mut Signals) -> Result<Change, Failure> {
+    let stage = |file: &Rendered<'_>| output::stage(file.path, &file.bytes, file.mode);
+    let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
     signals.check().await?;
     output::commit_all(staged)
 }
 
 fn not_yet() -> Failure {
-    Failure::new(Exit::Usage, "this command is not yet there: this version renders; run it without a command")
+    Failure::new(Exit::Usage, "this command is not yet there: this version renders and checks; run it without a command")
 }

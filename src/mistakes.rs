@@ -6,12 +6,25 @@ use crate::exit::{Exit, Failure};
 #[derive(Debug, Default)]
 pub struct Mistakes {
     lines: Vec<String>,
+    /// How many of them are about a file that is not there.
+    not_found: usize,
 }
 
 impl Mistakes {
     /// Notes one mistake: `place` is a setting's name as the user wrote it.
     pub fn add(&mut self, place: &str, problem: impl AsRef<str>) {
         self.lines.push(format!("{place}: {}", problem.as_ref()));
+    }
+
+    /// Notes a file that was asked for and is not there.
+    pub fn add_not_found(&mut self, place: &str, problem: impl AsRef<str>) {
+        self.add(place, problem);
+        self.not_found += 1;
+    }
+
+    /// Notes a mistake whose line names its place already.
+    pub fn add_line(&mut self, line: String) {
+        self.lines.push(line);
     }
 
     /// Notes a name that is not known, with the nearest one that is.
@@ -35,18 +48,20 @@ impl Mistakes {
         self.lines.len()
     }
 
-    /// `value` when nothing is wrong, else every mistake as one [`Exit::Config`] failure.
+    /// `value` when nothing is wrong, else every mistake as one failure.
     ///
     /// # Errors
     /// When at least one mistake was noted.
     pub fn into_result<T>(self, value: T) -> Result<T, Failure> {
-        if self.is_empty() { Ok(value) } else { Err(Failure::with_lines(Exit::Config, self.lines)) }
+        if self.is_empty() { Ok(value) } else { Err(self.into_failure()) }
     }
 
-    /// Every mistake as one failure. With none, the failure says that it has no reason, which is a bug.
+    /// Every mistake as one failure: [`Exit::NotFound`] when nothing but files is missing, else [`Exit::Config`]. With none,
+    /// the failure says that it has no reason, which is a bug.
     #[must_use]
     pub fn into_failure(self) -> Failure {
-        Failure::with_lines(Exit::Config, self.lines)
+        let only_missing = self.not_found == self.lines.len();
+        Failure::with_lines(if only_missing { Exit::NotFound } else { Exit::Config }, self.lines)
     }
 }
 

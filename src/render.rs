@@ -1,31 +1,250 @@
-//! Connections to the bytes of a file, through the built-in templates.
+//! Entries to the bytes of files: the built-in templates, and the user's own.
 //!
-//! The template decides the layout, the filters `json`, `yaml` and `uri` write each value, in ASCII alone: Airflow
-//! opens the file in the locale's encoding. The same connections give the same bytes.
+//! A built-in template decides the layout, the filters `json`, `yaml` and `uri` write each value, in ASCII alone: Airflow
+//! opens the file in the locale's encoding. The same entries give the same bytes. What a file can't carry is left out of
+//! that file and told.
+
+pub mod env_file;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
+use indexmap::IndexMap;
 use minijinja::value::{Enumerator, Object, ObjectRepr, Value};
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
+use secrecy::ExposeSecret;
 
+use crate::backend_module;
 use crate::connection::pyjson::{Json, dumps, raw_ascii};
 use crate::connection::pystr::PyString;
 use crate::connection::uri_write::to_uri;
 use crate::connection::{Connection, Extra, Scalar};
+use crate::entries::{Entries, LeftOut, Why};
 use crate::exit::{Exit, Failure};
-use crate::settings::Format;
+use crate::kind::Kind;
+use crate::output::shown;
+use crate::settings::{Ask, Dialect, Format, OutputFile, Policy, Settings};
+use crate::template::quote::yaml_text_into;
+use crate::template::values::Names;
+use crate::template::{Template, engine, values};
 
 /// The built-in templates: name and text, held in the binary.
-const TEMPLATES: [(&str, &str); 3] = [
+const TEMPLATES: [(&str, &str); 7] = [
     ("connections.json.j2", include_str!("../templates/connections.json.j2")),
     ("connections.yaml.j2", include_str!("../templates/connections.yaml.j2")),
     ("connections.env.j2", include_str!("../templates/connections.env.j2")),
+    ("variables.json.j2", include_str!("../templates/variables.json.j2")),
+    ("variables.yaml.j2", include_str!("../templates/variables.yaml.j2")),
+    ("variables.env.j2", include_str!("../templates/variables.env.j2")),
+    ("airflow.env.j2", include_str!("../templates/airflow.env.j2")),
 ];
 
 /// libyaml takes a key only where it is found to be one within 1024 bytes.
 const LONGEST_YAML_KEY: usize = 1000;
+
+/// One file, ready to be checked and written.
+pub struct Rendered<'a> {
+    /// Where it goes.
+    pub path: &'a Path,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+    /// What a reader must find in it.
+    pub meant: Meant<'a>,
+}
+
+/// What a file was rendered from: what a reader must find in it.
+pub enum Meant<'a> {
+    /// These connections.
+    Connections(Format, BTreeMap<&'a str, &'a Connection>),
+    /// These variables or config values.
+    Texts(Format, BTreeMap<&'a str, &'a str>),
+    /// These environment variables.
+    Lines(Dialect, BTreeMap<String, String>),
+    /// Nobody but its reader knows: a template of the user's, or a text that is always the same.
+    Anything,
+}
+
+/// Renders every file, in the order in which they are put in place.
+///
+/// # Errors
+/// [`Exit::InvalidData`] for a template of the user's that can't be rendered; [`Exit::Bug`] for a built-in one. Errors name
+/// template and place, never a value.
+pub fn all<'a>(settings: &'a Settings, entries: &'a Entries) -> Result<(Vec<Rendered<'a>>, Vec<LeftOut>), Failure> {
+    let outputs = &settings.outputs;
+    let mode = settings.file_mode;
+    let mut left_out = Vec::new();
+    let mut files = Vec::new();
+    // The module comes first: it serves any connections file, the old one too.
+    if let Some(path) = &outputs.backend_module {
+        files.push(Rendered { path, bytes: backend_module::SOURCE.into(), mode, meant: Meant::Anything });
+    }
+    files.extend(templates(settings, entries)?);
+    if let Some(file) = &outputs.airflow_env {
+        let lines = env_file::lines(file, entries, settings, &mut left_out);
+        let bytes = env_file::render(&lines, file.dialect)?;
+        files.push(Rendered { path: &file.path, bytes, mode, meant: Meant::Lines(file.dialect, lines) });
+    }
+    for kind in [Kind::Config, Kind::Variable] {
+        let (Some(OutputFile { path, format }), Some(all)) = (outputs.file_of(kind), entries.texts(kind)) else { continue };
+        let mut carried = BTreeMap::new();
+        for (id, text) in all {
+            let text = text.expose_secret();
+            match cannot_carry_text(*format, id, text) {
+                None => drop(carried.insert(id.as_str(), text)),
+                Some(reason) => left_out.push(not_for_file(kind, id, path, reason, settings)),
+            }
+        }
+        let bytes = texts(&carried, *format)?;
+        files.push(Rendered { path, bytes, mode, meant: Meant::Texts(*format, carried) });
+    }
+    if let Some(OutputFile { path, format }) = &outputs.connections {
+        let mut carried = BTreeMap::new();
+        for (id, connection) in &entries.connections {
+            match cannot_carry(*format, id, connection) {
+                None => drop(carried.insert(id.as_str(), connection)),
+                Some(reason) => left_out.push(not_for_file(Kind::Connection, id, path, reason, settings)),
+            }
+        }
+        let bytes = connections(&carried, *format)?;
+        files.push(Rendered { path, bytes, mode, meant: Meant::Connections(*format, carried) });
+    }
+    Ok((files, left_out))
+}
+
+/// Applies the policy for empty files to those that could carry nothing of what there is.
+///
+/// # Errors
+/// [`Exit::InvalidData`], with every entry that could not be carried.
+pub fn refuse_emptied(files: &[Rendered<'_>], not_carried: &[LeftOut], policy: Policy) -> Result<(), Failure> {
+    if policy != Policy::Error {
+        return Ok(());
+    }
+    for file in files {
+        let emptied = match &file.meant {
+            Meant::Connections(_, set) => set.is_empty(),
+            Meant::Texts(_, set) => set.is_empty(),
+            Meant::Lines(_, set) => set.is_empty(),
+            Meant::Anything => false,
+        };
+        let path = shown(file.path);
+        let is_of_file = |left: &&LeftOut| matches!(&left.why, Why::NotForFile { file, .. } if *file == path);
+        let lost: Vec<&LeftOut> = not_carried.iter().filter(is_of_file).collect();
+        if emptied && !lost.is_empty() {
+            let first = format!("{path}: nothing is left that this file could carry; write another format");
+            let lines = std::iter::once(first).chain(lost.iter().map(ToString::to_string)).collect();
+            return Err(Failure::with_lines(Exit::InvalidData, lines));
+        }
+    }
+    Ok(())
+}
+
+fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, settings: &Settings) -> LeftOut {
+    let required = kind == Kind::Connection && settings.selection.required.iter().any(|required| required == id);
+    LeftOut { kind, id: id.to_owned(), source: None, why: Why::NotForFile { file: shown(path), reason }, required }
+}
+
+// ---- the user's templates --------------------------------------------------------------------------------------
+
+/// Renders the user's templates.
+///
+/// # Errors
+/// [`Exit::InvalidData`], one line for each template that can't be rendered.
+pub fn templates<'a>(settings: &'a Settings, entries: &Entries) -> Result<Vec<Rendered<'a>>, Failure> {
+    let mut files = Vec::new();
+    let mut lines = Vec::new();
+    for template in &settings.outputs.templates {
+        match engine::render(template, |misses| context(template, settings, entries, misses)) {
+            Ok(text) => files.push(Rendered {
+                path: &template.target,
+                bytes: text.into_bytes(),
+                mode: template.mode.unwrap_or(settings.file_mode),
+                meant: Meant::Anything,
+            }),
+            Err(failure) => lines.extend(failure.lines().iter().cloned()),
+        }
+    }
+    if lines.is_empty() { Ok(files) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) }
+}
+
+/// What one template sees: of each kind what its front matter names, or everything.
+fn context(
+    template: &Template,
+    settings: &Settings,
+    entries: &Entries,
+    misses: &Arc<values::Misses>,
+) -> IndexMap<String, Value> {
+    let is_seen = |kind: Kind, id: &str| match &template.needs[kind] {
+        Ask::Nothing => false,
+        Ask::Named(ids) => ids.iter().any(|named| named == id),
+        Ask::Everything => true,
+    };
+    let connections = entries.connections.iter().filter(|(id, _)| is_seen(Kind::Connection, id));
+    let connections = connections
+        .map(|(id, connection)| (id.clone(), values::of_connection(id, connection, settings.target, misses)))
+        .collect();
+    let texts = |kind: Kind| -> IndexMap<String, Value> {
+        let all = entries.texts(kind).into_iter().flatten().filter(|(id, _)| is_seen(kind, id));
+        all.map(|(id, text)| (id.clone(), Value::from(text.expose_secret()))).collect()
+    };
+    let env = template.env.iter().filter_map(|name| Some((name.clone(), Value::from(settings.template_env.get(name)?.expose_secret()))));
+    let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
+    [
+        ("connections", connections),
+        ("variables", texts(Kind::Variable)),
+        ("configs", texts(Kind::Config)),
+        ("env", env.collect()),
+        ("meta", meta),
+    ]
+    .into_iter()
+    .map(|(name, entries)| (name.to_owned(), Names::at(name, entries, misses)))
+    .collect()
+}
+
+// ---- the built-in templates ------------------------------------------------------------------------------------
+
+/// Why a format can't carry a variable or config value; `None` when it can.
+#[must_use]
+pub fn cannot_carry_text(format: Format, id: &str, text: &str) -> Option<&'static str> {
+    match format {
+        Format::Json => None,
+        Format::Yaml if !is_yaml_key(id) => Some("the key is too long for one in YAML; write .json"),
+        Format::Yaml => None,
+        // LocalFilesystemBackend strips nothing, knows no quotes, and refuses the whole file for an empty value.
+        Format::Env => match id_in_env(id) {
+            Some(reason) => Some(reason),
+            None if text.is_empty() => Some("the .env format has no empty values; write .json"),
+            None if text.contains(splits_lines) => Some("the .env format has no way to write a line break; write .json"),
+            None if !text.is_ascii() => Some("the file is ASCII and .env has no escapes; write .json"),
+            None => None,
+        },
+    }
+}
+
+/// Python's `str.splitlines`.
+const fn splits_lines(c: char) -> bool {
+    matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
+}
+
+fn is_yaml_key(id: &str) -> bool {
+    let mut key = String::new();
+    yaml_text_into(id, &mut key);
+    key.len() <= LONGEST_YAML_KEY
+}
+
+/// Why the `.env` format can't hold an id. LocalFilesystemBackend splits lines as Python's str.splitlines does, takes
+/// `\s*#` for a comment and splits at the first `=`.
+fn id_in_env(id: &str) -> Option<&'static str> {
+    if id.contains(|c| c == '=' || splits_lines(c)) || crate::connection::pystr::py_strip(id).starts_with('#') {
+        Some("the .env format has no way to write this name; write .json")
+    } else if !id.is_ascii() {
+        Some("the file is ASCII and .env has no escapes; write .json")
+    } else {
+        None
+    }
+}
 
 /// Why a format can't carry a connection that is right in itself; `None` when it can.
 #[must_use]
@@ -33,8 +252,6 @@ pub fn cannot_carry(format: Format, conn_id: &str, connection: &Connection) -> O
     match format {
         Format::Json => None,
         Format::Yaml => {
-            let mut key = String::new();
-            let key_fits = quote_yaml(&PyString::from(conn_id), &mut key) && key.len() <= LONGEST_YAML_KEY;
             let text_of = |scalar: &'_ Option<Scalar>| match scalar {
                 Some(Scalar::Text(text)) => Some(text.clone()),
                 _ => None,
@@ -46,7 +263,7 @@ pub fn cannot_carry(format: Format, conn_id: &str, connection: &Connection) -> O
             let Connection { conn_type, login, password, host, schema, .. } = connection;
             let texts = [conn_type.clone(), login.clone(), password.clone(), text_of(host), text_of(schema), extra];
             let whole = |text: PyString| !text.has_lone_surrogate();
-            if !key_fits {
+            if !is_yaml_key(conn_id) {
                 Some("the conn_id is too long for a key in YAML; write .json")
             } else if texts.into_iter().flatten().all(whole) {
                 None
@@ -54,35 +271,47 @@ pub fn cannot_carry(format: Format, conn_id: &str, connection: &Connection) -> O
                 Some("YAML can't hold a lone surrogate; write .json")
             }
         }
-        Format::Env => {
-            // LocalFilesystemBackend splits lines as Python's str.splitlines does, takes `\s*#` for a comment and
-            // splits at the first `=`.
-            let splits =
-                |c: char| matches!(c, '=' | '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}');
-            if conn_id.contains(splits) || crate::connection::pystr::py_strip(conn_id).starts_with('#') {
-                Some("the .env format has no way to write this conn_id; write .json")
-            } else if !conn_id.is_ascii() {
-                Some("the file is ASCII and .env has no escapes; write .json")
-            } else if to_uri(connection).is_none() {
-                Some("the .env format holds URIs alone, and no URI says the same; write .json")
-            } else {
-                None
-            }
-        }
+        Format::Env => id_in_env(conn_id).or_else(|| {
+            let reason = "the .env format holds URIs alone, and no URI says the same; write .json";
+            to_uri(connection).is_none().then_some(reason)
+        }),
     }
 }
 
-/// Renders the connections.
+/// Renders the file of connections.
 ///
 /// # Errors
-/// [`Exit::Bug`] only: the templates are our own. The error names template and line, never a value.
-pub fn connections(set: &BTreeMap<String, Connection>, format: Format) -> Result<Vec<u8>, Failure> {
+/// [`Exit::Bug`] only: the templates are our own.
+pub fn connections(set: &BTreeMap<&str, &Connection>, format: Format) -> Result<Vec<u8>, Failure> {
     let name = match format {
         Format::Json => "connections.json.j2",
         Format::Yaml => "connections.yaml.j2",
         Format::Env => "connections.env.j2",
     };
     let list: Vec<Value> = set.iter().map(|(conn_id, c)| Value::from_object(Item::new(conn_id, c))).collect();
+    built_in(name, minijinja::context! { connections => list })
+}
+
+/// Renders a file of variables or config values.
+///
+/// # Errors
+/// As [`connections`].
+pub fn texts(set: &BTreeMap<&str, &str>, format: Format) -> Result<Vec<u8>, Failure> {
+    let name = match format {
+        Format::Json => "variables.json.j2",
+        Format::Yaml => "variables.yaml.j2",
+        Format::Env => "variables.env.j2",
+    };
+    let pair = |(key, text): (&&str, &&str)| {
+        let cell = Value::from_object(Cell::Text(PyString::from(*text)));
+        Value::from_object(Field { name: (*key).to_owned(), cell })
+    };
+    let list: Vec<Value> = set.iter().map(pair).collect();
+    built_in(name, minijinja::context! { variables => list })
+}
+
+/// Renders a built-in template.
+fn built_in(name: &str, context: Value) -> Result<Vec<u8>, Failure> {
     let environment = environment()?;
     let bug = |error: &minijinja::Error| {
         let line = error.line().unwrap_or_default();
@@ -93,7 +322,7 @@ pub fn connections(set: &BTreeMap<String, Connection>, format: Format) -> Result
         Failure::new(Exit::Bug, line)
     };
     let template = environment.get_template(name).map_err(|error| bug(&error))?;
-    let text = template.render(minijinja::context! { connections => list }).map_err(|error| bug(&error))?;
+    let text = template.render(context).map_err(|error| bug(&error))?;
     // A template ends with the newline of its last line, and some branches write one of their own before it.
     let mut text = text.trim_end_matches('\n').to_owned();
     if !text.is_empty() {
@@ -109,6 +338,9 @@ fn environment() -> Result<Environment<'static>, Failure> {
     environment.add_filter("json", json_filter);
     environment.add_filter("yaml", yaml_filter);
     environment.add_filter("uri", uri_filter);
+    environment.add_filter("plain", plain_filter);
+    // What it keeps for an error would hold values.
+    environment.set_debug(false);
     for (name, text) in TEMPLATES {
         environment.add_template(name, text).map_err(|error| {
             let line = error.line().unwrap_or_default();
@@ -158,7 +390,8 @@ impl Item {
             ("extra", extra),
         ];
         let there = cells.into_iter().filter_map(|(name, cell)| Some((name, cell?)));
-        there.map(|(name, cell)| Value::from_object(Field { name, cell: Value::from_object(cell) })).collect()
+        let field = |(name, cell): (&str, Cell)| Field { name: name.to_owned(), cell: Value::from_object(cell) };
+        there.map(|field_of| Value::from_object(field(field_of))).collect()
     }
 }
 
@@ -178,17 +411,17 @@ impl Object for Item {
     }
 }
 
-/// One field: `name` and `value`.
+/// A field of a connection, or a variable: `name` and `value`.
 #[derive(Debug)]
 struct Field {
-    name: &'static str,
+    name: String,
     cell: Value,
 }
 
 impl Object for Field {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {
         match key.as_str()? {
-            "name" => Some(Value::from(self.name)),
+            "name" => Some(Value::from(self.name.as_str())),
             "value" => Some(self.cell.clone()),
             _ => None,
         }
@@ -264,26 +497,19 @@ fn uri_filter(value: &Value) -> Result<Value, minijinja::Error> {
     to_uri(&item.connection).map(Value::from_safe_string).ok_or_else(|| not_a_value("uri"))
 }
 
-/// Writes a double-quoted YAML 1.1 scalar in ASCII; false when a lone surrogate makes that impossible.
+/// False when a lone surrogate makes it impossible.
 fn quote_yaml(text: &PyString, out: &mut String) -> bool {
-    let Some(text) = text.as_str() else { return false };
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            ' '..='~' => out.push(c),
-            // Writing to a String can't fail.
-            c if u32::from(c) <= 0xff => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            c if u32::from(c) <= 0xffff => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => drop(write!(out, "\\U{:08x}", u32::from(c))),
+    text.as_str().map(|text| yaml_text_into(text, out)).is_some()
+}
+
+/// A text as it stands, for the formats without quotes.
+fn plain_filter(value: &Value) -> Result<Value, minijinja::Error> {
+    match value.downcast_object_ref::<Cell>() {
+        Some(Cell::Text(text)) => {
+            text.as_str().map(|text| Value::from_safe_string(text.to_owned())).ok_or_else(|| not_a_value("plain"))
         }
+        _ => Err(not_a_value("plain")),
     }
-    out.push('"');
-    true
 }
 
 #[cfg(test)]

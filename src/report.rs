@@ -1,16 +1,20 @@
 //! What a run says at its end: what was left out, why it failed, one summary line, and the termination message.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::path::Path;
 use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
 use crate::backend_module;
-use crate::connections::{Connections, Why};
+use crate::entries::{Entries, LeftOut, Why};
 use crate::exit::{Exit, Failure};
-use crate::output::{Change, shown};
+use crate::kind::Kind;
+use crate::output::shown;
 use crate::plan::{Plan, Source};
+use crate::render::Rendered;
 use crate::settings::{Policies, Policy, Settings};
 use crate::text::{count, printable};
 
@@ -28,6 +32,9 @@ pub struct Summary {
     own: usize,
     shared: usize,
     shadowed: usize,
+    /// Variables and config values, where some output wants them.
+    variables: Option<usize>,
+    configs: Option<usize>,
     invalid: usize,
     denied: usize,
     missing: usize,
@@ -44,6 +51,8 @@ impl Summary {
             own: 0,
             shared: 0,
             shadowed: 0,
+            variables: None,
+            configs: None,
             invalid: 0,
             denied: 0,
             missing: 0,
@@ -52,38 +61,55 @@ impl Summary {
     }
 
     /// Takes the counts of what was resolved.
-    pub fn take(&mut self, connections: &Connections, plan: &Plan) {
-        for (source, count) in plan.sources.iter().zip(&connections.by_source) {
+    pub fn take(&mut self, entries: &Entries, plan: &Plan) {
+        let sources = plan.want_of(Kind::Connection).map_or(&[][..], |want| &want.sources);
+        for (source, count) in sources.iter().zip(&entries.connections_by_source) {
             match source.source {
                 Source::Own => self.own += count,
                 Source::Shared { .. } => self.shared += count,
             }
         }
-        self.shadowed = connections.shadowed;
-        self.invalid = connections.count(|why| matches!(why, Why::Invalid(_) | Why::NotForFormat(_) | Why::Refused(_)));
-        self.denied = connections.count(|why| matches!(why, Why::Unreadable(_)));
-        self.missing = connections.count(|why| matches!(why, Why::Missing));
+        self.shadowed = entries.shadowed.iter().map(|(_, shadowed)| shadowed).sum();
+        self.variables = plan.want_of(Kind::Variable).map(|_| entries.variables.len());
+        self.configs = plan.want_of(Kind::Config).map(|_| entries.configs.len());
+        self.take_left_out(&entries.left_out);
     }
 
-    /// The last line of a run that wrote.
-    pub fn written(&self, settings: &Settings, change: Change) {
-        let outcome = match change {
-            Change::Written => "written",
-            Change::Unchanged => "unchanged",
-        };
+    /// Adds what is left out.
+    pub fn take_left_out(&mut self, left_out: &[LeftOut]) {
+        for left in left_out {
+            match left.why {
+                Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => self.invalid += 1,
+                Why::Unreadable(_) => self.denied += 1,
+                Why::Missing => self.missing += 1,
+                Why::InvalidAndOfOtherKind(_) => {}
+            }
+        }
+    }
+
+    /// The last line of a run that did what it was to do.
+    pub fn done(&self, outcome: &'static str, settings: &Settings) {
+        let outputs = &settings.outputs;
+        let path = |path: Option<&Path>| path.map(|path| tracing::field::display(shown(path)));
         info!(
             outcome,
             connections = self.own + self.shared,
             own = self.own,
             shared = self.shared,
             shadowed = self.shadowed,
+            variables = self.variables,
+            configs = self.configs,
             invalid = self.invalid,
             denied = self.denied,
             missing = self.missing,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
-            file = %shown(&settings.connections_file.path),
-            module_file = settings.backend_module_file.as_deref().map(|path| tracing::field::display(shown(path))),
+            file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
+            variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
+            configs_file = path(outputs.configs.as_ref().map(|file| file.path.as_path())),
+            env_file = path(outputs.airflow_env.as_ref().map(|file| file.path.as_path())),
+            templates = Some(outputs.templates.len()).filter(|count| *count > 0),
+            module_file = path(outputs.backend_module.as_deref()),
             "done"
         );
     }
@@ -96,6 +122,8 @@ impl Summary {
             own = self.own,
             shared = self.shared,
             shadowed = self.shadowed,
+            variables = self.variables,
+            configs = self.configs,
             invalid = self.invalid,
             denied = self.denied,
             missing = self.missing,
@@ -110,28 +138,44 @@ impl Summary {
     }
 }
 
-/// Names what is left out, as loudly as its policy says, and once more in one line at the end.
-pub fn left_out(connections: &Connections, policies: &Policies) {
-    let mut named = Vec::new();
-    for left in &connections.left_out {
+/// Names what is left out, as loudly as its policy says, and once more in one line for each kind and file at the end.
+pub fn left_out<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Policies) {
+    let mut named: BTreeMap<(Kind, &str), Vec<String>> = BTreeMap::new();
+    for left in all {
         match left.policy(policies) {
             Policy::Warn => {
                 warn!("left out: {left}");
-                named.push(printable(&left.conn_id));
+                let file = match &left.why {
+                    Why::NotForFile { file, .. } => file.as_str(),
+                    _ => "the file",
+                };
+                named.entry((left.kind, file)).or_default().push(printable(&left.id));
             }
             Policy::Ignore => debug!("left out: {left}"),
             // Such a run has failed before it comes here.
             Policy::Error => {}
         }
     }
-    if !named.is_empty() {
-        warn!("{} not in the file: {}", count(named.len(), "conn_id"), named.join(", "));
+    for ((kind, file), ids) in named {
+        warn!("{} not in {file}: {}", count(ids.len(), kind.noun()), ids.join(", "));
+    }
+}
+
+/// Prints templates that were rendered with placeholders; several with a line before each that names its target.
+pub fn placeholders(files: &[Rendered<'_>], stdout: &mut dyn Write) {
+    for file in files {
+        if files.len() > 1 {
+            // A closed pipe (`check --show | head`) is no failure of ours.
+            drop(writeln!(stdout, "==> {} <==", shown(file.path)));
+        }
+        drop(stdout.write_all(&file.bytes));
     }
 }
 
 /// Says what a large file costs Airflow, unless the module that makes it cheap is written beside it.
 pub fn large_set(connections: usize, settings: &Settings) {
-    if connections <= LARGE_SET || settings.backend_module_file.is_some() {
+    let outputs = &settings.outputs;
+    if connections <= LARGE_SET || outputs.backend_module.is_some() || outputs.connections.is_none() {
         return;
     }
     warn!(

@@ -1,26 +1,32 @@
 //! What the environment and the flags mean: one `Settings`, or every mistake in them.
 //!
-//! Takes the snapshot of the environment and the flags; gives typed settings. Reads one file at most (the one that
-//! `SECRETS_INIT_BACKEND_KWARGS=@PATH` names) and decides nothing about AWS beyond regions.
+//! Takes the snapshot of the environment and the flags; gives typed settings. Reads only what the settings name (the file of
+//! `SECRETS_INIT_BACKEND_KWARGS=@PATH`, the user's templates) and decides nothing about AWS beyond regions.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use secrecy::SecretString;
 
-use crate::backend_kwargs::{self, BackendKwargs};
+use crate::backend_kwargs::{self, BackendKwargs, SharedNames};
 use crate::backend_module;
 use crate::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::connection::AirflowTarget;
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::expand::expand;
+use crate::kind::{ByKind, Kind};
 use crate::mistakes::{Mistakes, nearest};
-use crate::text::{printable, split_list};
+use crate::template::{Template, parse_mode};
+use crate::text::{printable, split_list, unique};
 
 /// The Python backend's own default for the shared account's region (airflow-aws-shared-secrets 0.0.5).
 const DEFAULT_SHARED_REGION: &str = "eu-central-1";
 const DEFAULT_CONNECTIONS_FILE: &str = "/opt/airflow/secrets/connections.json";
+/// In place of a path: no connections file is written.
+const NO_FILE: &str = "none";
 
 /// Everything a run needs to know.
 pub struct Settings {
@@ -28,17 +34,17 @@ pub struct Settings {
     pub kwargs: BackendKwargs,
     /// Regions, filled from the environment.
     pub regions: Regions,
-    /// Which conn_ids.
+    /// Which conn_ids and keys.
     pub selection: Selection,
     /// What to do about each kind of trouble.
     pub policies: Policies,
     /// Which Airflow reads the file.
     pub target: AirflowTarget,
-    /// Where connections go.
-    pub connections_file: OutputFile,
-    /// Where the Python module with the lazy backend goes, if it is wanted.
-    pub backend_module_file: Option<PathBuf>,
-    /// The mode of every file, set at creation.
+    /// What is written, and where.
+    pub outputs: Outputs,
+    /// The environment variables that templates may read, as far as they are set.
+    pub template_env: BTreeMap<String, SecretString>,
+    /// The mode of every file, set at creation, but for a template that names another.
     pub file_mode: u32,
     /// Where secrets come from.
     pub store: StoreChoice,
@@ -65,31 +71,72 @@ pub struct Regions {
     pub shared: String,
 }
 
-/// Which conn_ids are wanted.
+/// What is written, and where.
+#[derive(Default)]
+pub struct Outputs {
+    /// The connections, for LocalFilesystemBackend.
+    pub connections: Option<OutputFile>,
+    /// The variables, for LocalFilesystemBackend.
+    pub variables: Option<OutputFile>,
+    /// The config values, for LocalFilesystemBackend of Airflow 3.2 and later.
+    pub configs: Option<OutputFile>,
+    /// All three as environment variables.
+    pub airflow_env: Option<EnvFile>,
+    /// The user's own templates.
+    pub templates: Vec<Template>,
+    /// The Python module with the lazy backend.
+    pub backend_module: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// The file of LocalFilesystemBackend for a kind.
+    #[must_use]
+    pub const fn file_of(&self, kind: Kind) -> Option<&OutputFile> {
+        match kind {
+            Kind::Connection => self.connections.as_ref(),
+            Kind::Variable => self.variables.as_ref(),
+            Kind::Config => self.configs.as_ref(),
+        }
+    }
+}
+
+/// What outputs ask for, of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// None of them.
+    Nothing,
+    /// These and no more.
+    Named(Vec<String>),
+    /// Whatever there is.
+    Everything,
+}
+
+/// Which conn_ids and keys are wanted.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// Exactly these, by name, without listing.
-    pub conn_ids: Option<Vec<String>>,
-    /// These must end up in the file.
+    pub exactly: ByKind<Option<Vec<String>>>,
+    /// conn_ids that must end up in the files.
     pub required: Vec<String>,
-    /// Of the listed ones only these.
+    /// Of the listed conn_ids only these.
     pub include: Option<GlobSet>,
-    /// Of the listed ones not these.
+    /// Of the listed conn_ids not these.
     pub exclude: Option<GlobSet>,
 }
 
 impl Selection {
-    /// Whether a listed conn_id passes `INCLUDE` and `EXCLUDE`.
+    /// Whether a listed id passes `INCLUDE` and `EXCLUDE`, which are about conn_ids alone.
     #[must_use]
-    pub fn takes(&self, conn_id: &str) -> bool {
-        self.include.as_ref().is_none_or(|set| set.is_match(conn_id))
-            && !self.exclude.as_ref().is_some_and(|set| set.is_match(conn_id))
+    pub fn takes(&self, kind: Kind, id: &str) -> bool {
+        kind != Kind::Connection
+            || self.include.as_ref().is_none_or(|set| set.is_match(id))
+                && !self.exclude.as_ref().is_some_and(|set| set.is_match(id))
     }
 
     /// Whether neither is set.
     #[must_use]
-    pub const fn takes_everything(&self) -> bool {
-        self.include.is_none() && self.exclude.is_none()
+    pub fn takes_everything(&self, kind: Kind) -> bool {
+        kind != Kind::Connection || self.include.is_none() && self.exclude.is_none()
     }
 }
 
@@ -137,6 +184,35 @@ pub enum Format {
     Env,
 }
 
+/// A file of environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Who is to read it.
+    pub dialect: Dialect,
+    /// Config options whose `_SECRET` form is in the environment.
+    pub options: Vec<ConfigOption>,
+}
+
+/// The readers of a file of environment variables, told apart by the extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `.env`: `env_file` of docker compose, and `set -a; . file` in a shell.
+    Env,
+    /// `.list`: `--env-file` of docker and podman, which know no quotes.
+    List,
+}
+
+/// A config option whose value is a secret: `AIRFLOW__<SECTION>__<KEY>_SECRET` is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigOption {
+    /// The variable that holds the value itself: `AIRFLOW__<SECTION>__<KEY>`.
+    pub variable: String,
+    /// Under which key the secrets backend is asked.
+    pub key: String,
+}
+
 /// Where secrets come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChoice {
@@ -167,12 +243,44 @@ impl Settings {
         reader.refuse_unknown_variables();
         reader.refuse_sensitive_bodies();
         let raw = flags.or(reader.raw_from_variables());
-        reader.refuse_not_yet(&raw);
+        if raw.output.is_some() {
+            reader.mistakes.add("--output", "not yet: this version renders and checks in one form; remove it");
+        }
         let settings = reader.settings(&raw);
         match (settings, reader.mistakes) {
             (Some(settings), mistakes) => mistakes.into_result(settings),
             (None, mistakes) => Err(mistakes.into_failure()),
         }
+    }
+
+    /// What the outputs ask for, of one kind. `SECRETS_INIT_CONN_IDS` and its like are not looked at here.
+    #[must_use]
+    pub fn ask(&self, kind: Kind) -> Ask {
+        let outputs = &self.outputs;
+        let env_takes_all = outputs.airflow_env.is_some() && kind != Kind::Config;
+        let named = self.named(kind);
+        if outputs.file_of(kind).is_some()
+            || env_takes_all
+            || outputs.templates.iter().any(|template| template.needs[kind] == Ask::Everything)
+        {
+            Ask::Everything
+        } else if named.is_empty() {
+            Ask::Nothing
+        } else {
+            Ask::Named(named)
+        }
+    }
+
+    /// What templates name in their front matter, and `_SECRET` options for the env file: asked for by name.
+    #[must_use]
+    pub fn named(&self, kind: Kind) -> Vec<String> {
+        let of_template = |template: &'_ Template| match &template.needs[kind] {
+            Ask::Named(ids) => ids.clone(),
+            Ask::Nothing | Ask::Everything => Vec::new(),
+        };
+        let of_templates: Vec<String> = self.outputs.templates.iter().flat_map(of_template).collect();
+        let options = self.outputs.airflow_env.iter().flat_map(|env| &env.options).map(|option| &option.key);
+        unique(of_templates.iter().chain(options.filter(|_| kind == Kind::Config)))
     }
 }
 
@@ -186,14 +294,13 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn refuse_unknown_variables(&mut self) {
-        let known: Vec<String> = RawSettings::NAMES
-            .iter()
-            .filter(|name| **name != "template")
-            .map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase()))
-            .collect();
+        let known: Vec<String> =
+            RawSettings::NAMES.iter().map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase())).collect();
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for name in self.env.names_with_prefix(VARIABLE_PREFIX) {
-            if !known.contains(&name) {
+            if name == "SECRETS_INIT_TEMPLATE" {
+                self.mistakes.add(name, "--template is a flag alone; the variable is SECRETS_INIT_TEMPLATES, one SRC=DEST a line");
+            } else if !known.contains(&name) {
                 self.mistakes.add_unknown("variable", name, &known);
             }
         }
@@ -217,10 +324,8 @@ impl Reader<'_> {
     }
 
     fn raw_from_variables(&mut self) -> RawSettings {
-        // `--template` is a flag alone; its variable is refused as unknown.
         let pairs: Vec<(String, String)> = RawSettings::NAMES
             .iter()
-            .filter(|name| **name != "template")
             .map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase()))
             .filter_map(|name| Some((name.clone(), self.variable(&name)?)))
             .collect();
@@ -230,30 +335,6 @@ impl Reader<'_> {
                 // Every field is optional text, so this can't happen; the error itself could repeat a value.
                 self.mistakes.add(VARIABLE_PREFIX, "variables can't be read; please report this as a bug");
                 RawSettings::default()
-            }
-        }
-    }
-
-    fn refuse_not_yet(&mut self, raw: &RawSettings) {
-        let not_yet = [
-            ("VARIABLE_KEYS", &raw.variable_keys),
-            ("CONFIG_KEYS", &raw.config_keys),
-            ("VARIABLES_FILE", &raw.variables_file),
-            ("CONFIGS_FILE", &raw.configs_file),
-            ("AIRFLOW_ENV_FILE", &raw.airflow_env_file),
-            ("TEMPLATES", &raw.templates),
-        ];
-        for (name, value) in not_yet {
-            if value.is_some() {
-                self.mistakes.add(
-                    &format!("{VARIABLE_PREFIX}{name}"),
-                    "not yet: this version renders connections only; remove it",
-                );
-            }
-        }
-        for (flag, value) in [("--template", &raw.template), ("--output", &raw.output)] {
-            if value.is_some() {
-                self.mistakes.add(flag, "not yet: this version renders connections only; remove it");
             }
         }
     }
@@ -268,13 +349,17 @@ impl Reader<'_> {
             empty: self.policy("ON_EMPTY", raw.on_empty.as_deref(), Policy::Error, strict),
         };
         let selection = Selection {
-            conn_ids: self.ids("CONN_IDS", raw.conn_ids.as_deref()),
+            exactly: ByKind::from_fn(|kind| match kind {
+                Kind::Connection => self.ids("CONN_IDS", raw.conn_ids.as_deref()),
+                Kind::Variable => self.ids("VARIABLE_KEYS", raw.variable_keys.as_deref()),
+                Kind::Config => self.ids("CONFIG_KEYS", raw.config_keys.as_deref()),
+            }),
             required: self.ids("REQUIRED", raw.required.as_deref()).unwrap_or_default(),
             include: self.globs("INCLUDE", raw.include.as_deref()),
             exclude: self.globs("EXCLUDE", raw.exclude.as_deref()),
         };
-        let connections_file = self.output_file("CONNECTIONS_FILE", raw.connections_file.as_deref());
-        let backend_module_file = self.backend_module_file(raw.backend_module_file.as_deref());
+        let outputs = self.outputs(raw);
+        let template_env = self.template_env(&outputs.templates);
         let file_mode = self.file_mode(raw.file_mode.as_deref());
         let target = self.airflow_version(raw.airflow_version.as_deref());
         let store = self.store(raw.store.as_deref());
@@ -304,8 +389,10 @@ impl Reader<'_> {
         let store = store?;
         let regions = self.regions(&kwargs, &store);
         if store == StoreChoice::Aws {
-            self.check_names("CONN_IDS", selection.conn_ids.as_deref().unwrap_or_default());
-            self.check_names("REQUIRED", &selection.required);
+            for (kind, ids) in selection.exactly.iter() {
+                self.check_names(kind.names_setting(), ids.as_deref().unwrap_or_default());
+            }
+            self.check_names("SECRETS_INIT_REQUIRED", &selection.required);
         }
         self.tell_unset_names(&kwargs);
         let target_given = raw.airflow_version.is_some();
@@ -318,8 +405,8 @@ impl Reader<'_> {
             selection,
             policies,
             target: target?,
-            connections_file: connections_file?,
-            backend_module_file,
+            outputs,
+            template_env,
             file_mode: file_mode?,
             store,
             fetch: fetch?,
@@ -423,8 +510,12 @@ impl Reader<'_> {
 
     /// A name that is not set stays as it stands, as in Airflow, and then no secret is found by it.
     fn tell_unset_names(&mut self, kwargs: &BackendKwargs) {
-        let shared = kwargs.shared.iter().map(|account| account.connections_prefix.as_str());
-        let parts: Vec<&str> = kwargs.connections_prefix.as_deref().into_iter().chain(shared).collect();
+        let own = kwargs.names.iter().filter_map(|(_, names)| names.prefix.as_deref());
+        let of_account = |names: &'_ ByKind<Option<SharedNames>>| {
+            names.iter().filter_map(|(_, names)| Some(names.as_ref()?.prefix.clone())).collect::<Vec<_>>()
+        };
+        let shared: Vec<String> = kwargs.shared.iter().flat_map(|account| of_account(&account.names)).collect();
+        let parts: Vec<&str> = own.chain(shared.iter().map(String::as_str)).collect();
         for name in std::mem::take(&mut self.unset) {
             let forms = [format!("${name}"), format!("${{{name}}}")];
             if parts.iter().any(|part| forms.iter().any(|form| part.contains(form))) {
@@ -554,9 +645,8 @@ impl Reader<'_> {
 
     /// An id that no secret can be called by would be refused by AWS, one call each.
     fn check_names(&mut self, name: &str, ids: &[String]) {
-        let legal = |id: &String| id.len() <= 512 && id.chars().all(backend_kwargs::is_name_character);
-        for id in ids.iter().filter(|id| !legal(id)) {
-            self.wrong(name, format!("{} is not a conn_id that a secret's name can hold", printable(id)));
+        for id in ids.iter().filter(|id| !backend_kwargs::is_id(id)) {
+            self.mistakes.add(name, format!("{} is not an id that a secret's name can hold", printable(id)));
         }
     }
 
@@ -579,10 +669,32 @@ impl Reader<'_> {
         }
     }
 
+    // ---- outputs -----------------------------------------------------------------------------------------------
+
+    fn outputs(&mut self, raw: &RawSettings) -> Outputs {
+        let connections = match raw.connections_file.as_deref() {
+            Some(NO_FILE) => None,
+            given => self.output_file("CONNECTIONS_FILE", given.or(Some(DEFAULT_CONNECTIONS_FILE))),
+        };
+        let outputs = Outputs {
+            connections,
+            variables: self.output_file("VARIABLES_FILE", raw.variables_file.as_deref()),
+            configs: self.output_file("CONFIGS_FILE", raw.configs_file.as_deref()),
+            airflow_env: self.env_file(raw.airflow_env_file.as_deref()),
+            templates: self.templates(raw.templates.as_deref()),
+            backend_module: self.backend_module_file(raw.backend_module_file.as_deref()),
+        };
+        let paths = [&raw.variables_file, &raw.configs_file, &raw.airflow_env_file, &raw.templates];
+        if raw.connections_file.as_deref() == Some(NO_FILE) && paths.iter().all(|path| path.is_none()) {
+            self.wrong("CONNECTIONS_FILE", "is none, and nothing else is to be written");
+        }
+        self.refuse_shared_targets(&outputs);
+        outputs
+    }
+
     fn output_file(&mut self, name: &str, value: Option<&str>) -> Option<OutputFile> {
-        let path = PathBuf::from(value.unwrap_or(DEFAULT_CONNECTIONS_FILE));
-        let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default().to_lowercase();
-        let format = match extension.as_str() {
+        let path = PathBuf::from(value?);
+        let format = match extension(&path).as_str() {
             "json" => Format::Json,
             "yaml" | "yml" => Format::Yaml,
             "env" => Format::Env,
@@ -591,12 +703,94 @@ impl Reader<'_> {
                 return None;
             }
         };
-        // `.env` alone has no extension for Rust nor for Airflow's pathlib; it was caught above.
-        if path.file_name().is_none() || path.parent().is_none_or(|dir| dir == Path::new("")) && path.is_absolute() {
-            self.wrong(name, "must be the path of a file");
-            return None;
-        }
         Some(OutputFile { path, format })
+    }
+
+    fn env_file(&mut self, value: Option<&str>) -> Option<EnvFile> {
+        let path = PathBuf::from(value?);
+        let is_called = |name: &str| path.file_name().is_some_and(|file| file == name);
+        let dialect = match extension(&path).as_str() {
+            "env" => Dialect::Env,
+            // Compose's own default name, which has no extension.
+            _ if is_called(".env") => Dialect::Env,
+            "list" => Dialect::List,
+            _ => {
+                let problem = "must end in .env (docker compose and shells) or .list (docker and podman run --env-file, \
+                               which know no quotes)";
+                self.wrong("AIRFLOW_ENV_FILE", problem);
+                return None;
+            }
+        };
+        Some(EnvFile { path, dialect, options: self.config_options() })
+    }
+
+    /// The options whose `_SECRET` form is set. Those of the backend itself can't come from it.
+    /// Source: Airflow 2.8.1 `airflow/configuration.py` `_get_env_var_option`.
+    fn config_options(&mut self) -> Vec<ConfigOption> {
+        const END: &str = "_SECRET";
+        let names: Vec<String> = self.env.names_with_prefix("AIRFLOW__").map(str::to_owned).collect();
+        let options = names.into_iter().filter_map(|name| {
+            let of_backend = ["AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"];
+            let is_of_backend = |variable: &str| of_backend.iter().any(|start| variable.starts_with(start));
+            let variable = name.strip_suffix(END).filter(|variable| !is_of_backend(variable))?;
+            let (section, key) = variable.strip_prefix("AIRFLOW__")?.split_once("__")?;
+            let key_in_backend = self.variable(&name).filter(|_| !section.is_empty() && !key.is_empty())?;
+            Some(ConfigOption { variable: variable.to_owned(), key: key_in_backend })
+        });
+        options.collect()
+    }
+
+    /// Loads and compiles each template, so that a mistake in one is told before anything is asked of AWS.
+    fn templates(&mut self, value: Option<&str>) -> Vec<Template> {
+        let lines = value.unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut templates = Vec::new();
+        for (position, line) in lines.enumerate() {
+            match line.split_once('=').map(|(source, target)| (source.trim(), target.trim())) {
+                Some((source, target)) if !source.is_empty() && !target.is_empty() => {
+                    templates.extend(Template::load(Path::new(source), Path::new(target), &mut self.mistakes));
+                }
+                _ => self.wrong("TEMPLATES", format!("entry {} is not of the form SRC=DEST", position + 1)),
+            }
+        }
+        templates
+    }
+
+    fn template_env(&mut self, templates: &[Template]) -> BTreeMap<String, SecretString> {
+        let names = templates.iter().flat_map(|template| &template.env);
+        let set = names.filter_map(|name| {
+            let value = match self.env.raw(name) {
+                Some(value) => Some(value.to_owned()),
+                None => self.variable(name),
+            };
+            Some((name.clone(), SecretString::from(value?)))
+        });
+        set.collect()
+    }
+
+    /// Two outputs in one place: the second would replace the first.
+    fn refuse_shared_targets(&mut self, outputs: &Outputs) {
+        let files = [
+            ("CONNECTIONS_FILE", outputs.connections.as_ref().map(|file| &file.path)),
+            ("VARIABLES_FILE", outputs.variables.as_ref().map(|file| &file.path)),
+            ("CONFIGS_FILE", outputs.configs.as_ref().map(|file| &file.path)),
+            ("AIRFLOW_ENV_FILE", outputs.airflow_env.as_ref().map(|file| &file.path)),
+            ("BACKEND_MODULE_FILE", outputs.backend_module.as_ref()),
+        ];
+        let files = files.into_iter().filter_map(|(name, path)| Some((name, path?)));
+        let templates = outputs.templates.iter().map(|template| ("TEMPLATES", &template.target));
+        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+        for (name, path) in files.chain(templates) {
+            let place = absolute(path);
+            if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
+                let shown = crate::output::shown(path);
+                self.wrong(name, format!("{shown} is where {VARIABLE_PREFIX}{other} is written; give each its own file"));
+            }
+            if outputs.templates.iter().any(|template| absolute(&template.source) == place) {
+                self.wrong(name, format!("{} is a template; it would be overwritten", crate::output::shown(path)));
+            }
+            seen.push((name, place));
+        }
     }
 
     /// Its extension keeps it apart from the connections file.
@@ -609,21 +803,13 @@ impl Reader<'_> {
     }
 
     fn file_mode(&mut self, value: Option<&str>) -> Option<u32> {
-        let text = value.unwrap_or("0440").trim();
-        let digits = text.strip_prefix("0o").unwrap_or(text);
-        let mode = u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777);
-        match mode {
-            None => self.wrong("FILE_MODE", "must be octal, such as 0440"),
-            Some(mode) if mode & 0o400 == 0 => self.wrong("FILE_MODE", "must let the owner read, such as 0440"),
-            Some(mode) if mode & 0o007 != 0 => {
-                self.wrong("FILE_MODE", "would let everybody on the machine at the secrets; the last digit must be 0");
+        match parse_mode(value.unwrap_or("0440")) {
+            Ok(mode) => Some(mode),
+            Err(problem) => {
+                self.wrong("FILE_MODE", problem);
+                None
             }
-            Some(mode) if mode & 0o111 != 0 => {
-                self.wrong("FILE_MODE", "would make the file executable; use 0440 or 0640");
-            }
-            Some(_) => {}
         }
-        mode
     }
 
     /// Which rules of reading hold: URI query values are JSON-decoded in 3.1.6 and later 3.1 (Airflow 3.1.8
@@ -673,6 +859,11 @@ impl Reader<'_> {
         }
         parsed.unwrap_or(default)
     }
+}
+
+/// In lower case, as Airflow compares it; empty where there is none.
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase()
 }
 
 /// `500ms`, `60s`, `1.5s`, `2m`, `1h`, or seconds without a unit.

@@ -198,7 +198,7 @@ pub struct Wanted<'a> {
     pub everything: bool,
 }
 
-/// What is under a prefix.
+/// What is under the prefixes.
 #[derive(Default)]
 pub struct Enumerated {
     /// Every secret that was wanted, once, in no order.
@@ -214,11 +214,12 @@ pub trait SecretStore {
     /// Does ahead what takes time and needs no secret's name: credentials, connections. Tells of no trouble.
     fn prepare(&self) -> impl Future<Output = ()>;
 
-    /// Lists the secrets whose name begins with `prefix` and reads those that are wanted.
+    /// Lists the secrets whose name begins with one of `prefixes` and reads those that are wanted. No prefix begins with
+    /// another one, and there are ten at most.
     ///
     /// # Errors
     /// When the listing fails. That one secret can't be read is its answer.
-    fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> impl Future<Output = Result<Enumerated, StoreError>>;
+    fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> impl Future<Output = Result<Enumerated, StoreError>>;
 
     /// Reads these secrets: one answer for each id, in the same order.
     fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Answer>>;

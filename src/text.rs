@@ -42,6 +42,13 @@ pub fn rstrip<'a>(text: &'a str, set: &str) -> &'a str {
     text.trim_end_matches(|c| set.contains(c))
 }
 
+/// Each once, in the order in which they come first.
+#[must_use]
+pub fn unique<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    ids.into_iter().filter(|id| seen.insert(id.as_str())).cloned().collect()
+}
+
 /// What the operating system says of a failed call, without the number: `No such file or directory`.
 #[must_use]
 pub fn os_error(error: &std::io::Error) -> String {

@@ -1,5 +1,7 @@
 //! Reads a finished file as Airflow's loader would, before it is put in place.
 //!
+//! (Of a template of the user's nobody but its own reader knows what it should say.)
+//!
 //! LocalFilesystemBackend builds every entry on every lookup, so one entry that it refuses makes all of them
 //! unreadable. Whatever reaches a file was checked one by one before; this is the check of the whole, by other code.
 //! Rules: Airflow 2.8.1 to 3.3.2 `airflow/secrets/local_filesystem.py`.
@@ -12,7 +14,10 @@ use crate::connection::pyjson::{Json, dumps, loads_within};
 use crate::connection::pystr::PyString;
 use crate::connection::{AirflowTarget, Connection, Extra, Rules, Scalar, from_secret};
 use crate::exit::{Exit, Failure};
-use crate::settings::Format;
+use crate::output::shown;
+use crate::render::{Meant, Rendered};
+use crate::settings::{Dialect, Format};
+use crate::template::quote;
 
 /// The keys that every version from 2.3 to 3.3 takes.
 const KEYS: [&str; 7] = ["conn_type", "host", "login", "password", "schema", "port", "extra"];
@@ -22,24 +27,31 @@ const DEEPEST: usize = 600;
 
 type Entry = IndexMap<PyString, Json>;
 
-/// Checks that the bytes are a file that Airflow's loader takes, and that it gives these very connections.
+/// Checks that a file is one that its reader takes, and that it gives the very entries it was rendered from.
 ///
 /// # Errors
-/// [`Exit::Bug`]: what was rendered is not what was meant. Nothing is written then. The error names the conn_id's place.
-pub fn check(
-    bytes: &[u8],
-    format: Format,
-    set: &BTreeMap<String, Connection>,
-    target: AirflowTarget,
-) -> Result<(), Failure> {
-    let outcome = match format {
-        Format::Json => json(bytes).and_then(|entries| same_objects(&entries, set, target, format)),
-        Format::Yaml => yaml(bytes).and_then(|entries| same_objects(&entries, set, target, format)),
-        Format::Env => env(bytes, set, target),
+/// [`Exit::Bug`]: what was rendered is not what was meant. Nothing is written then. The error names the entry's place.
+pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> {
+    let bytes = &file.bytes;
+    let outcome = match &file.meant {
+        Meant::Connections(format @ Format::Json, set) => {
+            json(bytes).and_then(|entries| same_objects(&entries, set, target, *format))
+        }
+        Meant::Connections(format @ Format::Yaml, set) => {
+            yaml(bytes).and_then(|entries| same_objects(&entries, set, target, *format))
+        }
+        Meant::Connections(Format::Env, set) => env(bytes, set, target),
+        Meant::Texts(format, set) => texts(bytes, *format).and_then(|read| same_texts(&read, set)),
+        Meant::Lines(dialect, set) => {
+            let set = set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            variables(bytes, *dialect).and_then(|read| same_texts(&read, &set))
+        }
+        Meant::Anything => Ok(()),
     };
     outcome.map_err(|problem| {
         let line = format!(
-            "the rendered file would not be read as it was meant ({problem}); nothing was written; please report this as a bug"
+            "{}: the rendered file would not be read as it was meant ({problem}); nothing was written; please report this as a bug",
+            shown(file.path)
         );
         Failure::new(Exit::Bug, line)
     })
@@ -124,7 +136,117 @@ fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
     u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == length).and_then(char::from_u32)
 }
 
-fn env(bytes: &[u8], set: &BTreeMap<String, Connection>, target: AirflowTarget) -> Result<(), String> {
+// ---- variables and config values -------------------------------------------------------------------------------
+
+/// The texts of a file, by key. LocalFilesystemBackend gives variables back as the parser does.
+fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> {
+    let text = ascii(bytes)?;
+    let whole = |text: &PyString| text.as_str().map(str::to_owned);
+    match format {
+        Format::Json => {
+            let document = loads_within(text, 2).map_err(|error| format!("JSON at byte {}", error.offset))?;
+            let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
+            let pair = |(position, (key, value)): (usize, (PyString, Json))| match &value {
+                Json::String(value) => whole(&key).zip(whole(value)).ok_or_else(|| format!("entry {} is not whole", position + 1)),
+                _ => Err(format!("entry {} is not text", position + 1)),
+            };
+            entries.into_iter().enumerate().map(pair).collect()
+        }
+        Format::Yaml if text == "{}\n" => Ok(Vec::new()),
+        Format::Yaml => {
+            let pair = |(number, line): (usize, &str)| {
+                let halves = yaml_halves(line).and_then(|(key, value)| whole(&key).zip(whole(&value)));
+                halves.ok_or_else(|| format!("YAML at line {}", number + 1))
+            };
+            text.lines().enumerate().map(pair).collect()
+        }
+        Format::Env => env_halves(text, ".env"),
+    }
+}
+
+/// `"key": "value"` on one line: the key ends at the first quote that no backslash stands before.
+fn yaml_halves(line: &str) -> Option<(PyString, PyString)> {
+    let mut escaped = false;
+    let end = line.char_indices().skip(1).find(|(_, c)| {
+        let ends = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    let (key, rest) = line.split_at_checked(end?.0 + 1)?;
+    Some((unquote_yaml(key)?, unquote_yaml(rest.strip_prefix(": ")?)?))
+}
+
+fn env_halves(text: &str, what: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |(number, line): (usize, &str)| {
+        let halves = line.split_once('=').filter(|(key, _)| !key.is_empty());
+        halves.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| format!("{what} at line {}", number + 1))
+    };
+    text.split_terminator('\n').enumerate().map(pair).collect()
+}
+
+/// A file of environment variables as its readers take it.
+fn variables(bytes: &[u8], dialect: Dialect) -> Result<Vec<(String, String)>, String> {
+    let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    match dialect {
+        Dialect::List => env_halves(text, "line"),
+        Dialect::Env => words(text).ok_or_else(|| "a line is not an assignment".to_owned()),
+    }
+}
+
+/// `NAME=word` lines of a shell; a word is made of plain characters and of texts in quotes.
+fn words(text: &str) -> Option<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let mut value = String::new();
+        let mut chars = after.char_indices();
+        let end = loop {
+            match chars.next()? {
+                (at, '\n') => break at + 1,
+                (_, '\'') => loop {
+                    match chars.next()?.1 {
+                        '\'' => break,
+                        c => value.push(c),
+                    }
+                },
+                (_, '"') => loop {
+                    match chars.next()?.1 {
+                        '"' => break,
+                        '\\' => match chars.next()?.1 {
+                            c @ ('"' | '\\' | '$' | '`') => value.push(c),
+                            c => value.extend(['\\', c]),
+                        },
+                        '`' => return None,
+                        // What follows it decides whether a shell takes it for a name.
+                        '$' if !chars.clone().next().is_some_and(|(_, next)| quote::ends_dollar(next)) => return None,
+                        c => value.push(c),
+                    }
+                },
+                (_, ' ' | '\t' | '\\' | '$' | '`' | '#' | '&' | ';' | '(' | ')' | '<' | '>' | '|') => return None,
+                (_, c) => value.push(c),
+            }
+        };
+        all.push((name.to_owned(), value));
+        rest = after.get(end..)?;
+    }
+    Some(all)
+}
+
+fn same_texts(read: &[(String, String)], meant: &BTreeMap<&str, &str>) -> Result<(), String> {
+    if read.len() != meant.len() {
+        return Err("the number of entries differs".to_owned());
+    }
+    let mut pairs = read.iter().zip(meant);
+    match pairs.position(|((key, value), (meant_key, meant))| key != meant_key || value != meant) {
+        None => Ok(()),
+        Some(position) => Err(format!("entry {} is another", position + 1)),
+    }
+}
+
+// ---- connections as URIs ---------------------------------------------------------------------------------------
+
+fn env(bytes: &[u8], set: &BTreeMap<&str, &Connection>, target: AirflowTarget) -> Result<(), String> {
     let text = ascii(bytes)?;
     let mut seen = BTreeSet::new();
     for (number, line) in text.lines().enumerate() {
@@ -146,7 +268,7 @@ fn env(bytes: &[u8], set: &BTreeMap<String, Connection>, target: AirflowTarget) 
 
 fn same_objects(
     entries: &IndexMap<PyString, Entry>,
-    set: &BTreeMap<String, Connection>,
+    set: &BTreeMap<&str, &Connection>,
     target: AirflowTarget,
     format: Format,
 ) -> Result<(), String> {
@@ -155,7 +277,7 @@ fn same_objects(
     }
     for (position, ((conn_id, entry), (meant_id, meant))) in entries.iter().zip(set).enumerate() {
         let place = position + 1;
-        if conn_id.as_str() != Some(meant_id) {
+        if conn_id.as_str() != Some(*meant_id) {
             return Err(format!("entry {place} has another conn_id"));
         }
         loadable(entry, target).map_err(|field| format!("entry {place}, {field}"))?;

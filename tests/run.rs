@@ -46,7 +46,7 @@ fn the_three_formats_hold_the_same_connections_in_ascii() {
 #[test]
 fn a_conn_id_that_env_cannot_carry_is_invalid_there_alone() {
     let document = "own:\n  airflow/connections/a=b: mysql://u:p@h/db\n  airflow/connections/c: mysql://u:p@h/db\n";
-    let env = Run::on_document(document).file("c.env").go().code(0).says("no way to write this conn_id");
+    let env = Run::on_document(document).file("c.env").go().code(0).says("no way to write this name");
     assert_eq!(env.file.unwrap(), "c=mysql://u:p@h/db\n");
     Run::on_document(document).file("c.env").var("SECRETS_INIT_ON_INVALID", "error").go().code(65);
     assert_eq!(Run::on_document(document).go().code(0).conn_ids(), ["a=b", "c"]);
@@ -122,7 +122,7 @@ fn flags_beat_variables_and_commands_that_are_not_there_yet_say_so() {
     let run = run.arg("render").arg(&flag);
     assert_eq!(run.go().code(0).file, None);
     assert!(other.exists());
-    for command in ["check", "diff", "iam"] {
+    for command in ["diff", "iam"] {
         Run::on_document(TWO).arg(command).go().code(64).says("not yet there");
     }
     Run::on_document(TWO).arg("--conections-file=x").go().code(64).says("did you mean --connections-file?");

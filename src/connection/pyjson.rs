@@ -102,7 +102,23 @@ impl Number {
         if self.is_float { self.as_f64() == 0.0 } else { matches!(self.token.as_str(), "0" | "-0") }
     }
 
-    fn as_f64(&self) -> f64 {
+    /// An integer, of the digits that Python prints.
+    #[must_use]
+    pub fn of_integer(digits: String) -> Self {
+        Self { token: digits, is_float: false }
+    }
+
+    /// A float.
+    #[must_use]
+    pub fn of_float(value: f64) -> Self {
+        let mut token = String::new();
+        float_repr_into(value, &mut token);
+        Self { token, is_float: true }
+    }
+
+    /// The nearest float.
+    #[must_use]
+    pub fn as_f64(&self) -> f64 {
         match self.token.as_str() {
             "Infinity" => f64::INFINITY,
             "-Infinity" => f64::NEG_INFINITY,

@@ -87,7 +87,7 @@ fn same(a: &Connection, b: &Connection) -> bool {
 }
 
 /// Percent-encodes all but letters, digits and `-._~`, as Python's `quote(text, safe="")`.
-fn quote_into(text: &str, out: &mut String) {
+pub(crate) fn quote_into(text: &str, out: &mut String) {
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));

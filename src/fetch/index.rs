@@ -6,8 +6,8 @@
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{Answers, State, WhenNotThere};
-use crate::backend_kwargs::is_name_character;
+use super::{AllAnswers, Asked, Said, State, WhenNotThere};
+use crate::backend_kwargs::is_id;
 use crate::exit::{Exit, Failure};
 use crate::plan::{AddressedBy, Source, SourcePlan, arn};
 use crate::settings::Selection;
@@ -20,7 +20,7 @@ pub async fn read<S: SecretStore>(
     store: &S,
     index: &str,
     selection: &Selection,
-) -> Result<Answers, Failure> {
+) -> Result<AllAnswers, Failure> {
     let shown = format!("shared_index {} of {}", printable(index), source.source);
     let id = index_id(source, index);
     let answer = store.read(std::slice::from_ref(&id)).await.into_iter().next();
@@ -41,14 +41,15 @@ pub async fn read<S: SecretStore>(
     let entries = parse(text.expose_secret(), source)
         .map_err(|problem| Failure::new(Exit::InvalidData, format!("{shown}: {problem}")))?;
     let mut asked = Vec::new();
-    let mut answers = Answers::new();
-    for (conn_id, id) in entries.into_iter().filter(|(conn_id, _)| selection.takes(conn_id)) {
-        match id {
-            Ok(id) => asked.push((conn_id, id)),
-            Err(reason) => drop(answers.insert(conn_id, Some(State::Refused(reason)))),
+    let mut refused = Vec::new();
+    for (id, secret) in entries.into_iter().filter(|(id, _)| selection.takes(source.kind, id)) {
+        match secret {
+            Ok(secret) => asked.push(Asked { source, id, secret }),
+            Err(reason) => refused.push((id, Said { state: Some(State::Refused(reason)), ambiguous: false })),
         }
     }
-    answers.extend(super::read(store, asked, WhenNotThere::Vanished).await?);
+    let mut answers = super::read(store, asked, WhenNotThere::Vanished).await?;
+    answers.entry((source.kind, source.account)).or_default().extend(refused);
     Ok(answers)
 }
 
@@ -87,7 +88,7 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
 
 /// One bad entry harms no other: whoever writes the index could stop every pod otherwise.
 fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<SecretId, &'static str>) {
-    let is_name = !conn_id.is_empty() && conn_id.len() <= 512 && conn_id.chars().all(is_name_character);
+    let is_name = is_id(&conn_id);
     let is_elsewhere = match (&id, &source.source) {
         (SecretId::Arn(given), Source::Shared { account, region }) => !given.starts_with(&arn(account, region, "")),
         _ => false,
@@ -105,10 +106,12 @@ fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kind::Kind;
     use crate::plan::Enumerate;
 
     fn source() -> SourcePlan {
         SourcePlan::for_tests(
+            (Kind::Connection, 1),
             Source::Shared { account: "222222222222".into(), region: "eu-central-1".into() },
             Enumerate::Index("index".into()),
             AddressedBy::PartialArn,

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::plan::AddressedBy;
+use crate::plan::{AccountPlan, AddressedBy, Want};
 use crate::store::memory::MemoryStore;
 use crate::store::{Enumerated, ErrorKind};
 use secrecy::ExposeSecret;
@@ -39,12 +39,12 @@ impl TestStore {
 impl SecretStore for TestStore {
     async fn prepare(&self) {}
 
-    async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
+    async fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
         if let Some(kind) = self.list_fails {
             return Err(StoreError::new(kind, "secretsmanager:ListSecrets", "refused"));
         }
         let takes = |name: &str| !self.unlisted.contains(&name) && (wanted.takes)(name);
-        let mut found = self.memory.enumerate(prefix, &Wanted { takes: &takes, everything: false }).await?;
+        let mut found = self.memory.enumerate(prefixes, &Wanted { takes: &takes, everything: false }).await?;
         for (listed, answer) in &mut found.secrets {
             self.asked.borrow_mut().push(listed.name.clone());
             self.fail(&listed.id, answer);
@@ -77,27 +77,39 @@ fn shared_source() -> Source {
 }
 
 fn plan(own: Enumerate, shared: Enumerate) -> Plan {
-    Plan {
-        sources: vec![
-            SourcePlan::for_tests(Source::Own, own, AddressedBy::Name, "o/"),
-            SourcePlan::for_tests(shared_source(), shared, AddressedBy::Name, "s/"),
-        ],
-        exactly: None,
-        required: Vec::new(),
-    }
+    let only_if_own = shared == Enumerate::ListingIfOwnAccount;
+    let account = |source, shared| AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own };
+    let accounts = vec![account(Source::Own, None), account(shared_source(), Some(0))];
+    let mut plan = Plan { accounts, wants: Vec::new() };
+    want(&mut plan, Kind::Connection, own, shared, ["o/", "s/"]);
+    plan
 }
 
-fn run(plan: &Plan, stores: &[TestStore]) -> Result<Fetched, Failure> {
+/// Wants a kind under these prefixes of the own and the shared account.
+fn want(plan: &mut Plan, kind: Kind, own: Enumerate, shared: Enumerate, [own_prefix, shared_prefix]: [&str; 2]) {
+    let sources = vec![
+        SourcePlan::for_tests((kind, 0), Source::Own, own, AddressedBy::Name, own_prefix),
+        SourcePlan::for_tests((kind, 1), shared_source(), shared, AddressedBy::Name, shared_prefix),
+    ];
+    plan.wants.push(Want { kind, exactly: None, named: Vec::new(), required: Vec::new(), sources });
+}
+
+/// The connections that come of it.
+fn run(plan: &Plan, stores: &[TestStore]) -> Result<Resolved, Failure> {
     run_with(plan, stores, &Selection::default())
 }
 
-fn run_with(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Fetched, Failure> {
+fn run_with(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Resolved, Failure> {
+    run_all(plan, stores, selection).map(|mut fetched| std::mem::take(&mut fetched.kinds[Kind::Connection]))
+}
+
+fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Fetched, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(fetch(plan, stores, selection))
 }
 
 /// `id=source:value`, with `!` for unreadable and `+` for shadowed.
-fn shown(fetched: &Fetched) -> Vec<String> {
+fn shown(fetched: &Resolved) -> Vec<String> {
     let show = |(id, entry): (&String, &Entry)| {
         let value = match &entry.state {
             State::Value(value) => value.expose_secret().to_owned(),
@@ -154,7 +166,7 @@ fn every_source_that_fails_is_named() {
 #[test]
 fn exactly_these_are_asked_by_name_and_shared_only_for_what_own_lacks() {
     let mut plan = plan(Enumerate::Nothing, Enumerate::Nothing);
-    plan.exactly = Some(vec!["a".into(), "b".into(), "none".into()]);
+    plan.wants[0].exactly = Some(vec!["a".into(), "b".into(), "none".into()]);
     let stores = [TestStore::with(&[("o/a", "1"), ("o/z", "9")]), TestStore::with(&[("s/a", "2"), ("s/b", "3")])];
     let fetched = run(&plan, &stores).unwrap();
     assert_eq!(shown(&fetched), ["a=0:1", "b=1:3"]);
@@ -166,7 +178,7 @@ fn exactly_these_are_asked_by_name_and_shared_only_for_what_own_lacks() {
 #[test]
 fn a_required_id_is_found_though_the_listing_lags_and_own_still_wins() {
     let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
-    plan.required = vec!["new".into(), "both".into(), "gone".into()];
+    plan.wants[0].required = vec!["new".into(), "both".into(), "gone".into()];
     let own = TestStore { unlisted: vec!["o/both"], ..TestStore::with(&[("o/both", "own")]) };
     let shared = TestStore { unlisted: vec!["s/new"], ..TestStore::with(&[("s/new", "1"), ("s/both", "shared")]) };
     let fetched = run(&plan, &[own, shared]).unwrap();
@@ -216,6 +228,52 @@ fn the_own_account_as_the_shared_one_is_listed_and_any_other_is_a_mistake_with_t
     for key in ["shared_role_arn", "shared_connections", "shared_index", "SECRETS_INIT_CONN_IDS"] {
         assert!(failure.to_string().contains(key), "{failure}");
     }
+}
+
+/// One listing and one round of reads serve every kind, and each kind has its own winners.
+#[test]
+fn kinds_are_told_apart_by_their_prefixes_in_one_listing() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
+    want(&mut plan, Kind::Variable, Enumerate::Listing, Enumerate::Listing, ["v/", "sv/"]);
+    let stores = [
+        TestStore::with(&[("o/a", "1"), ("v/a", "2"), ("v/x/y", "3"), ("other/z", "no")]),
+        TestStore::with(&[("s/a", "4"), ("sv/a", "5"), ("sv/b", "6")]),
+    ];
+    let fetched = run_all(&plan, &stores, &Selection::default()).unwrap();
+    assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1+"]);
+    assert_eq!(shown(&fetched.kinds[Kind::Variable]), ["a=0:2+", "b=1:6", "x/y=0:3"]);
+    assert_eq!(shown(&fetched.kinds[Kind::Config]), [""; 0]);
+    // One call to list and one to read, for both kinds.
+    assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [2, 2]);
+}
+
+/// As with the Python backend, which looks variables up under the prefix of the connections.
+#[test]
+fn a_secret_under_the_prefix_of_two_kinds_is_both_and_known_to_be() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Nothing);
+    want(&mut plan, Kind::Variable, Enumerate::Listing, Enumerate::Nothing, ["o/", "s/"]);
+    want(&mut plan, Kind::Config, Enumerate::Listing, Enumerate::Nothing, ["o/config/", "s/"]);
+    let stores = [TestStore::with(&[("o/a", "1"), ("o/config/k", "2")]), TestStore::default()];
+    let fetched = run_all(&plan, &stores, &Selection::default()).unwrap();
+    assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1", "config/k=0:2"]);
+    assert_eq!(shown(&fetched.kinds[Kind::Variable]), ["a=0:1", "config/k=0:2"]);
+    assert_eq!(shown(&fetched.kinds[Kind::Config]), ["k=0:2"]);
+    assert!(fetched.kinds.iter().all(|(_, of_kind)| of_kind.entries.values().all(|entry| entry.ambiguous)));
+    assert_eq!(*stores[0].asked.borrow(), ["o/a", "o/config/k"], "each is read once");
+}
+
+#[test]
+fn names_of_every_kind_are_looked_up_together() {
+    let mut plan = plan(Enumerate::Nothing, Enumerate::Nothing);
+    want(&mut plan, Kind::Variable, Enumerate::Nothing, Enumerate::Nothing, ["v/", "sv/"]);
+    plan.wants[0].exactly = Some(vec!["a".into(), "b".into()]);
+    plan.wants[1].exactly = Some(vec!["a".into(), "gone".into()]);
+    let stores = [TestStore::with(&[("o/a", "1"), ("v/a", "2")]), TestStore::with(&[("s/b", "3")])];
+    let fetched = run_all(&plan, &stores, &Selection::default()).unwrap();
+    assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1", "b=1:3"]);
+    assert_eq!((shown(&fetched.kinds[Kind::Variable]), &fetched.kinds[Kind::Variable].missing), (vec!["a=0:2".to_owned()], &vec!["gone".to_owned()]));
+    assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(*stores[1].asked.borrow(), ["s/b", "sv/gone"]);
 }
 
 proptest::proptest! {

@@ -11,6 +11,18 @@ fn rules(target: AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false }
 }
 
+fn of(set: &BTreeMap<String, Connection>) -> BTreeMap<&str, &Connection> {
+    set.iter().map(|(id, connection)| (id.as_str(), connection)).collect()
+}
+
+fn check(bytes: &[u8], format: Format, set: &BTreeMap<String, Connection>, target: AirflowTarget) -> Result<(), Failure> {
+    check_meant(bytes, Meant::Connections(format, of(set)), target)
+}
+
+fn check_meant(bytes: &[u8], meant: Meant<'_>, target: AirflowTarget) -> Result<(), Failure> {
+    validate::check(&Rendered { path: Path::new("file"), bytes: bytes.to_vec(), mode: 0o440, meant }, target)
+}
+
 /// Texts that come near to being connections: JSON with odd values in known keys, URIs with odd parts, and junk.
 fn secret() -> impl Strategy<Value = String> {
     let key = prop::sample::select(vec![
@@ -77,13 +89,13 @@ proptest! {
             .filter_map(|(conn_id, text)| Some((conn_id.clone(), from_secret(text, &rules(target)).ok()?)))
             .filter(|(conn_id, connection)| cannot_carry(format, conn_id, connection).is_none())
             .collect();
-        let bytes = connections(&set, format).expect("it renders");
+        let bytes = connections(&of(&set), format).expect("it renders");
         prop_assert!(bytes.is_ascii());
         prop_assert!(set.is_empty() || bytes.ends_with(b"\n"));
-        if let Err(failure) = validate::check(&bytes, format, &set, target) {
+        if let Err(failure) = check(&bytes, format, &set, target) {
             prop_assert!(false, "{failure}:\n{}", String::from_utf8_lossy(&bytes));
         }
-        prop_assert_eq!(connections(&set, format).expect("it renders"), bytes);
+        prop_assert_eq!(connections(&of(&set), format).expect("it renders"), bytes);
     }
 }
 
@@ -96,7 +108,7 @@ fn the_layout_is_stable() {
     ];
     let set = secrets.map(|(id, text)| (id.to_owned(), from_secret(text, &rules(AirflowTarget::V3)).unwrap()));
     let set = BTreeMap::from(set);
-    let json = connections(&set, Format::Json).unwrap();
+    let json = connections(&of(&set), Format::Json).unwrap();
     let expected = r#"{
   "a": {"conn_type": "postgres", "host": "h", "login": "u", "password": "p@", "schema": "db", "port": 5432, "extra": "{\"x\": \"1\"}"},
   "b": {"conn_type": "http", "host": 0, "extra": {"n": 1E400, "b": 0.10}},
@@ -104,7 +116,7 @@ fn the_layout_is_stable() {
 }
 "#;
     assert_eq!(String::from_utf8(json).unwrap(), expected);
-    let yaml = connections(&set, Format::Yaml).unwrap();
+    let yaml = connections(&of(&set), Format::Yaml).unwrap();
     let expected = r#""a":
   conn_type: "postgres"
   host: "h"
@@ -125,8 +137,8 @@ fn the_layout_is_stable() {
 #[test]
 fn a_file_that_says_something_else_is_refused() {
     let set = BTreeMap::from([("a".to_owned(), from_secret("mysql://u:p@h:1/db", &rules(AirflowTarget::V3)).unwrap())]);
-    let good = String::from_utf8(connections(&set, Format::Json).unwrap()).unwrap();
-    assert!(validate::check(good.as_bytes(), Format::Json, &set, AirflowTarget::V3).is_ok());
+    let good = String::from_utf8(connections(&of(&set), Format::Json).unwrap()).unwrap();
+    assert!(check(good.as_bytes(), Format::Json, &set, AirflowTarget::V3).is_ok());
     for (from, to) in [
         ("\"a\"", "\"b\""),
         ("\"u\"", "\"v\""),
@@ -139,7 +151,7 @@ fn a_file_that_says_something_else_is_refused() {
     ] {
         let broken = good.replacen(from, to, 1);
         assert_ne!(broken, good, "{from} is there");
-        let failure = validate::check(broken.as_bytes(), Format::Json, &set, AirflowTarget::V3).unwrap_err();
+        let failure = check(broken.as_bytes(), Format::Json, &set, AirflowTarget::V3).unwrap_err();
         assert_eq!(failure.exit(), Exit::Bug, "{failure}");
     }
 }

@@ -1,7 +1,7 @@
 //! Inputs and what comes of them; wrong ones rank with right ones and assert the whole line.
 
 use super::*;
-use crate::backend_kwargs::{KnownBy, RoleVia};
+use crate::backend_kwargs::{KnownBy, RoleVia, SharedAccount};
 use crate::exit::Exit;
 
 fn env(pairs: &[(&str, &str)]) -> Env {
@@ -27,15 +27,24 @@ fn refused_kwargs(kwargs: &str) -> Vec<String> {
     refused(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")])
 }
 
+fn connections_prefix(settings: &Settings) -> Option<String> {
+    settings.kwargs.names[Kind::Connection].prefix.clone()
+}
+
+/// What a shared account's connections are called.
+fn names(account: &SharedAccount) -> &SharedNames {
+    account.names[Kind::Connection].as_ref().unwrap()
+}
+
 const NO_KWARGS: (&str, &str) = ("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}");
 
 #[test]
 fn nothing_but_kwargs_gives_the_defaults() {
     let settings = load(&[NO_KWARGS]).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("airflow/connections"));
-    assert_eq!(settings.connections_file.path, Path::new("/opt/airflow/secrets/connections.json"));
-    assert_eq!((settings.connections_file.format, settings.file_mode), (Format::Json, 0o440));
-    assert_eq!((settings.backend_module_file, settings.deadline), (None, Duration::from_mins(1)));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("airflow/connections"));
+    assert_eq!(settings.outputs.connections.as_ref().unwrap().path, Path::new("/opt/airflow/secrets/connections.json"));
+    assert_eq!((settings.outputs.connections.as_ref().unwrap().format, settings.file_mode), (Format::Json, 0o440));
+    assert_eq!((settings.outputs.backend_module, settings.deadline), (None, Duration::from_mins(1)));
     let warn = Policy::Warn;
     let error = Policy::Error;
     assert_eq!(settings.policies, Policies { invalid: warn, denied: warn, missing: error, empty: error });
@@ -53,18 +62,28 @@ fn every_mistake_is_told_at_once_with_the_nearest_name() {
         ("SECRETS_INIT_CONNECTIONS_FILE", "/x/connections.toml"),
         ("SECRETS_INIT_BACKEND_MODULE_FILE", "/x/lazy-backend.py"),
         ("SECRETS_INIT_DEADLINE", "soon"),
-        ("SECRETS_INIT_VARIABLES_FILE", "/x/variables.json"),
+        ("SECRETS_INIT_VARIABLES_FILE", "/x/variables.txt"),
+        ("SECRETS_INIT_CONFIGS_FILE", "/x/a.json"),
+        ("SECRETS_INIT_AIRFLOW_ENV_FILE", "/x/airflow.sh"),
+        ("SECRETS_INIT_TEMPLATES", "/nonexistent/a.j2=/x/a.json\n=x\nnothing"),
+        ("SECRETS_INIT_TEMPLATE", "a=b"),
         ("LOG_SENSITIVE_BODIES", "true"),
     ]);
     let expected = [
         "SECRETS_INIT_ON_INVALD: unknown variable; did you mean SECRETS_INIT_ON_INVALID?",
+        "SECRETS_INIT_TEMPLATE: --template is a flag alone; the variable is SECRETS_INIT_TEMPLATES, one SRC=DEST a line",
         "LOG_SENSITIVE_BODIES: makes the AWS SDK log secret values; unset it",
-        "SECRETS_INIT_VARIABLES_FILE: not yet: this version renders connections only; remove it",
         "conections_prefix: unknown key in AIRFLOW__SECRETS__BACKEND_KWARGS; did you mean connections_prefix?",
         "AIRFLOW__SECRETS__BACKEND_KWARGS key sep: must be a string",
         "AIRFLOW__SECRETS__BACKEND_KWARGS key shared_account: must be a 12-digit account number in quotes",
         "SECRETS_INIT_ON_DENIED: must be one of error, warn, ignore; did you mean error?",
         "SECRETS_INIT_CONNECTIONS_FILE: must end in .json, .yaml, .yml or .env: Airflow tells the format by it",
+        "SECRETS_INIT_VARIABLES_FILE: must end in .json, .yaml, .yml or .env: Airflow tells the format by it",
+        "SECRETS_INIT_AIRFLOW_ENV_FILE: must end in .env (docker compose and shells) or .list (docker and podman run --env-file, \
+         which know no quotes)",
+        "template /nonexistent/a.j2: No such file or directory; check the path",
+        "SECRETS_INIT_TEMPLATES: entry 2 is not of the form SRC=DEST",
+        "SECRETS_INIT_TEMPLATES: entry 3 is not of the form SRC=DEST",
         "SECRETS_INIT_BACKEND_MODULE_FILE: must be called as Python can import it: letters, digits and underscores, a letter \
          first, no keyword of Python, such as secrets_init_backend.py",
         "SECRETS_INIT_FILE_MODE: would let everybody on the machine at the secrets; the last digit must be 0",
@@ -78,7 +97,7 @@ fn no_line_ever_repeats_a_value() {
     let canary = "c4nary";
     let everywhere: Vec<(String, String)> = RawSettings::NAMES
         .iter()
-        .filter(|name| !matches!(**name, "template" | "backend_kwargs"))
+        .filter(|name| **name != "backend_kwargs")
         .map(|name| (format!("SECRETS_INIT_{}", name.to_uppercase()), canary.to_owned()))
         .collect();
     let mut pairs: Vec<(&str, &str)> = everywhere.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
@@ -101,16 +120,16 @@ fn the_first_place_with_kwargs_wins_and_per_key_variables_are_laid_over() {
     ];
     for (from, expected) in [(0, "one"), (1, "two"), (2, "three")] {
         let settings = load(&all[from..]).unwrap();
-        assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some(expected));
+        assert_eq!(connections_prefix(&settings).as_deref(), Some(expected));
     }
     let flags =
         RawSettings { backend_kwargs: Some(r#"{"connections_prefix": "flag"}"#.into()), ..RawSettings::default() };
     let settings = Settings::load(&env(&all), flags).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("flag"));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("flag"));
     let settings = load(&[all[1], ("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "$over")]).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("$over"), "raw text, not expanded");
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("$over"), "raw text, not expanded");
     let settings = load(&[("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "alone")]).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("alone"));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("alone"));
 }
 
 #[test]
@@ -120,7 +139,7 @@ fn kwargs_come_from_a_file_after_an_at_sign() {
     std::fs::write(&path, r#"{"connections_prefix": "from/${WHERE}"}"#).unwrap();
     let at = format!("@{}", path.display());
     let settings = load(&[("SECRETS_INIT_BACKEND_KWARGS", &at), ("WHERE", "file")]).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("from/file"));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("from/file"));
     let lines = refused(&[("SECRETS_INIT_BACKEND_KWARGS", "@/nowhere/kwargs.json")]);
     assert_eq!(
         lines,
@@ -150,10 +169,10 @@ fn names_are_expanded_as_airflow_does_unless_switched_off() {
         ("ENVIRONMENT", "dev"),
     ];
     let settings = load(&pairs).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("af/dev/$nope"));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("af/dev/$nope"));
     assert!(settings.notices.iter().any(|notice| notice.contains("$nope is not set")), "{:?}", settings.notices);
     let settings = load(&[pairs[0], pairs[1], ("SECRETS_INIT_EXPAND_ENV", "false")]).unwrap();
-    assert_eq!(settings.kwargs.connections_prefix.as_deref(), Some("af/${ENVIRONMENT}/$nope"));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("af/${ENVIRONMENT}/$nope"));
 }
 
 #[test]
@@ -177,13 +196,13 @@ fn regions_are_independent_as_in_the_python_backend() {
 
 #[test]
 fn prefixes_lose_trailing_separators_and_null_is_off() {
-    let prefix = |kwargs| with_kwargs(kwargs).unwrap().kwargs.connections_prefix;
+    let prefix = |kwargs| connections_prefix(&with_kwargs(kwargs).unwrap());
     assert_eq!(prefix(r#"{"connections_prefix": "a/b///"}"#).as_deref(), Some("a/b"));
     assert_eq!(prefix(r#"{"connections_prefix": "a-b_-", "sep": "-_"}"#).as_deref(), Some("a-b"));
     assert_eq!(prefix(r#"{"connections_prefix": ""}"#).as_deref(), Some(""));
     assert_eq!(prefix(r#"{"connections_prefix": null}"#), None);
     let settings = with_kwargs(r#"{"shared_account": "222222222222", "connections_prefix_shared": "core/"}"#).unwrap();
-    assert_eq!(settings.kwargs.shared[0].connections_prefix, "core");
+    assert_eq!(names(&settings.kwargs.shared[0]).prefix, "core");
 }
 
 #[test]
@@ -194,14 +213,14 @@ fn a_shared_account_knows_its_connections_in_one_of_several_ways() {
     let with_role = shared(&format!(r#"{{{account}, {role}, "shared_external_id": "x"}}"#));
     let taken = with_role[0].role.as_ref().unwrap();
     assert_eq!(
-        (taken.via, taken.external_id.as_deref(), &with_role[0].known_by),
+        (taken.via, taken.external_id.as_deref(), &names(&with_role[0]).known_by),
         (RoleVia::AssumeRole, Some("x"), &KnownBy::Listing)
     );
     let ids = shared(&format!(r#"{{{account}, "shared_connections": ["a", "b"]}}"#));
-    assert_eq!(ids[0].known_by, KnownBy::Ids(vec!["a".into(), "b".into()]));
+    assert_eq!(names(&ids[0]).known_by, KnownBy::Ids(vec!["a".into(), "b".into()]));
     let index = shared(&format!(r#"{{{account}, {role}, "shared_role_via": "web_identity", "shared_index": "idx"}}"#));
     assert_eq!(
-        (index[0].role.as_ref().unwrap().via, &index[0].known_by),
+        (index[0].role.as_ref().unwrap().via, &names(&index[0]).known_by),
         (RoleVia::WebIdentity, &KnownBy::Index("idx".into()))
     );
     let several = shared(&format!(
@@ -239,7 +258,12 @@ fn contradictions_in_the_kwargs_are_mistakes() {
         (r#"{"extra_conn_words": {"dbname": ["x"]}}"#, "unknown field in"),
         (r#"{"extra_conn_words": {"host": [1]}}"#, "must be an object of field to list"),
         (r#"{"connections_lookup_pattern": "("}"#, "is not a regular expression that Python's re takes"),
-        (r#"{"variables_prefix_shared": "x"}"#, "not yet"),
+        (r#"{"variables_prefix_shared": "x"}"#, "needs shared_account beside it"),
+        (r#"{"shared_account": "222222222222", "shared_variables": ["a"]}"#, "needs variables_prefix_shared beside it"),
+        (r#"{"shared_account": "222222222222", "config_prefix_shared": "a b"}"#, "no secret's name can hold"),
+        (r#"{"shared": [{"account": "222222222222", "variables": [1], "variables_prefix": "v"}]}"#, "array of strings"),
+        (r#"{"variables_prefix": "!a"}"#, "opposite"),
+        (r#"{"config_lookup_pattern": "("}"#, "is not a regular expression that Python's re takes"),
         (r#"{"role_arn": "x"}"#, "is not a role's ARN"),
         (r#"{"assume_role_method": "assume_role_with_saml"}"#, "must be assume_role or"),
         (r#"{"assume_role_kwargs": {"ExternalID": "x"}}"#, "did you mean ExternalId?"),
@@ -262,6 +286,84 @@ fn the_object_of_an_existing_deployment_is_taken_as_it_is() {
     .unwrap();
     assert_eq!(settings.kwargs.own.profile_name.as_deref(), Some("dev"));
     assert_eq!(settings.kwargs.extra_conn_words.len(), 1);
+}
+
+/// Only what some output asks for is looked up, and only as much of it.
+#[test]
+fn outputs_say_what_is_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let template = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).unwrap();
+        format!("{0}/{name}={0}/{name}.out", directory.path().display())
+    };
+    let all = template("all", "{{ connections.a.uri }}{{ variables.v }}");
+    let some = template("some", "---\nconn_ids: [a, b]\nvariables: [v]\n---\n{{ connections.a.uri }}");
+    let none = template("none", "{{ meta.version }}");
+    let option = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_SECRET", "sql");
+    let names = |names: &[&str]| Ask::Named(names.iter().map(|name| (*name).to_owned()).collect());
+    let (nothing, everything) = (Ask::Nothing, Ask::Everything);
+    for (pairs, expected) in [
+        (vec![], [everything.clone(), nothing.clone(), nothing.clone()]),
+        (vec![("TEMPLATES", all.as_str())], [everything.clone(), everything.clone(), nothing.clone()]),
+        (vec![("CONNECTIONS_FILE", "none"), ("TEMPLATES", &some)], [names(&["a", "b"]), names(&["v"]), nothing.clone()]),
+        (vec![("CONNECTIONS_FILE", "none"), ("TEMPLATES", &none)], [nothing.clone(), nothing.clone(), nothing.clone()]),
+        (vec![("TEMPLATES", &some)], [everything.clone(), names(&["v"]), nothing.clone()]),
+        (
+            vec![("CONNECTIONS_FILE", "none"), ("AIRFLOW_ENV_FILE", "/x/a.env")],
+            [everything.clone(), everything.clone(), names(&["sql"])],
+        ),
+        (vec![("CONFIGS_FILE", "/x/configs.json")], [everything.clone(), nothing.clone(), everything.clone()]),
+    ] {
+        let pairs: Vec<(String, &str)> =
+            pairs.into_iter().map(|(name, value)| (format!("SECRETS_INIT_{name}"), value)).collect();
+        let mut all: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        all.extend([NO_KWARGS, option]);
+        let settings = load(&all).unwrap();
+        assert_eq!(Kind::ALL.map(|kind| settings.ask(kind)), expected, "{pairs:?}");
+    }
+}
+
+#[test]
+fn options_of_airflow_are_found_by_their_secret_form_but_not_the_backend_itself() {
+    let settings = load(&[
+        NO_KWARGS,
+        ("SECRETS_INIT_AIRFLOW_ENV_FILE", "/x/.env"),
+        ("AIRFLOW__CORE__FERNET_KEY_SECRET", "fernet"),
+        ("AIRFLOW__SECRETS__BACKEND_SECRET", "no"),
+        ("AIRFLOW__WORKERS__SECRETS_BACKEND_KWARGS_SECRET", "no"),
+        ("AIRFLOW__CORE__SQL_SECRET", ""),
+        ("AIRFLOW__X_SECRET", "no"),
+    ])
+    .unwrap();
+    let file = settings.outputs.airflow_env.unwrap();
+    let fernet = ConfigOption { variable: "AIRFLOW__CORE__FERNET_KEY".into(), key: "fernet".into() };
+    assert_eq!((file.dialect, file.options), (Dialect::Env, vec![fernet]));
+}
+
+#[test]
+fn each_output_has_a_place_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let source = directory.path().join("t.j2");
+    std::fs::write(&source, "x").unwrap();
+    let templates = format!("{0}=/x/a.env\n{0}={0}", source.display());
+    let lines = refused(&[
+        NO_KWARGS,
+        ("SECRETS_INIT_CONNECTIONS_FILE", "/x/a.json"),
+        ("SECRETS_INIT_VARIABLES_FILE", "/x/./a.json"),
+        ("SECRETS_INIT_AIRFLOW_ENV_FILE", "/x/a.env"),
+        ("SECRETS_INIT_TEMPLATES", &templates),
+    ]);
+    assert_eq!(
+        lines,
+        [
+            "SECRETS_INIT_VARIABLES_FILE: /x/./a.json is where SECRETS_INIT_CONNECTIONS_FILE is written; give each its own file"
+                .to_owned(),
+            "SECRETS_INIT_TEMPLATES: /x/a.env is where SECRETS_INIT_AIRFLOW_ENV_FILE is written; give each its own file".to_owned(),
+            format!("SECRETS_INIT_TEMPLATES: {} is a template; it would be overwritten", source.display()),
+        ]
+    );
+    let alone = refused(&[NO_KWARGS, ("SECRETS_INIT_CONNECTIONS_FILE", "none")]);
+    assert_eq!(alone, ["SECRETS_INIT_CONNECTIONS_FILE: is none, and nothing else is to be written"]);
 }
 
 #[test]
@@ -320,7 +422,7 @@ fn durations_have_units() {
 fn globs_choose_among_listed_ids() {
     let settings =
         load(&[NO_KWARGS, ("SECRETS_INIT_INCLUDE", "team_*, {a,b}/*"), ("SECRETS_INIT_EXCLUDE", "*_old")]).unwrap();
-    let takes = |id| settings.selection.takes(id);
+    let takes = |id| settings.selection.takes(Kind::Connection, id);
     assert!(takes("team_x") && takes("a/b/c") && takes("b/x"));
     assert!(!takes("team_old") && !takes("c/x") && !takes("Team_x"));
     assert_eq!(refused(&[NO_KWARGS, ("SECRETS_INIT_INCLUDE", "ok,[")]).len(), 1);
@@ -331,7 +433,7 @@ fn ids_that_no_secret_can_have_are_mistakes_but_for_the_file_store() {
     let ids = ("SECRETS_INIT_CONN_IDS", "ok/a+b=c@d.e-f_1, two words");
     assert_eq!(
         refused(&[NO_KWARGS, ids]),
-        ["SECRETS_INIT_CONN_IDS: two words is not a conn_id that a secret's name can hold"]
+        ["SECRETS_INIT_CONN_IDS: two words is not an id that a secret's name can hold"]
     );
     assert!(load(&[NO_KWARGS, ids, ("SECRETS_INIT_STORE", "file:x.yaml")]).is_ok());
 }

@@ -1,6 +1,6 @@
 //! AWS Secrets Manager as a store: one account in one region, seen with one identity.
 //!
-//! Takes a prefix or secret ids, gives texts. What it waits for is round trips, so whatever can go side by side does: the
+//! Takes prefixes or secret ids, gives texts. What it waits for is round trips, so whatever can go side by side does: the
 //! first page of a listing and a first batch by prefix; the values of a page and the next pages. How many calls that takes
 //! is decided here: BatchGetSecretValue in twenties where the credentials belong to the owner's account, GetSecretValue
 //! elsewhere, wherever AWS refuses a batch, and once it has throttled one.
@@ -232,7 +232,7 @@ impl AwsStore {
             let request = self.client.batch_get_secret_value();
             let request = match ids {
                 BatchIds::Named(ids) => request.set_secret_id_list(Some(ids.clone())),
-                BatchIds::Under(prefix) => request.filters(name_filter([prefix.clone()])).max_results(20),
+                BatchIds::Under(prefixes) => request.filters(name_filter(prefixes.clone())).max_results(20),
             };
             match request.send().await.map_err(|error| errors::from_sdk(BATCH_GET, &error)) {
                 // Not to be waited for: single reads have a quota of their own.
@@ -275,15 +275,15 @@ impl AwsStore {
         true
     }
 
-    /// The first twenty under a prefix, whichever they are: asked for together with the first page of the listing, this is
-    /// all that a small set takes.
-    async fn first_batch(&self, prefix: &str) -> FirstBatch {
+    /// The first twenty under the prefixes, whichever they are: asked for together with the first page of the listing, this
+    /// is all that a small set takes.
+    async fn first_batch(&self, prefixes: &[&str]) -> FirstBatch {
         let mut first = FirstBatch::default();
         let _turn = self.turn().await;
-        match self.batch(&BatchIds::Under(prefix.to_owned())).await {
+        match self.batch(&BatchIds::Under(owned(prefixes))).await {
             Ok(output) => {
                 for entry in output.secret_values.unwrap_or_default() {
-                    first.add(entry, prefix);
+                    first.add(entry, prefixes);
                 }
                 first.errors = answers_of_errors(output.errors).collect();
             }
@@ -296,13 +296,14 @@ impl AwsStore {
     /// Reads what a listing names, as it names it.
     async fn read_listed(
         &self,
-        prefix: &str,
+        prefixes: &[&str],
         mut pages: UnboundedReceiver<Vec<Listed>>,
         wanted: &Wanted<'_>,
     ) -> Enumerated {
         // A secret that is not wanted is not read, not even by accident.
-        let with_batch = wanted.everything && !prefix.is_empty() && self.batches.get() == Batches::Yes;
-        let mut first = with_batch.then(|| Box::pin(self.first_batch(prefix)));
+        let has_prefix = !prefixes.contains(&"");
+        let with_batch = wanted.everything && has_prefix && self.batches.get() == Batches::Yes;
+        let mut first = with_batch.then(|| Box::pin(self.first_batch(prefixes)));
         let mut known = FirstBatch::default();
         let started = Instant::now();
         let mut patience: Option<Instant> = None;
@@ -320,7 +321,7 @@ impl AwsStore {
                         patience.get_or_insert_with(|| Instant::now() + started.elapsed().max(LEAST_PATIENCE));
                         for listed in page {
                             result.account = result.account.or_else(|| account_of(&listed));
-                            if !listed.name.starts_with(prefix) || !seen.insert(listed.name.clone()) {
+                            if !is_under(&listed.name, prefixes) || !seen.insert(listed.name.clone()) {
                                 // Some emulators match anywhere in the name; pages are not a snapshot.
                             } else if (wanted.takes)(&listed.name) {
                                 open.push(listed);
@@ -369,6 +370,14 @@ impl AwsStore {
     }
 }
 
+fn is_under(name: &str, prefixes: &[&str]) -> bool {
+    prefixes.iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn owned(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
 /// Waits for a future that may not be there; then for ever.
 async fn until_there<F: Future + Unpin>(future: Option<F>) -> F::Output {
     match future {
@@ -390,10 +399,10 @@ async fn open_connections(client: Client, count: usize, opened: Opened) {
 /// What a batch is of.
 enum BatchIds {
     Named(Vec<String>),
-    Under(String),
+    Under(Vec<String>),
 }
 
-/// What the batch by prefix has found, by name; and its errors, by whatever AWS names them with.
+/// What the batch by prefixes has found, by name; and its errors, by whatever AWS names them with.
 #[derive(Default)]
 struct FirstBatch {
     values: HashMap<String, (Listed, Answer)>,
@@ -401,8 +410,8 @@ struct FirstBatch {
 }
 
 impl FirstBatch {
-    fn add(&mut self, entry: SecretValueEntry, prefix: &str) {
-        let Some(name) = entry.name.filter(|name| name.starts_with(prefix)) else { return };
+    fn add(&mut self, entry: SecretValueEntry, prefixes: &[&str]) {
+        let Some(name) = entry.name.filter(|name| is_under(name, prefixes)) else { return };
         let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
         self.values.insert(name.clone(), (Listed { name, id }, Ok(found(entry.secret_string))));
     }
@@ -463,8 +472,10 @@ impl Pages for AwsStore {
             let request = request.set_filters((!filters.is_empty()).then(|| filters.clone()));
             request.set_next_token(query.token.clone()).send().await.map_err(|error| errors::from_sdk(LIST, &error))
         };
-        let about =
-            || format!("{}*", query.filters.first().and_then(|values| values.first()).map_or("", String::as_str));
+        let about = || {
+            let names = query.filters.first().filter(|names| !names.is_empty());
+            names.map_or("*".to_owned(), |names| names.iter().map(|name| format!("{name}*")).collect::<Vec<_>>().join(", "))
+        };
         let output = self.call(LIST, attempt).await.map_err(|error| error.about(&about()))?;
         let listed = output.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
             let name = entry.name?;
@@ -491,15 +502,15 @@ impl SecretStore for AwsStore {
         let (_, ()) = tokio::join!(self.identified(), connecting);
     }
 
-    async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
+    async fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
         let (names, pages) = unbounded_channel();
         let listing = async {
             let hand_over = move |page: Vec<Listed>| drop(names.send(page));
-            listing::walk(self, prefix, &hand_over).await
+            listing::walk(self, &owned(prefixes), &hand_over).await
         };
-        let reading = async { Ok(self.read_listed(prefix, pages, wanted).await) };
+        let reading = async { Ok(self.read_listed(prefixes, pages, wanted).await) };
         let ((), enumerated) = tokio::try_join!(listing, reading)?;
-        debug!(prefix = %printable(prefix), secrets = enumerated.secrets.len(), skipped = enumerated.skipped, "listed");
+        debug!(prefixes = %printable(&prefixes.join(" ")), secrets = enumerated.secrets.len(), skipped = enumerated.skipped, "listed");
         Ok(enumerated)
     }
 

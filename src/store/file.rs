@@ -20,7 +20,7 @@ use crate::text::{os_error, printable};
 /// A document larger than this is not a dev stack's.
 const LARGEST: u64 = 256 << 20;
 
-/// Reads the document and gives the store of each of the plan's sources, in order.
+/// Reads the document and gives the store of each of the plan's accounts, in order.
 ///
 /// # Errors
 /// [`Exit::NotFound`] when there is no such file, [`Exit::Config`] when it is not a document of the right form. Errors name
@@ -37,7 +37,7 @@ pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
     })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
     let accounts = if is_json { from_json(&text) } else { from_yaml(&text) }.map_err(&refuse)?;
-    let stores = plan.sources.iter().map(|source| match &source.source {
+    let stores = plan.accounts.iter().map(|account| match &account.source {
         Source::Own => accounts.own.clone(),
         Source::Shared { account, .. } => accounts.shared.get(account).cloned().unwrap_or_default(),
     });

@@ -25,10 +25,10 @@ impl MemoryStore {
 impl SecretStore for MemoryStore {
     async fn prepare(&self) {}
 
-    async fn enumerate(&self, prefix: &str, wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
+    async fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
         self.calls.set(self.calls.get() + 1);
-        let names = self.secrets.range(prefix.to_owned()..).map(|(name, _)| name);
-        let under: Vec<&String> = names.take_while(|name| name.starts_with(prefix)).collect();
+        let is_under = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+        let under: Vec<&String> = self.secrets.keys().filter(is_under).collect();
         let taken: Vec<&String> = under.iter().copied().filter(|name| (wanted.takes)(name)).collect();
         let ids: Vec<SecretId> = taken.iter().map(|name| SecretId::Name((*name).clone())).collect();
         let answers = if ids.is_empty() { Vec::new() } else { self.read(&ids).await };

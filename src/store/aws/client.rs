@@ -1,4 +1,4 @@
-//! One client for each source of the plan: region, endpoint, identity, TLS trust, retries and time-outs.
+//! One client for each account of the plan: region, endpoint, identity, TLS trust, retries and time-outs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,20 +20,20 @@ use super::{AwsStore, Shared, http, trust};
 use crate::backend_kwargs::{OwnAccess, RoleVia};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
-use crate::plan::{Enumerate, Plan, Source};
+use crate::plan::{Plan, Source};
 use crate::settings::Settings;
 
 /// Where IRSA says that the pod's token is.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
-/// Makes the store of each of the plan's sources, in order. Makes no call: credentials are loaded with the first one.
+/// Makes the store of each of the plan's accounts, in order. Makes no call: credentials are loaded with the first one.
 ///
 /// # Errors
 /// [`Exit::Config`] when there is no CA certificate to trust, or a role wants a web identity that the pod lacks.
 pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<AwsStore>, Failure> {
     let access = &settings.kwargs.own;
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
-    let only_own = plan.sources.iter().all(|source| source.source == Source::Own);
+    let only_own = plan.accounts.iter().all(|account| account.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
     let plain_http = trust::plain_http_only(settings, only_own, env);
     let http = http::client(
@@ -54,13 +54,13 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
         opened: opened.clone(),
     };
     let mut stores = Vec::new();
-    let mut shared = settings.kwargs.shared.iter();
-    for source in &plan.sources {
-        let (config, in_owner_account) = match &source.source {
+    for account in &plan.accounts {
+        let shared = account.shared.and_then(|place| settings.kwargs.shared.get(place));
+        let (config, in_owner_account) = match &account.source {
             Source::Own => (own.clone(), true),
             Source::Shared { region, .. } => {
                 let base = with_region(&base, region);
-                match shared.next().and_then(|account| account.role.as_ref()) {
+                match shared.and_then(|shared| shared.role.as_ref()) {
                     Some(role) => {
                         let token_file = web_identity_file(role.via, None, env, "shared_role_via")?;
                         let role = Role {
@@ -75,13 +75,13 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
                         (base.into_builder().credentials_provider(role.provider()).build(), true)
                     }
                     // Only a listing with the own identity shows that the own account is the shared one.
-                    None if source.enumerate == Enumerate::ListingIfOwnAccount => (with_region(&own, region), true),
+                    None if account.only_if_own => (with_region(&own, region), true),
                     None => (base, false),
                 }
             }
         };
         let mut builder = aws_sdk_secretsmanager::config::Builder::from(&config);
-        if let (Source::Own, Some(url)) = (&source.source, &access.endpoint_url) {
+        if let (Source::Own, Some(url)) = (&account.source, &access.endpoint_url) {
             builder = builder.endpoint_url(url);
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(builder.build());

@@ -61,16 +61,31 @@ const DEEPEST: usize = 6;
 /// Every character that the name of a secret may have (API model, NameType), and `!`, which names of managed secrets have.
 const ALPHABET: &str = "!+-./0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 
-/// Lists every secret whose name begins with `prefix` and hands each page to `take`, as it comes. A secret may be handed
-/// over more than once: pages are not a snapshot, and parts may overlap.
+/// Lists every secret whose name begins with one of `prefixes` and hands each page to `take`, as it comes. A secret may be
+/// handed over more than once: pages are not a snapshot, and parts may overlap.
+///
+/// All prefixes go into one call. Only where that has more than a page is each walked by itself, side by side.
 ///
 /// # Errors
 /// When a page can't be had.
-pub async fn walk<P: Pages>(pages: &P, prefix: &str, take: &dyn Fn(Vec<Listed>)) -> Result<(), StoreError> {
+pub async fn walk<P: Pages>(pages: &P, prefixes: &[String], take: &dyn Fn(Vec<Listed>)) -> Result<(), StoreError> {
     let walk = Walk { pages, take };
-    let part = Part::of_prefix(prefix);
+    let part = match prefixes {
+        [prefix] => Part::of_prefix(prefix),
+        prefixes => Part::of_any(prefixes.to_vec()),
+    };
     let first = walk.page(part.query()).await?;
-    walk.go_on(part, first, DEEPEST).await
+    let is_full = first.next.is_some() && first.names.len() == PAGE && !pages.is_busy();
+    if part.prefix.is_some() || !is_full {
+        return walk.go_on(part, first, DEEPEST).await;
+    }
+    let walk = &walk;
+    let walks = prefixes.iter().map(|prefix| async move {
+        let part = Part::of_prefix(prefix);
+        let first = walk.page(part.query()).await?;
+        walk.go_on(part, first, DEEPEST).await
+    });
+    try_join_all(walks).await.map(drop)
 }
 
 /// Names with something in common.

@@ -86,12 +86,14 @@ impl Pages for Server {
 }
 
 /// What a walk hands over, with the number of calls.
-fn walked(server: &Server, prefix: &str) -> (BTreeSet<String>, usize) {
+fn walked(server: &Server, prefixes: &[&str]) -> (BTreeSet<String>, usize) {
     let names: RefCell<BTreeSet<String>> = RefCell::default();
     let take = |page: Vec<Listed>| names.borrow_mut().extend(page.into_iter().map(|listed| listed.name));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(walk(server, prefix, &take)).unwrap();
-    let found = names.into_inner().into_iter().filter(|name| name.starts_with(prefix)).collect();
+    let owned: Vec<String> = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+    runtime.block_on(walk(server, &owned, &take)).unwrap();
+    let is_under = |name: &String| prefixes.iter().any(|prefix| name.starts_with(prefix));
+    let found = names.into_inner().into_iter().filter(is_under).collect();
     (found, server.calls.get())
 }
 
@@ -103,22 +105,36 @@ fn counted(count: usize) -> Vec<String> {
 fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
     for (count, calls) in [(0, 1), (10, 1), (20, 1), (21, 1), (100, 1), (101, 12), (200, 12), (1000, 12), (5000, 54)] {
         let server = Server::of(counted(count), Quirks::default());
-        let (found, made) = walked(&server, "p/");
+        let (found, made) = walked(&server, &["p/"]);
         assert_eq!((found.len(), made), (count, calls));
     }
+}
+
+/// Three kinds in one call; what has more than a page is walked by itself, beside the others.
+#[test]
+fn several_prefixes_take_one_call_up_to_a_page() {
+    for (connections, variables, calls) in [(0, 0, 1), (60, 39, 1), (90, 40, 4), (1000, 40, 15), (1000, 1000, 26)] {
+        let of = |prefix: &str, count| counted(count).into_iter().map(move |name| name.replacen('p', prefix, 1)).collect();
+        let all: [Vec<String>; 3] = [of("p", connections), of("v", variables), vec!["g/one".to_owned()]];
+        let server = Server::of(all.concat(), Quirks::default());
+        let (found, made) = walked(&server, &["g/", "p/", "v/"]);
+        assert_eq!((found.len(), made), (connections + variables + 1, calls), "{connections} + {variables}");
+    }
+    let server = Server { busy: true, ..Server::of(counted(1000), Quirks::default()) };
+    assert_eq!((walked(&server, &["p/", "v/"]).0.len(), server.calls.get()), (1000, 10));
 }
 
 #[test]
 fn a_busy_account_is_walked_page_by_page() {
     let server = Server { busy: true, ..Server::of(counted(1000), Quirks::default()) };
-    assert_eq!((walked(&server, "p/").0.len(), server.calls.get()), (1000, 10));
+    assert_eq!((walked(&server, &["p/"]).0.len(), server.calls.get()), (1000, 10));
 }
 
 #[test]
 fn words_are_cut_by_their_letters() {
     let names = (0..2600).map(|n| format!("p/{}{n}", char::from(b'a' + u8::try_from(n % 26).unwrap())));
     let server = Server::of(names, Quirks::default());
-    let (found, calls) = walked(&server, "p/");
+    let (found, calls) = walked(&server, &["p/"]);
     assert_eq!(found.len(), 2600);
     assert!(calls < 100, "{calls} calls");
 }
@@ -135,7 +151,7 @@ fn a_repeated_token_is_an_error_and_not_a_loop() {
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let error = runtime.block_on(walk(&Stuck, "p/", &|_| ())).unwrap_err();
+    let error = runtime.block_on(walk(&Stuck, &["p/".to_owned()], &|_| ())).unwrap_err();
     assert!(error.message.contains("the same page token twice"));
 }
 
@@ -182,12 +198,20 @@ proptest! {
     fn every_secret_is_listed_whatever_the_names_and_the_server(names in names(), quirks in quirks()) {
         let server = Server::of(names.iter().cloned(), quirks);
         let expected: BTreeSet<String> = names.into_iter().filter(|name| name.starts_with("p/")).collect();
-        prop_assert_eq!(walked(&server, "p/").0, expected);
+        prop_assert_eq!(walked(&server, &["p/"]).0, expected);
+    }
+
+    #[test]
+    fn several_prefixes_are_listed_whole(names in names(), quirks in quirks()) {
+        let server = Server::of(names.iter().cloned(), quirks);
+        let is_under = |name: &String| ["other/", "p/", "q/"].iter().any(|prefix| name.starts_with(prefix));
+        let expected: BTreeSet<String> = names.into_iter().filter(is_under).collect();
+        prop_assert_eq!(walked(&server, &["other/", "p/", "q/"]).0, expected);
     }
 
     #[test]
     fn an_empty_prefix_is_a_prefix_too(names in names()) {
         let server = Server::of(names.iter().cloned(), Quirks::default());
-        prop_assert_eq!(walked(&server, "").0, names);
+        prop_assert_eq!(walked(&server, &[""]).0, names);
     }
 }

@@ -1,0 +1,162 @@
+//! The file of environment variables: `AIRFLOW_CONN_*`, `AIRFLOW_VAR_*` and config options, one a line.
+//!
+//! Airflow looks a connection or variable up as the prefix and the upper-case id (Airflow 2.8.1 and 3.3.2
+//! `airflow/secrets/environment_variables.py`), and takes a value that begins with `{` for a JSON connection, in every
+//! version from 2.3 on (`airflow/secrets/base_secrets.py` `deserialize_connection`).
+
+use std::collections::BTreeMap;
+
+use minijinja::value::Value;
+use secrecy::ExposeSecret;
+
+use super::{Cell, Field, built_in, not_for_file};
+use crate::connection::pyjson::raw_ascii;
+use crate::connection::pystr::PyString;
+use crate::connection::uri_write::to_uri;
+use crate::connection::{Connection, Extra, Scalar};
+use crate::entries::{Entries, LeftOut};
+use crate::exit::Failure;
+use crate::kind::Kind;
+use crate::settings::{Dialect, EnvFile, Settings};
+use crate::template::quote;
+
+/// The variables that the file will hold: name to value, in order. What it can't carry goes to `left_out`.
+pub fn lines(
+    file: &EnvFile,
+    entries: &Entries,
+    settings: &Settings,
+    left_out: &mut Vec<LeftOut>,
+) -> BTreeMap<String, String> {
+    let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
+    for (id, connection) in &entries.connections {
+        let value = value_of(connection).ok_or("neither JSON nor a URI says the same in an environment variable");
+        candidates.push((Kind::Connection, id, format!("AIRFLOW_CONN_{}", id.to_ascii_uppercase()), value));
+    }
+    for (id, text) in &entries.variables {
+        let name = format!("AIRFLOW_VAR_{}", id.to_ascii_uppercase());
+        candidates.push((Kind::Variable, id, name, Ok(text.expose_secret().to_owned())));
+    }
+    for option in &file.options {
+        let Some((id, text)) = entries.configs.get_key_value(&option.key) else { continue };
+        candidates.push((Kind::Config, id, option.variable.clone(), Ok(text.expose_secret().to_owned())));
+    }
+    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, _, name, _) in &candidates {
+        *uses.entry(name.clone()).or_default() += 1;
+    }
+    let mut lines = BTreeMap::new();
+    for (kind, id, name, value) in candidates {
+        let carried = match value {
+            Ok(_) if uses.get(&name).is_some_and(|uses| *uses > 1) => {
+                Err("Airflow would look for it under the same variable as for another one that differs in case alone")
+            }
+            Ok(_) if !name_fits(&name, file.dialect) => Err(match file.dialect {
+                Dialect::Env => "a shell has no variable of this name: only letters, digits and _ are allowed",
+                Dialect::List => "no environment variable can have this name",
+            }),
+            Ok(value) => written(&value, file.dialect).map(|_| value),
+            Err(reason) => Err(reason),
+        };
+        match carried {
+            Ok(value) => drop(lines.insert(name, value)),
+            Err(reason) => left_out.push(not_for_file(kind, id, &file.path, reason, settings)),
+        }
+    }
+    lines
+}
+
+/// Renders the lines.
+///
+/// # Errors
+/// [`crate::exit::Exit::Bug`] only.
+pub fn render(lines: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<u8>, Failure> {
+    let line = |(name, value): (&String, &String)| {
+        let written = written(value, dialect).unwrap_or_default();
+        let cell = Value::from_object(Cell::Text(PyString::from(written.as_str())));
+        Value::from_object(Field { name: name.clone(), cell })
+    };
+    let list: Vec<Value> = lines.iter().map(line).collect();
+    built_in("airflow.env.j2", minijinja::context! { variables => list })
+}
+
+/// A value as its line holds it.
+fn written(value: &str, dialect: Dialect) -> Result<String, quote::Cannot> {
+    match dialect {
+        Dialect::Env => quote::dotenv(value),
+        Dialect::List => quote::env_list(value),
+    }
+}
+
+fn name_fits(name: &str, dialect: Dialect) -> bool {
+    match dialect {
+        Dialect::Env => name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'),
+        Dialect::List => name.bytes().all(|b| b.is_ascii_graphic() && b != b'='),
+    }
+}
+
+/// A connection as an environment variable: JSON, or a URI where JSON can't tell what the live backend would return.
+///
+/// `Connection.from_json` drops an empty type and an empty extra (Airflow 2.8.1 and 3.3.2 `airflow/models/connection.py`); a
+/// URI keeps them. `None` where neither says the same.
+fn value_of(connection: &Connection) -> Option<String> {
+    let empty_type = connection.conn_type.as_ref().is_some_and(PyString::is_empty);
+    let empty_extra = matches!(&connection.extra, Some(Extra::Text(text)) if text.is_empty());
+    if empty_type || empty_extra {
+        return to_uri(connection);
+    }
+    let text = |text: &PyString| text.json_quote();
+    let scalar = |scalar: &Scalar| match scalar {
+        Scalar::Text(value) => text(value),
+        Scalar::Falsy(json) => raw_ascii(json),
+    };
+    let port = |digits: &String| {
+        // A zero is false, and only a true port is read.
+        if digits == "0" { "\"0\"".to_owned() } else { digits.clone() }
+    };
+    let extra = |extra: &Extra| match extra {
+        Extra::Text(value) => text(value),
+        Extra::Json(json) => raw_ascii(json),
+    };
+    let fields = [
+        ("conn_type", connection.conn_type.as_ref().map(text)),
+        ("host", connection.host.as_ref().map(scalar)),
+        ("login", connection.login.as_ref().map(text)),
+        ("password", connection.password.as_ref().map(text)),
+        ("schema", connection.schema.as_ref().map(scalar)),
+        ("port", connection.port.as_ref().map(port)),
+        ("extra", connection.extra.as_ref().map(extra)),
+    ];
+    let fields: Vec<String> =
+        fields.into_iter().filter_map(|(name, value)| Some(format!("\"{name}\": {}", value?))).collect();
+    Some(without_specials(&format!("{{{}}}", fields.join(", "))))
+}
+
+/// The same JSON without the characters that readers of env files treat in ways of their own: within a text every one of
+/// them can be an escape.
+fn without_specials(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    let mut chars = json.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => {
+                let code = match chars.next() {
+                    Some('u') => {
+                        out.push_str("\\u");
+                        continue;
+                    }
+                    Some('b') => 0x08,
+                    Some('f') => 0x0c,
+                    Some('n') => 0x0a,
+                    Some('r') => 0x0d,
+                    Some('t') => 0x09,
+                    Some(other) => u32::from(other),
+                    None => continue,
+                };
+                out.push_str(&format!("\\u{code:04x}"));
+            }
+            '\'' | '$' | '`' | '#' | '!' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => out.push(c),
+        }
+    }
+    out
+}
