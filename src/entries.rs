@@ -27,6 +27,8 @@ pub struct Entries {
     pub variables: BTreeMap<String, SecretString>,
     /// By key, in order: the secret's text as it is (`get_config`, as above).
     pub configs: BTreeMap<String, SecretString>,
+    /// What templates may see of the environment.
+    pub env: BTreeMap<String, SecretString>,
     /// Where the connections came from: how many of each of the kind's sources.
     pub connections_by_source: Vec<usize>,
     /// Ids that more than one source has, of each kind.
@@ -118,8 +120,8 @@ impl LeftOut {
 impl Entries {
     /// Converts everything that was fetched.
     #[must_use]
-    pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules) -> Self {
-        let mut entries = Self::default();
+    pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules, env: BTreeMap<String, SecretString>) -> Self {
+        let mut entries = Self { env, ..Self::default() };
         for (kind, resolved) in fetched.kinds {
             entries.take(kind, resolved, plan, rules);
         }

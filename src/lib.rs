@@ -138,7 +138,7 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
         let resolving = Box::pin(resolve(&settings, &plan, env, summary));
         let fetched = signals.or(resolving).await??;
         let rules = entries::rules(&settings.kwargs, settings.target);
-        let entries = Entries::of(fetched, &plan, &rules);
+        let entries = Entries::of(fetched, &plan, &rules, settings.template_env.clone());
         summary.take(&entries, &plan);
         entries.judge(&settings.policies, &plan)?;
         let (files, not_carried) = render::all(&settings, &entries)?;

@@ -156,7 +156,8 @@ pub fn templates<'a>(settings: &'a Settings, entries: &Entries) -> Result<Vec<Re
     let mut files = Vec::new();
     let mut lines = Vec::new();
     for template in &settings.outputs.templates {
-        match engine::render(template, |misses| context(template, settings, entries, misses)) {
+        let seen = Kind::ALL.iter().map(|kind| entries.count(*kind)).sum();
+        match engine::render(template, seen, |misses| context(template, settings, entries, misses)) {
             Ok(text) => files.push(Rendered {
                 path: &template.target,
                 bytes: text.into_bytes(),
@@ -189,7 +190,8 @@ fn context(
         let all = entries.texts(kind).into_iter().flatten().filter(|(id, _)| is_seen(kind, id));
         all.map(|(id, text)| (id.clone(), Value::from(text.expose_secret()))).collect()
     };
-    let env = template.env.iter().filter_map(|name| Some((name.clone(), Value::from(settings.template_env.get(name)?.expose_secret()))));
+    let allowed = template.env.iter().filter_map(|name| entries.env.get_key_value(name));
+    let env = allowed.map(|(name, value)| (name.clone(), Value::from(value.expose_secret())));
     let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
     [
         ("connections", connections),

@@ -115,7 +115,9 @@ impl Template {
             mode,
             escape,
         };
-        let used = engine::names_used(&template).map_err(|problem| mistakes.add_line(problem)).unwrap_or_default();
+        if let Err(problem) = engine::check_syntax(&template) {
+            mistakes.add_line(problem);
+        }
         for (kind, named) in [
             (Kind::Connection, front.conn_ids),
             (Kind::Variable, front.variables),
@@ -123,7 +125,7 @@ impl Template {
         ] {
             template.needs[kind] = match named {
                 Some(ids) => Ask::Named(ids),
-                None if used.contains(engine::context_name(kind)) => Ask::Everything,
+                None if engine::mentions(&template, engine::context_name(kind)) => Ask::Everything,
                 None => Ask::Nothing,
             };
         }

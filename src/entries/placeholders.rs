@@ -36,6 +36,7 @@ impl Entries {
             connections: self.connections.iter().map(|(id, connection)| (id.clone(), of_connection(connection))).collect(),
             variables: texts(&self.variables),
             configs: texts(&self.configs),
+            env: texts(&self.env),
             ..Self::default()
         }
     }
@@ -93,6 +94,7 @@ fn of_json(json: &Json) -> Json {
 #[cfg(test)]
 mod tests {
     use indexmap::IndexMap;
+    use secrecy::ExposeSecret;
 
     use super::*;
     use crate::connection::{AirflowTarget, Rules, from_secret};
@@ -108,7 +110,9 @@ mod tests {
         entries.connections.insert("b".into(), from_secret("canary:canary@h", &rules).unwrap());
         entries.connections.insert("c".into(), from_secret("aws://?__extra__=%7B%22k%22%3A%22canary%22%7D", &rules).unwrap());
         entries.variables.insert("v".into(), SecretString::from("canary"));
+        entries.env.insert("HOME".into(), SecretString::from("canary"));
         let shown = entries.with_placeholders();
+        assert!([&shown.variables["v"], &shown.env["HOME"]].iter().all(|text| text.expose_secret() == PLACEHOLDER));
         let connection = |id: &str| {
             let set = std::collections::BTreeMap::from([(id, &shown.connections[id])]);
             String::from_utf8(crate::render::connections(&set, crate::settings::Format::Json).unwrap()).unwrap()

@@ -3,7 +3,6 @@
 //! An error names the template, the line and column, the expression and the name that is missing. It never repeats what
 //! minijinja says, because that may hold a value; and a name that comes from a value is not shown either.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -22,11 +21,13 @@ use crate::exit::{Exit, Failure};
 use crate::kind::Kind;
 use crate::mistakes::nearest;
 use crate::output::shown;
+use crate::settings::Ask;
 use crate::text::printable;
 
-/// What a render may cost: each step of the template and each byte that it makes takes one. A render of 1,000 connections
-/// through 50 lines takes about a million.
-const FUEL: u64 = 50_000_000;
+/// What a render may cost: a step of the template takes one, and so do some dozens of bytes that it makes.
+const FUEL: u64 = 2_000_000;
+/// What it may cost more for each connection, variable and config value that it sees: a loop of 50 lines takes about 300.
+const FUEL_OF_ENTRY: u64 = 3_000;
 
 /// What a template is called in minijinja. The path is told by us.
 const NAME: &str = "template";
@@ -44,26 +45,39 @@ pub const fn context_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Checks the syntax, and tells which names of the context the template uses.
+/// Checks the syntax.
 ///
 /// # Errors
 /// What is wrong and where, as one line.
-pub fn names_used(template: &Template) -> Result<HashSet<String>, String> {
+pub fn check_syntax(template: &Template) -> Result<(), String> {
     let mut environment = environment(template.escape);
-    environment.add_template(NAME, template.body()).map_err(|error| describe_syntax(template, &error))?;
-    let compiled = environment.get_template(NAME).map_err(|error| describe_syntax(template, &error))?;
-    Ok(compiled.undeclared_variables(false))
+    environment.add_template(NAME, template.body()).map_err(|error| describe_syntax(template, &error))
 }
 
-/// Renders a template. `make` is given where missed names are noted, and makes the context.
+/// Whether a tag of the template has this name in it.
+///
+/// minijinja's own `undeclared_variables` does not look into slices (3.1.0): `{{ connections.a.password[:4] }}`.
+#[must_use]
+pub fn mentions(template: &Template, name: &str) -> bool {
+    let body = template.body();
+    let last = |text: &str, of: [&str; 2]| of.iter().filter_map(|tag| text.rfind(tag)).max();
+    words(body, name).any(|at| {
+        let before = body.get(..at).unwrap_or_default();
+        last(before, ["{{", "{%"]) > last(before, ["}}", "%}"])
+    })
+}
+
+/// Renders a template that sees so many entries. `make` is given where missed names are noted, and makes the context.
 ///
 /// # Errors
 /// [`Exit::InvalidData`], naming the place in the template.
 pub fn render(
     template: &Template,
+    entries: usize,
     make: impl FnOnce(&Arc<Misses>) -> IndexMap<String, Value>,
 ) -> Result<String, Failure> {
     let mut environment = environment(template.escape);
+    environment.set_fuel(Some(FUEL + FUEL_OF_ENTRY * entries as u64));
     let misses = Arc::new(Misses::default());
     let context = Names::top(make(&misses), &FUNCTIONS, &misses);
     let text = environment
@@ -76,7 +90,6 @@ pub fn render(
 fn environment(escape: Escape) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_fuel(Some(FUEL));
     // Never: what it keeps for an error holds the values of the context.
     environment.set_debug(false);
     // A line that holds a tag alone leaves nothing behind, and a file ends as its template does. The builder fails for
@@ -85,7 +98,9 @@ fn environment(escape: Escape) -> Environment<'static> {
     if let Ok(syntax) = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build() {
         environment.set_syntax(syntax);
     }
-    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    // Not `None` where something is escaped: what a macro or a block gives is then known to be escaped already.
+    let is_plain = escape == Escape::None;
+    environment.set_auto_escape_callback(move |_| if is_plain { AutoEscape::None } else { AutoEscape::Custom("target".into()) });
     environment.set_formatter(move |out: &mut Output, _: &mut State, value: &Value| write_value(out, value, escape));
     // It would print the whole context.
     environment.remove_global("debug");
@@ -271,11 +286,7 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
             let miss = misses.last(|miss| spells_out(expression.unwrap_or(body), miss));
             let miss = miss.or_else(|| misses.last(|miss| spells_out(body, miss)));
             match miss {
-                Some(miss) => {
-                    let name = if miss.of.is_empty() { miss.name } else { format!("{}.{}", miss.of, miss.name) };
-                    let near = miss.nearest.map(|near| format!("; did you mean {}?", printable(&near)));
-                    format!("{} is undefined{}", printable(&name), near.unwrap_or_default())
-                }
+                Some(miss) => undefined(template, &miss),
                 None => "something in it is undefined".to_owned(),
             }
         }
@@ -290,6 +301,25 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
         ErrorKind::CannotUnpack => "a loop unpacks something else than pairs; a mapping is unpacked with items()".to_owned(),
         _ => "an operation, a filter or a test can't take the kind of value that it is given".to_owned(),
     }
+}
+
+fn undefined(template: &Template, miss: &Miss) -> String {
+    let name = printable(&miss.name);
+    let named_alone = |kind: Kind| {
+        let named = matches!(&template.needs[kind], Ask::Named(ids) if !ids.contains(&miss.name));
+        named && miss.of == context_name(kind)
+    };
+    let hint = if miss.of == "env" && template.env.contains(&miss.name) {
+        "; the environment variable is not set".to_owned()
+    } else if miss.of == "env" {
+        format!("; name it in the front matter: `env: [{name}]`")
+    } else if Kind::ALL.into_iter().any(named_alone) {
+        "; a template whose front matter names some sees no others".to_owned()
+    } else {
+        miss.nearest.as_ref().map(|near| format!("; did you mean {}?", printable(near))).unwrap_or_default()
+    };
+    let of = if miss.of.is_empty() { String::new() } else { format!("{}.", printable(&miss.of)) };
+    format!("{of}{name} is undefined{hint}")
 }
 
 /// Words of ours, wherever in the chain of causes they stand.
@@ -347,7 +377,8 @@ fn spells_out(text: &str, miss: &Miss) -> bool {
 
 /// Whether what follows a name makes do without it.
 fn is_only_asked_for(after: &str) -> bool {
-    let words: Vec<&str> = after.split_whitespace().take(3).collect();
+    let words: Vec<&str> =
+        after.split_whitespace().take(3).map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric())).collect();
     let is_test = matches!(words.as_slice(), ["is", "defined" | "undefined", ..] | ["is", "not", "defined" | "undefined"]);
     let filter = after.trim_start().strip_prefix('|').map(str::trim_start).unwrap_or_default();
     is_test || filter.starts_with("default") || filter.starts_with("d(")

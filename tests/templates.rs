@@ -1,0 +1,190 @@
+//! The user's templates from outside: what goes in and what comes out, what is refused and in which words, and that no word
+//! of a secret is in any of it.
+//!
+//! tests/templates/renders/NAME.j2 gives NAME; tests/templates/fails/NAME.j2 ends as NAME says: the exit code, then the
+//! lines of the error. `BLESS=1 cargo test --test templates` writes the expected files anew, for a person to read.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use common::{Ended, Run};
+
+const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/templates");
+
+/// The templates of a directory: name without `.j2`, and path.
+fn fixtures(directory: &str) -> Vec<(String, PathBuf)> {
+    let entries = fs::read_dir(format!("{FIXTURES}/{directory}")).unwrap().map(|entry| entry.unwrap().path());
+    let templates = entries.filter(|path| path.extension().is_some_and(|extension| extension == "j2"));
+    let mut all: Vec<_> = templates.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    all.sort();
+    assert!(!all.is_empty());
+    all
+}
+
+/// A run of one template on a document of secrets. The template lies in the run's own directory, so that errors name it alike.
+fn run(document: &str, name: &str, template: &Path) -> Run {
+    let run = Run::on_document(document);
+    let source = format!("{name}.j2");
+    fs::copy(template, run.path(&source)).unwrap();
+    run.var("SECRETS_INIT_TEMPLATES", &format!("{source}={name}"))
+        .var("SECRETS_INIT_CONNECTIONS_FILE", "none")
+        .var("GREETING", "hello from the environment")
+        .var("HOME", "/nonexistent")
+}
+
+fn secrets() -> String {
+    fs::read_to_string(format!("{FIXTURES}/secrets.yaml")).unwrap()
+}
+
+/// Compares with the expected file, or writes it.
+#[track_caller]
+fn expect(path: &Path, found: &str) {
+    if std::env::var_os("BLESS").is_some() {
+        fs::write(path, found).unwrap();
+    }
+    let expected = fs::read_to_string(path).unwrap_or_default();
+    assert!(found == expected, "{}:\n--- expected\n{expected}\n--- found\n{found}", path.display());
+}
+
+/// The exit code, and the lines of the error.
+fn error_of(ended: &Ended) -> String {
+    let mut text = format!("{}\n", ended.code);
+    for line in ended.stderr.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()) {
+        if line["level"] == "ERROR" && line["outcome"].is_null() {
+            text.push_str(line["message"].as_str().unwrap());
+            text.push('\n');
+        }
+    }
+    text
+}
+
+#[test]
+fn templates_come_out_as_expected() {
+    for (name, template) in fixtures("renders") {
+        let run = run(&secrets(), &name, &template);
+        run.go().code(0);
+        let found = fs::read_to_string(run.path(&name)).unwrap();
+        expect(&template.with_extension(""), &found);
+        // The same again touches nothing.
+        let inode = |run: &Run| std::os::unix::fs::MetadataExt::ino(&fs::metadata(run.path(&name)).unwrap());
+        let before = inode(&run);
+        assert_eq!(run.go().code(0).summary()["outcome"], "unchanged", "{name}");
+        assert_eq!(inode(&run), before, "{name}");
+    }
+}
+
+#[test]
+fn templates_that_fail_say_where_and_why_and_write_nothing() {
+    for (name, template) in fixtures("fails") {
+        let run = run(&secrets(), &name, &template);
+        let ended = run.go();
+        assert_ne!(ended.code, 0, "{name}");
+        expect(&template.with_extension(""), &error_of(&ended));
+        assert!(!run.path(&name).exists(), "{name}");
+        // What can be seen without secrets is told before anybody is asked for them.
+        if ended.code == 78 {
+            assert_eq!(ended.summary()["api_calls"], 0, "{name}");
+        }
+    }
+}
+
+// ---- nothing of a secret ---------------------------------------------------------------------------------------
+
+/// The ways in which a text may hide in another.
+fn disguises(canary: &str) -> Vec<String> {
+    let shifted = |shift: usize| {
+        // Base64 of a part of a longer text depends on where it begins.
+        let padded = format!("{}{canary}", "x".repeat(shift));
+        let encoded = base64(padded.as_bytes());
+        let from = [0, 2, 3][shift];
+        encoded[from..encoded.len() - 4].to_owned()
+    };
+    let percent: String = canary.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    let swapped = canary.chars().map(|c| if c.is_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() });
+    let json: String = canary.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
+    let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let reversed = canary.chars().rev().collect();
+    [vec![canary.to_owned(), percent, swapped.collect(), json, hex, reversed], (0..3).map(shifted).collect()].concat()
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let number = chunk.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = ALPHABET[(number >> (18 - 6 * place) & 63) as usize];
+            out.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    out
+}
+
+/// What the program said anywhere, with the names of files.
+fn everything_said(run: &Run, ended: &Ended) -> String {
+    let termination = fs::read_to_string(run.path("termination-log")).unwrap_or_default();
+    let names = common::names(run.directory.path()).join("\n");
+    format!("{}\n{}\n{termination}\n{names}", ended.stdout, ended.stderr)
+}
+
+fn canary(number: u32) -> String {
+    let seed = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().subsec_nanos();
+    // Letters and digits of no order, so that it stands nowhere by chance.
+    let mut state = u64::from(seed) << 20 | u64::from(number) << 3 | 1;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b"ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnpqrstuvwxyz"[(state >> 33) as usize % 48])
+    };
+    (0..14).map(|_| letter()).collect()
+}
+
+#[test]
+fn nothing_of_a_secret_is_said_whatever_fails() {
+    let mut searched = 0;
+    for (number, (name, template)) in (0..).zip(fixtures("fails").into_iter().chain(fixtures("renders"))) {
+        let canary = canary(number);
+        let document = secrets().replace("s3cret", &canary).replace("54321", "48151");
+        let run = run(&document, &name, &template).var("SECRETS_INIT_LOG", "trace");
+        for command in [&["render"][..], &["check", "--show"], &["check"]] {
+            let run = command.iter().fold(Run::on_document(&document), |run, argument| run.arg(argument));
+            fs::copy(&template, run.path(&format!("{name}.j2"))).unwrap();
+            let run = run
+                .var("SECRETS_INIT_TEMPLATES", &format!("{name}.j2={name}"))
+                .var("SECRETS_INIT_CONNECTIONS_FILE", "none")
+                .var("GREETING", &canary)
+                .var("SECRETS_INIT_LOG", "trace");
+            let said = everything_said(&run, &run.go());
+            for form in disguises(&canary).iter().chain(["48151".to_owned()].iter()) {
+                assert!(!said.contains(form.as_str()), "{name} {command:?} says {form:?}:\n{said}");
+                searched += 1;
+            }
+        }
+        drop(run);
+    }
+    println!("searched for {searched} canaries");
+    assert!(searched > 1500, "only {searched}");
+}
+
+/// The search can fail: a secret that somebody writes into the template itself is found, in every disguise.
+#[test]
+fn a_leak_that_is_planted_is_found() {
+    let canary = canary(7777);
+    let run = Run::on_document(&secrets());
+    fs::write(run.path("t.j2"), format!("{{{{ connections.{canary} }}}}")).unwrap();
+    let run = run.var("SECRETS_INIT_TEMPLATES", "t.j2=t");
+    let said = everything_said(&run, &run.go().code(65));
+    assert!(said.contains(&canary), "{said}");
+    let forms = disguises(&canary);
+    let encoded = [
+        base64(format!("ab{canary}c").as_bytes()),
+        base64(format!("abc{canary}").as_bytes()),
+        base64(format!("a{canary}bcd").as_bytes()),
+    ];
+    for text in encoded {
+        assert!(forms.iter().any(|form| text.contains(form.as_str())), "{text}");
+    }
+}
