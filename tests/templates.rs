@@ -19,7 +19,8 @@ const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/templates");
 fn fixtures(directory: &str) -> Vec<(String, PathBuf)> {
     let entries = fs::read_dir(format!("{FIXTURES}/{directory}")).unwrap().map(|entry| entry.unwrap().path());
     let templates = entries.filter(|path| path.extension().is_some_and(|extension| extension == "j2"));
-    let mut all: Vec<_> = templates.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
+    let mut all: Vec<_> =
+        templates.map(|path| (path.file_stem().unwrap().to_str().unwrap().to_owned(), path)).collect();
     all.sort();
     assert!(!all.is_empty());
     all
@@ -42,6 +43,7 @@ fn secrets() -> String {
 
 /// Compares with the expected file, or writes it.
 #[track_caller]
+#[expect(clippy::disallowed_methods, reason = "a switch for developers")]
 fn expect(path: &Path, found: &str) {
     if std::env::var_os("BLESS").is_some() {
         fs::write(path, found).unwrap();
@@ -104,7 +106,8 @@ fn disguises(canary: &str) -> Vec<String> {
         encoded[from..encoded.len() - 4].to_owned()
     };
     let percent: String = canary.bytes().map(|byte| format!("%{byte:02X}")).collect();
-    let swapped = canary.chars().map(|c| if c.is_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() });
+    let swapped =
+        canary.chars().map(|c| if c.is_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() });
     let json: String = canary.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
     let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
     let reversed = canary.chars().rev().collect();
