@@ -651,9 +651,7 @@ impl Reader<'_> {
         let config_prefix = self.optional_prefix(keys.config_prefix, sep);
         let known_by_list = |ids: Option<Vec<String>>| ids.map_or(KnownBy::Listing, KnownBy::Ids);
         let names = ByKind::from_fn(|kind| match kind {
-            Kind::Connection => {
-                Some(SharedNames { prefix: connections_prefix.clone(), known_by: known_by.clone() })
-            }
+            Kind::Connection => Some(SharedNames { prefix: connections_prefix.clone(), known_by: known_by.clone() }),
             Kind::Variable => variables_prefix
                 .clone()
                 .map(|prefix| SharedNames { prefix, known_by: known_by_list(variables.clone()) }),

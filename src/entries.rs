@@ -110,7 +110,9 @@ impl LeftOut {
 
     const fn exit(&self) -> Exit {
         match self.why {
-            Why::Invalid(_) | Why::InvalidAndOfOtherKind(_) | Why::NotForFile { .. } | Why::Refused(_) => Exit::InvalidData,
+            Why::Invalid(_) | Why::InvalidAndOfOtherKind(_) | Why::NotForFile { .. } | Why::Refused(_) => {
+                Exit::InvalidData
+            }
             Why::Unreadable(_) => Exit::Denied,
             Why::Missing => Exit::NotFound,
         }
@@ -138,9 +140,8 @@ impl Entries {
             let taken = match entry.state {
                 State::Unreadable(error) => Err(Why::Unreadable(error)),
                 State::Refused(reason) => Err(Why::Refused(reason)),
-                State::Value(text) => self.take_text(kind, &id, text, rules).map_err(|invalid| match entry.ambiguous {
-                    true => Why::InvalidAndOfOtherKind(invalid),
-                    false => Why::Invalid(invalid),
+                State::Value(text) => self.take_text(kind, &id, text, rules).map_err(|invalid| {
+                    if entry.ambiguous { Why::InvalidAndOfOtherKind(invalid) } else { Why::Invalid(invalid) }
                 }),
             };
             match taken {
@@ -244,7 +245,11 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
     }
     let places: Vec<String> =
         sources.iter().map(|source| format!("{} under \"{}\"", source.source, printable(source.prefix()))).collect();
-    let what = if nothing_at_all { format!("no {thing} was found") } else { format!("no {thing} is left that could be written") };
+    let what = if nothing_at_all {
+        format!("no {thing} was found")
+    } else {
+        format!("no {thing} is left that could be written")
+    };
     format!(
         "{what} in {}; check the prefixes, the region and the filters, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn",
         places.join(", ")

@@ -236,8 +236,7 @@ async fn list<S: SecretStore>(
         })
     };
     let takes_any = |name: &str| sources.iter().any(|source| takes(source, name));
-    let everything =
-        sources.iter().all(|source| selection.takes_everything(source.kind) && !source.has_pattern());
+    let everything = sources.iter().all(|source| selection.takes_everything(source.kind) && !source.has_pattern());
     let wanted = Wanted { takes: &takes_any, everything };
     let listed = store.enumerate(&prefixes_of(&sources), &wanted).await.map_err(StoreError::into_failure)?;
     if let Some(failure) = failed.take() {
@@ -248,11 +247,11 @@ async fn list<S: SecretStore>(
     }
     let mut fatal = Fatal::default();
     for (secret, answer) in listed.secrets {
-        let takers: Vec<&SourcePlan> = sources.iter().copied().filter(|source| takes(source, &secret.name)).collect();
-        let (Some(first), ambiguous) = (takers.first(), takers.len() > 1) else { continue };
+        let members: Vec<&SourcePlan> = sources.iter().copied().filter(|source| takes(source, &secret.name)).collect();
+        let (Some(first), ambiguous) = (members.first(), members.len() > 1) else { continue };
         let id = first.id_of(&secret.name).unwrap_or_default();
         let Some(said) = fatal.sort(first.kind, id, &secret.id, answer, WhenNotThere::Vanished) else { continue };
-        for source in takers {
+        for source in members {
             let Some(id) = source.id_of(&secret.name) else { continue };
             let of_source = answers.entry((source.kind, source.account)).or_default();
             of_source.insert(id.to_owned(), Said { ambiguous, ..said.clone() });

@@ -205,7 +205,8 @@ impl Plan {
                 Ask::Nothing => continue,
                 Ask::Named(named) => named,
                 Ask::Everything => {
-                    let want = plan.want(settings, kind, settings.selection.exactly[kind].clone(), settings.named(kind));
+                    let want =
+                        plan.want(settings, kind, settings.selection.exactly[kind].clone(), settings.named(kind));
                     plan.wants.push(want);
                     continue;
                 }
@@ -272,12 +273,8 @@ impl Plan {
             let addressed_by =
                 if has_role || in_file || only_if_own { AddressedBy::Name } else { AddressedBy::PartialArn };
             let source = source_of(shared, settings);
-            let account = self.account(AccountPlan {
-                source: source.clone(),
-                shared: Some(place),
-                addressed_by,
-                only_if_own,
-            });
+            let account =
+                self.account(AccountPlan { source: source.clone(), shared: Some(place), addressed_by, only_if_own });
             sources.push(SourcePlan {
                 kind,
                 account,

@@ -88,7 +88,9 @@ pub fn all<'a>(settings: &'a Settings, entries: &'a Entries) -> Result<(Vec<Rend
         files.push(Rendered { path: &file.path, bytes, mode, meant: Meant::Lines(file.dialect, lines) });
     }
     for kind in [Kind::Config, Kind::Variable] {
-        let (Some(OutputFile { path, format }), Some(all)) = (outputs.file_of(kind), entries.texts(kind)) else { continue };
+        let (Some(OutputFile { path, format }), Some(all)) = (outputs.file_of(kind), entries.texts(kind)) else {
+            continue;
+        };
         let mut carried = BTreeMap::new();
         for (id, text) in all {
             let text = text.expose_secret();
@@ -211,14 +213,15 @@ fn context(
 #[must_use]
 pub fn cannot_carry_text(format: Format, id: &str, text: &str) -> Option<&'static str> {
     match format {
-        Format::Json => None,
         Format::Yaml if !is_yaml_key(id) => Some("the key is too long for one in YAML; write .json"),
-        Format::Yaml => None,
+        Format::Json | Format::Yaml => None,
         // LocalFilesystemBackend strips nothing, knows no quotes, and refuses the whole file for an empty value.
         Format::Env => match id_in_env(id) {
             Some(reason) => Some(reason),
             None if text.is_empty() => Some("the .env format has no empty values; write .json"),
-            None if text.contains(splits_lines) => Some("the .env format has no way to write a line break; write .json"),
+            None if text.contains(splits_lines) => {
+                Some("the .env format has no way to write a line break; write .json")
+            }
             None if !text.is_ascii() => Some("the file is ASCII and .env has no escapes; write .json"),
             None => None,
         },

@@ -299,7 +299,10 @@ impl Reader<'_> {
         let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for name in self.env.names_with_prefix(VARIABLE_PREFIX) {
             if name == "SECRETS_INIT_TEMPLATE" {
-                self.mistakes.add(name, "--template is a flag alone; the variable is SECRETS_INIT_TEMPLATES, one SRC=DEST a line");
+                self.mistakes.add(
+                    name,
+                    "--template is a flag alone; the variable is SECRETS_INIT_TEMPLATES, one SRC=DEST a line",
+                );
             } else if !known.contains(&name) {
                 self.mistakes.add_unknown("variable", name, &known);
             }
@@ -784,7 +787,10 @@ impl Reader<'_> {
             let place = absolute(path);
             if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
                 let shown = crate::output::shown(path);
-                self.wrong(name, format!("{shown} is where {VARIABLE_PREFIX}{other} is written; give each its own file"));
+                self.wrong(
+                    name,
+                    format!("{shown} is where {VARIABLE_PREFIX}{other} is written; give each its own file"),
+                );
             }
             if outputs.templates.iter().any(|template| absolute(&template.source) == place) {
                 self.wrong(name, format!("{} is a template; it would be overwritten", crate::output::shown(path)));

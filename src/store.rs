@@ -219,7 +219,8 @@ pub trait SecretStore {
     ///
     /// # Errors
     /// When the listing fails. That one secret can't be read is its answer.
-    fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> impl Future<Output = Result<Enumerated, StoreError>>;
+    fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>)
+    -> impl Future<Output = Result<Enumerated, StoreError>>;
 
     /// Reads these secrets: one answer for each id, in the same order.
     fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Answer>>;

@@ -24,12 +24,66 @@ use quote::Escape;
 const LARGEST: u64 = 4 << 20;
 /// Every filter that templates have: ours, then minijinja's.
 pub const FILTERS: [&str; 60] = [
-    "tojson", "yaml", "toml", "ini", "properties", "xml", "netrc", "pgpass", "shell_quote", "dotenv_quote", "urlencode",
-    "b64encode", "b64decode", "sha256", "airflow_uri", "required",
-    "safe", "lower", "upper", "title", "capitalize", "replace", "length", "count", "dictsort", "items", "reverse", "trim",
-    "join", "split", "lines", "default", "d", "round", "abs", "int", "float", "attr", "first", "last", "min", "max", "sort",
-    "list", "string", "bool", "batch", "slice", "sum", "indent", "select", "reject", "selectattr", "rejectattr", "map",
-    "groupby", "unique", "chain", "zip", "format",
+    "tojson",
+    "yaml",
+    "toml",
+    "ini",
+    "properties",
+    "xml",
+    "netrc",
+    "pgpass",
+    "shell_quote",
+    "dotenv_quote",
+    "urlencode",
+    "b64encode",
+    "b64decode",
+    "sha256",
+    "airflow_uri",
+    "required",
+    "safe",
+    "lower",
+    "upper",
+    "title",
+    "capitalize",
+    "replace",
+    "length",
+    "count",
+    "dictsort",
+    "items",
+    "reverse",
+    "trim",
+    "join",
+    "split",
+    "lines",
+    "default",
+    "d",
+    "round",
+    "abs",
+    "int",
+    "float",
+    "attr",
+    "first",
+    "last",
+    "min",
+    "max",
+    "sort",
+    "list",
+    "string",
+    "bool",
+    "batch",
+    "slice",
+    "sum",
+    "indent",
+    "select",
+    "reject",
+    "selectattr",
+    "rejectattr",
+    "map",
+    "groupby",
+    "unique",
+    "chain",
+    "zip",
+    "format",
 ];
 const KEYS: [&str; 6] = ["conn_ids", "variables", "configs", "env", "mode", "escape"];
 
@@ -100,8 +154,10 @@ impl Template {
         let escape = match front.escape.as_deref() {
             None => Escape::of_target(target),
             Some(name) => Escape::of_name(name).unwrap_or_else(|| {
-                let near = nearest(name, &Escape::NAMES).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                mistakes.add(&place, format!("front matter, escape: must be one of {}{near}", Escape::NAMES.join(", ")));
+                let near =
+                    nearest(name, &Escape::NAMES).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                mistakes
+                    .add(&place, format!("front matter, escape: must be one of {}{near}", Escape::NAMES.join(", ")));
                 Escape::None
             }),
         };
@@ -118,11 +174,9 @@ impl Template {
         if let Err(problem) = engine::check_syntax(&template) {
             mistakes.add_line(problem);
         }
-        for (kind, named) in [
-            (Kind::Connection, front.conn_ids),
-            (Kind::Variable, front.variables),
-            (Kind::Config, front.configs),
-        ] {
+        for (kind, named) in
+            [(Kind::Connection, front.conn_ids), (Kind::Variable, front.variables), (Kind::Config, front.configs)]
+        {
             template.needs[kind] = match named {
                 Some(ids) => Ask::Named(ids),
                 None if engine::mentions(&template, engine::context_name(kind)) => Ask::Everything,
@@ -176,12 +230,14 @@ fn front_matter(text: &str, place: &str, mistakes: &mut Mistakes) -> (FrontMatte
 }
 
 fn read_front_matter(yaml: &str, place: &str, mistakes: &mut Mistakes) -> FrontMatter {
-    const AMBIGUOUS: &str = "a target that itself begins with --- needs a front matter before it, an empty one (two lines ---) will do";
+    const AMBIGUOUS: &str =
+        "a target that itself begins with --- needs a front matter before it, an empty one (two lines ---) will do";
     if yaml.trim().is_empty() {
         return FrontMatter::default();
     }
     let options = || serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-    let keys: Result<serde_json::Map<String, serde_json::Value>, _> = serde_saphyr::from_str_with_options(yaml, options());
+    let keys: Result<serde_json::Map<String, serde_json::Value>, _> =
+        serde_saphyr::from_str_with_options(yaml, options());
     let place_in = |error: &serde_saphyr::Error| {
         // The opening line stands before the YAML.
         error.location().map(|at| format!(" at line {} column {}", at.line() + 1, at.column())).unwrap_or_default()
@@ -214,7 +270,10 @@ fn read_front_matter(yaml: &str, place: &str, mistakes: &mut Mistakes) -> FrontM
     let ids = [("conn_ids", &front.conn_ids), ("variables", &front.variables), ("configs", &front.configs)];
     for (key, ids) in ids {
         for id in ids.iter().flatten().filter(|id| !is_id(id)) {
-            mistakes.add(place, format!("front matter, {key}: {} is not an id that a secret's name can hold", printable(id)));
+            mistakes.add(
+                place,
+                format!("front matter, {key}: {} is not an id that a secret's name can hold", printable(id)),
+            );
         }
     }
     front

@@ -147,7 +147,9 @@ fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> 
             let document = loads_within(text, 2).map_err(|error| format!("JSON at byte {}", error.offset))?;
             let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
             let pair = |(position, (key, value)): (usize, (PyString, Json))| match &value {
-                Json::String(value) => whole(&key).zip(whole(value)).ok_or_else(|| format!("entry {} is not whole", position + 1)),
+                Json::String(value) => {
+                    whole(&key).zip(whole(value)).ok_or_else(|| format!("entry {} is not whole", position + 1))
+                }
                 _ => Err(format!("entry {} is not text", position + 1)),
             };
             entries.into_iter().enumerate().map(pair).collect()
@@ -179,7 +181,9 @@ fn yaml_halves(line: &str) -> Option<(PyString, PyString)> {
 fn env_halves(text: &str, what: &str) -> Result<Vec<(String, String)>, String> {
     let pair = |(number, line): (usize, &str)| {
         let halves = line.split_once('=').filter(|(key, _)| !key.is_empty());
-        halves.map(|(key, value)| (key.to_owned(), value.to_owned())).ok_or_else(|| format!("{what} at line {}", number + 1))
+        halves
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .ok_or_else(|| format!("{what} at line {}", number + 1))
     };
     text.split_terminator('\n').enumerate().map(pair).collect()
 }

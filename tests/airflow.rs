@@ -146,6 +146,14 @@ fn no_name_that_python_needs_is_taken_for_the_module() {
     }
 }
 
+/// Variables, config values, the env file and the URIs of templates. The seed is printed.
+#[test]
+fn every_other_output_gives_airflow_what_the_live_backend_gives() {
+    for interpreter in interpreters(&["2.8.1", "2.11.2", "3.1.8", "3.3.2"]) {
+        python(&interpreter, &["tests/airflow/outputs.py", "--bin", PROGRAM, "--cases", "2000"]);
+    }
+}
+
 /// Thousands of generated secrets, ours against Airflow's own code in one process. The seed is printed.
 #[test]
 fn random_secrets_are_read_as_the_live_backend_reads_them() {

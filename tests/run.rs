@@ -378,3 +378,214 @@ fn files_that_are_no_files_are_refused_at_once() {
         run.go().code(78).says("not a regular file");
     }
 }
+
+// ---- more than connections -------------------------------------------------------------------------------------
+
+/// A document with all three kinds.
+const KINDS: &str = "own:
+  airflow/connections/a: mysql://u:p@h/db
+  airflow/connections/b: {conn_type: slack, password: xoxb}
+  airflow/variables/region: \"no\"
+  airflow/variables/json: '{\"a\": 1}'
+  airflow/config/sql: postgres://u@h/db
+";
+
+/// A run with an output of every kind.
+fn run_of_everything(document: &str) -> Run {
+    let run = Run::on_document(document);
+    fs::write(run.path("t.j2"), "{{ connections.a.password }} {{ variables.region }}\n").unwrap();
+    [
+        "VARIABLES_FILE=variables.yaml",
+        "CONFIGS_FILE=configs.json",
+        "AIRFLOW_ENV_FILE=airflow.env",
+        "TEMPLATES=t.j2=t.txt",
+    ]
+    .into_iter()
+    .fold(run, |run, setting| {
+        let (name, value) = setting.split_once('=').unwrap();
+        run.var(&format!("SECRETS_INIT_{name}"), value)
+    })
+    .var("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_SECRET", "sql")
+}
+
+fn content(run: &Run, name: &str) -> String {
+    fs::read_to_string(run.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+#[test]
+fn every_kind_goes_into_its_file() {
+    let run = run_of_everything(KINDS);
+    let ended = run.go().code(0);
+    assert_eq!(ended.conn_ids(), ["a", "b"]);
+    assert_eq!(content(&run, "variables.yaml"), "\"json\": \"{\\\"a\\\": 1}\"\n\"region\": \"no\"\n");
+    assert_eq!(content(&run, "configs.json"), "{\n  \"sql\": \"postgres://u@h/db\"\n}\n");
+    assert_eq!(
+        content(&run, "airflow.env"),
+        "AIRFLOW_CONN_A='{\"conn_type\": \"mysql\", \"host\": \"h\", \"login\": \"u\", \"password\": \"p\", \"schema\": \"db\"}'\n\
+         AIRFLOW_CONN_B='{\"conn_type\": \"slack\", \"password\": \"xoxb\"}'\n\
+         AIRFLOW_VAR_JSON='{\"a\": 1}'\nAIRFLOW_VAR_REGION=no\nAIRFLOW__DATABASE__SQL_ALCHEMY_CONN=postgres://u@h/db\n"
+    );
+    assert_eq!(content(&run, "t.txt"), "p no\n");
+    for name in ["connections.json", "variables.yaml", "configs.json", "airflow.env", "t.txt"] {
+        assert_eq!(fs::metadata(run.path(name)).unwrap().mode() & 0o7777, 0o440, "{name}");
+    }
+    let summary = ended.summary();
+    assert_eq!(
+        (&summary["connections"], &summary["variables"], &summary["configs"]),
+        (&2.into(), &2.into(), &1.into())
+    );
+}
+
+#[test]
+fn what_no_output_asks_for_is_not_read_and_what_a_template_names_is_all_that_is() {
+    // A secret that nobody wants does no harm, whatever is wrong with it.
+    let document = format!("{KINDS}  airflow/connections/bad: ' '\n");
+    let plain = Run::on_document(&document).var("SECRETS_INIT_STRICT", "true").go().code(65).says("conn_id bad");
+    assert_eq!(plain.summary()["variables"], serde_json::Value::Null);
+    let run = Run::on_document(&document)
+        .var("SECRETS_INIT_STRICT", "true")
+        .var("SECRETS_INIT_CONNECTIONS_FILE", "none")
+        .var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+    fs::write(run.path("t.j2"), "---\nconn_ids: [a]\nmode: \"0600\"\n---\n{{ connections.a.password }}").unwrap();
+    let ended = run.go().code(0);
+    assert_eq!((content(&run, "t.txt").as_str(), &ended.summary()["connections"]), ("p", &1.into()));
+    assert_eq!(fs::metadata(run.path("t.txt")).unwrap().mode() & 0o7777, 0o600);
+    fs::write(run.path("t.j2"), "---\nconn_ids: [a, nowhere]\n---\n{{ connections.a.password }}").unwrap();
+    run.go().code(66).says("conn_id nowhere is missing");
+    assert_eq!(content(&run, "t.txt"), "p");
+}
+
+#[test]
+fn all_files_or_none() {
+    let run = run_of_everything(KINDS);
+    fs::create_dir(run.path("configs.json")).unwrap();
+    run.go().code(73).says("configs.json");
+    assert_eq!(names(run.directory.path()), ["configs.json", "secrets.yaml", "t.j2", "termination-log"]);
+    let run = run_of_everything(KINDS);
+    fs::write(run.path("t.j2"), "{{ connections.nope }}").unwrap();
+    run.go().code(65).says("connections.nope is undefined");
+    assert_eq!(names(run.directory.path()), ["secrets.yaml", "t.j2", "termination-log"]);
+}
+
+/// The same secrets give the same bytes, an unchanged file is not touched, and one connection less is some lines less.
+#[test]
+fn a_removed_connection_takes_its_own_lines_and_no_others() {
+    let run = run_of_everything(KINDS);
+    run.go().code(0);
+    let files = ["connections.json", "variables.yaml", "configs.json", "airflow.env", "t.txt"];
+    let before = files.map(|name| content(&run, name));
+    let touched = || files.map(|name| fs::metadata(run.path(name)).unwrap().modified().unwrap());
+    let times = touched();
+    assert_eq!(run.go().code(0).summary()["outcome"], "unchanged");
+    assert_eq!(touched(), times);
+    let shorter: String = KINDS.lines().filter(|line| !line.contains("/b:")).map(|line| format!("{line}\n")).collect();
+    fs::write(run.path("secrets.yaml"), shorter).unwrap();
+    assert_eq!(run.go().code(0).summary()["outcome"], "written");
+    let lines =
+        |text: &str| -> Vec<String> { text.lines().map(|line| line.trim_end_matches(',').to_owned()).collect() };
+    for ((name, before), (time, now)) in files.iter().zip(&before).zip(times.iter().zip(touched())) {
+        let without: Vec<String> = lines(before)
+            .into_iter()
+            .filter(|line| !line.contains("\"b\":") && !line.contains("AIRFLOW_CONN_B="))
+            .collect();
+        assert_eq!(lines(&content(&run, name)), without, "{name}");
+        assert_eq!(*time == now, !["connections.json", "airflow.env"].contains(name), "{name}");
+    }
+}
+
+/// The Python backend looks variables up under the prefix of the connections: with that as variables_prefix all goes on.
+#[test]
+fn variables_under_the_prefix_of_the_connections_just_work() {
+    let document = "own:\n  airflow/connections/db: mysql://u:p@h/db\n  airflow/connections/text: 'a://b://c://d'\n  \
+                    airflow/connections/list: '[1, 2]'\n";
+    let run = Run::on_document(document)
+        .kwargs(r#"{"variables_prefix": "airflow/connections"}"#)
+        .var("SECRETS_INIT_VARIABLES_FILE", "variables.json")
+        .var("SECRETS_INIT_STRICT", "true");
+    let ended = run.go().code(0);
+    let variables: serde_json::Value = serde_json::from_str(&content(&run, "variables.json")).unwrap();
+    assert_eq!(variables, serde_json::json!({"db": "mysql://u:p@h/db", "list": "[1, 2]", "text": "a://b://c://d"}));
+    // What is no connection is a variable all the same; the rest is both, as with the Python backend.
+    assert_eq!(ended.conn_ids(), ["db", "list"]);
+    assert!(!ended.stderr.contains("WARN\",\"message\":\"left out"), "{}", ended.stderr);
+    // But a connection that is required must be one.
+    run.var("SECRETS_INIT_REQUIRED", "text").go().code(65).says("conn_id text");
+}
+
+#[test]
+fn keys_asked_by_name_are_looked_up_in_every_account() {
+    let document = format!("{KINDS}shared:\n  \"222222222222\": {{v/other: shared, v/region: shared, c/x: y}}\n");
+    let run = Run::on_document(&document)
+        .kwargs(r#"{"shared_account": "222222222222", "variables_prefix_shared": "v", "config_prefix_shared": "c/"}"#)
+        .var("SECRETS_INIT_VARIABLES_FILE", "v.json")
+        .var("SECRETS_INIT_CONFIGS_FILE", "c.json");
+    run.go().code(0);
+    let read = |name: &str| serde_json::from_str::<serde_json::Value>(&content(&run, name)).unwrap();
+    assert_eq!(read("v.json"), serde_json::json!({"json": "{\"a\": 1}", "other": "shared", "region": "no"}));
+    assert_eq!(read("c.json"), serde_json::json!({"sql": "postgres://u@h/db", "x": "y"}));
+    let run = run.var("SECRETS_INIT_VARIABLE_KEYS", "other,region,none").var("SECRETS_INIT_ON_MISSING", "warn");
+    run.go().code(0).says("variable none is missing");
+    let read = |name: &str| serde_json::from_str::<serde_json::Value>(&content(&run, name)).unwrap();
+    assert_eq!(read("v.json"), serde_json::json!({"other": "shared", "region": "no"}));
+}
+
+#[test]
+fn what_an_env_file_cannot_carry_is_named_and_the_rest_is_there() {
+    let document = "own:
+  airflow/connections/my-db: mysql://u:p@h/db
+  airflow/connections/Db: mysql://u:p@h/db
+  airflow/connections/dB: mysql://u:p@h/db
+  airflow/connections/plain: hello
+  airflow/variables/key: \"line one\\nline two\"
+  airflow/variables/quotes: \"a `tick` and a ' quote\"
+  airflow/variables/fine: ok
+";
+    let run = Run::on_document(document)
+        .var("SECRETS_INIT_CONNECTIONS_FILE", "none")
+        .var("SECRETS_INIT_AIRFLOW_ENV_FILE", ".env");
+    run.go()
+        .code(0)
+        .says("conn_id my-db can't be written to .env: a shell has no variable of this name")
+        .says("conn_id Db can't be written to .env: Airflow would look for it under the same variable")
+        .says("variable quotes can't be written to .env: docker compose and a shell read a backtick")
+        .says("3 conn_ids not in .env: Db, dB, my-db");
+    assert_eq!(
+        content(&run, ".env"),
+        "AIRFLOW_CONN_PLAIN=///ello\nAIRFLOW_VAR_FINE=ok\nAIRFLOW_VAR_KEY='line one\nline two'\n"
+    );
+    let failed = run.var("SECRETS_INIT_ON_INVALID", "error").go().code(65);
+    assert!(failed.stderr.contains("variable quotes") && failed.stderr.contains("conn_id my-db"), "{}", failed.stderr);
+    let run = Run::on_document(document)
+        .var("SECRETS_INIT_CONNECTIONS_FILE", "none")
+        .var("SECRETS_INIT_AIRFLOW_ENV_FILE", "a.list");
+    run.go().code(0).says("variable key can't be written to a.list: a line for --env-file can't hold a newline");
+    let lines = content(&run, "a.list");
+    assert!(
+        lines.contains("AIRFLOW_CONN_MY-DB={\"conn_type\": \"mysql\"")
+            && lines.contains("AIRFLOW_VAR_QUOTES=a `tick` and a ' quote\n"),
+        "{lines}"
+    );
+    // A file that could carry nothing is no file.
+    let none = "own: {airflow/connections/a-b: http://h}\n";
+    let run = Run::on_document(none)
+        .var("SECRETS_INIT_CONNECTIONS_FILE", "none")
+        .var("SECRETS_INIT_AIRFLOW_ENV_FILE", "a.env");
+    run.go().code(65).says("a.env: nothing is left that this file could carry");
+}
+
+#[test]
+fn check_writes_nothing_and_shows_templates_without_their_secrets() {
+    let run = run_of_everything(KINDS).arg("check").arg("--show");
+    let ended = run.go().code(0);
+    assert_eq!(ended.stdout, "REDACTED REDACTED\n");
+    assert_eq!((ended.file, ended.stderr.contains("\"outcome\":\"checked\"")), (None, true));
+    assert_eq!(names(run.directory.path()), ["secrets.yaml", "t.j2"]);
+    let run = run_of_everything(KINDS).arg("check");
+    assert_eq!(run.go().code(0).stdout, "");
+    fs::write(run.path("t.j2"), "{{ connections.a.pasword }}").unwrap();
+    run.go().code(65).says("did you mean connections.a.password?");
+    let two =
+        run_of_everything(KINDS).var("SECRETS_INIT_TEMPLATES", "t.j2=one.txt\nt.j2=two.txt").arg("check").arg("--show");
+    let expected = "==> one.txt <==\nREDACTED REDACTED\n==> two.txt <==\nREDACTED REDACTED\n";
+    assert_eq!(two.go().code(0).stdout, expected);
+}

@@ -20,8 +20,10 @@ pub fn get_uri(connection: &Connection, target: AirflowTarget) -> Option<String>
     }
     out.push_str("//");
     let (protocol, host) = match text_of(connection.host.as_ref())?.split_once("://") {
-        // Airflow 3 leaves a protocol alone that the type says already.
-        Some((protocol, _)) if target != AirflowTarget::V2 && protocol == conn_type => {
+        // Airflow 3 leaves a protocol alone that the type says already; a type that is not there says none.
+        Some((protocol, _))
+            if target != AirflowTarget::V2 && connection.conn_type.as_ref().is_some_and(|t| t == protocol) =>
+        {
             ("", text_of(connection.host.as_ref())?)
         }
         Some((protocol, host)) => (protocol, host),
@@ -40,8 +42,8 @@ pub fn get_uri(connection: &Connection, target: AirflowTarget) -> Option<String>
         quote_into(password.as_str()?, &mut out);
     }
     // An empty login alone writes nothing, so there is no `@` after it.
-    let wrote_authority =
-        has_authority && (connection.password.is_some() || connection.login.as_ref().is_some_and(|login| !login.is_empty()));
+    let wrote_authority = has_authority
+        && (connection.password.is_some() || connection.login.as_ref().is_some_and(|login| !login.is_empty()));
     if wrote_authority {
         out.push('@');
     }
@@ -120,8 +122,16 @@ mod tests {
     #[test]
     fn it_writes_what_airflow_writes() {
         for (secret, target, expected) in [
-            ("postgres://u:p%40@H:5432/db?sslmode=require", AirflowTarget::V3, "postgres://u:p%40@h:5432/db?sslmode=require"),
-            (r#"{"conn_type": "google_cloud_platform", "extra": {"a": "b c", "d": "&="}}"#, AirflowTarget::V3, "google-cloud-platform:///?a=b+c&d=%26%3D"),
+            (
+                "postgres://u:p%40@H:5432/db?sslmode=require",
+                AirflowTarget::V3,
+                "postgres://u:p%40@h:5432/db?sslmode=require",
+            ),
+            (
+                r#"{"conn_type": "google_cloud_platform", "extra": {"a": "b c", "d": "&="}}"#,
+                AirflowTarget::V3,
+                "google-cloud-platform:///?a=b+c&d=%26%3D",
+            ),
             (r#"{"conn_type": "aws", "extra": {"n": 1}}"#, AirflowTarget::V3, "aws:///?__extra__=%7B%22n%22%3A+1%7D"),
             (r#"{"conn_type": "http", "host": "http://h/p"}"#, AirflowTarget::V3, "http://http%3A%2F%2Fh%2Fp"),
             (r#"{"conn_type": "http", "host": "http://h/p"}"#, AirflowTarget::V2, "http://http://h%2Fp"),
@@ -129,6 +139,7 @@ mod tests {
             (r#"{"conn_type": "x", "login": "", "port": 1}"#, AirflowTarget::V2, "x://@:1"),
             (r#"{"port": "0", "host": 0}"#, AirflowTarget::V2, "//"),
             ("{}", AirflowTarget::V3, "//"),
+            (r#"{"host": "://h"}"#, AirflowTarget::V3, "//h"),
         ] {
             let rules = Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false };
             let connection = from_secret(secret, &rules).unwrap();

@@ -33,7 +33,11 @@ impl Entries {
             of.keys().map(|key| (key.clone(), SecretString::from(PLACEHOLDER))).collect()
         };
         Self {
-            connections: self.connections.iter().map(|(id, connection)| (id.clone(), of_connection(connection))).collect(),
+            connections: self
+                .connections
+                .iter()
+                .map(|(id, connection)| (id.clone(), of_connection(connection)))
+                .collect(),
             variables: texts(&self.variables),
             configs: texts(&self.configs),
             env: texts(&self.env),
@@ -44,10 +48,12 @@ impl Entries {
 
 fn of_connection(connection: &Connection) -> Connection {
     let text = |text: &Option<PyString>| text.as_ref().map(of_text);
-    let scalar = |scalar: &Option<Scalar>| scalar.as_ref().map(|scalar| match scalar {
-        Scalar::Text(text) => Scalar::Text(of_text(text)),
-        Scalar::Falsy(json) => Scalar::Falsy(json.clone()),
-    });
+    let scalar = |scalar: &Option<Scalar>| {
+        scalar.as_ref().map(|scalar| match scalar {
+            Scalar::Text(text) => Scalar::Text(of_text(text)),
+            Scalar::Falsy(json) => Scalar::Falsy(json.clone()),
+        })
+    };
     let is_known = |conn_type: &PyString| {
         conn_type.as_str().is_some_and(|conn_type| KNOWN_TYPES.split_whitespace().any(|known| known == conn_type))
     };
@@ -60,10 +66,10 @@ fn of_connection(connection: &Connection) -> Connection {
     });
     Connection {
         form: connection.form,
-        conn_type: connection.conn_type.as_ref().map(|conn_type| match is_known(conn_type) {
-            true => conn_type.clone(),
-            false => of_text(conn_type),
-        }),
+        conn_type: connection
+            .conn_type
+            .as_ref()
+            .map(|conn_type| if is_known(conn_type) { conn_type.clone() } else { of_text(conn_type) }),
         host: scalar(&connection.host),
         login: text(&connection.login),
         password: text(&connection.password),
@@ -87,7 +93,9 @@ fn of_json(json: &Json) -> Json {
         Json::Number(_) => Json::Number(Number::of_integer("1".to_owned())),
         Json::String(text) => Json::String(of_text(text)),
         Json::Array(items) => Json::Array(items.iter().map(of_json).collect()),
-        Json::Object(entries) => Json::Object(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect()),
+        Json::Object(entries) => {
+            Json::Object(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect())
+        }
     }
 }
 
@@ -108,7 +116,9 @@ mod tests {
         entries.connections.insert("a".into(), from_secret(secret, &rules).unwrap());
         // A secret that is no connection: its "type" and "schema" are parts of it.
         entries.connections.insert("b".into(), from_secret("canary:canary@h", &rules).unwrap());
-        entries.connections.insert("c".into(), from_secret("aws://?__extra__=%7B%22k%22%3A%22canary%22%7D", &rules).unwrap());
+        entries
+            .connections
+            .insert("c".into(), from_secret("aws://?__extra__=%7B%22k%22%3A%22canary%22%7D", &rules).unwrap());
         entries.variables.insert("v".into(), SecretString::from("canary"));
         entries.env.insert("HOME".into(), SecretString::from("canary"));
         let shown = entries.with_placeholders();

@@ -271,7 +271,10 @@ fn names_of_every_kind_are_looked_up_together() {
     let stores = [TestStore::with(&[("o/a", "1"), ("v/a", "2")]), TestStore::with(&[("s/b", "3")])];
     let fetched = run_all(&plan, &stores, &Selection::default()).unwrap();
     assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1", "b=1:3"]);
-    assert_eq!((shown(&fetched.kinds[Kind::Variable]), &fetched.kinds[Kind::Variable].missing), (vec!["a=0:2".to_owned()], &vec!["gone".to_owned()]));
+    assert_eq!(
+        (shown(&fetched.kinds[Kind::Variable]), &fetched.kinds[Kind::Variable].missing),
+        (vec!["a=0:2".to_owned()], &vec!["gone".to_owned()])
+    );
     assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(*stores[1].asked.borrow(), ["s/b", "sv/gone"]);
 }

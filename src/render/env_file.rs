@@ -5,6 +5,7 @@
 //! version from 2.3 on (`airflow/secrets/base_secrets.py` `deserialize_connection`).
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use minijinja::value::Value;
 use secrecy::ExposeSecret;
@@ -38,7 +39,15 @@ pub fn lines(
     }
     for option in &file.options {
         let Some((id, text)) = entries.configs.get_key_value(&option.key) else { continue };
-        candidates.push((Kind::Config, id, option.variable.clone(), Ok(text.expose_secret().to_owned())));
+        let text = text.expose_secret();
+        let value = if is_expanded_by_airflow(text) {
+            Err(
+                "Airflow replaces a $NAME, or a ~ at the start, in the variable of an option, and not in what a backend gives",
+            )
+        } else {
+            Ok(text.to_owned())
+        };
+        candidates.push((Kind::Config, id, option.variable.clone(), value));
     }
     let mut uses: BTreeMap<String, usize> = BTreeMap::new();
     for (_, _, name, _) in &candidates {
@@ -63,6 +72,14 @@ pub fn lines(
         }
     }
     lines
+}
+
+/// Whether Airflow's `expand_env_var` might change the text: Python's `expandvars` and `expanduser` (Airflow 2.8.1
+/// `airflow/configuration.py`, 3.3.2 `airflow/_shared/configuration/parser.py`).
+fn is_expanded_by_airflow(text: &str) -> bool {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '{';
+    text.starts_with('~')
+        || text.match_indices('$').any(|(at, _)| text.get(at + 1..).is_some_and(|rest| rest.starts_with(is_name)))
 }
 
 /// Renders the lines.
@@ -152,11 +169,16 @@ fn without_specials(json: &str) -> String {
                     Some(other) => u32::from(other),
                     None => continue,
                 };
-                out.push_str(&format!("\\u{code:04x}"));
+                escape_into(code, &mut out);
             }
-            '\'' | '$' | '`' | '#' | '!' => out.push_str(&format!("\\u{:04x}", u32::from(c))),
+            '\'' | '$' | '`' | '#' | '!' => escape_into(u32::from(c), &mut out),
             c => out.push(c),
         }
     }
     out
+}
+
+fn escape_into(code: u32, out: &mut String) {
+    // Writing to a String can't fail.
+    let _ = write!(out, "\\u{code:04x}");
 }

@@ -15,7 +15,12 @@ fn of(set: &BTreeMap<String, Connection>) -> BTreeMap<&str, &Connection> {
     set.iter().map(|(id, connection)| (id.as_str(), connection)).collect()
 }
 
-fn check(bytes: &[u8], format: Format, set: &BTreeMap<String, Connection>, target: AirflowTarget) -> Result<(), Failure> {
+fn check(
+    bytes: &[u8],
+    format: Format,
+    set: &BTreeMap<String, Connection>,
+    target: AirflowTarget,
+) -> Result<(), Failure> {
     check_meant(bytes, Meant::Connections(format, of(set)), target)
 }
 

@@ -305,7 +305,10 @@ fn outputs_say_what_is_asked_for() {
     for (pairs, expected) in [
         (vec![], [everything.clone(), nothing.clone(), nothing.clone()]),
         (vec![("TEMPLATES", all.as_str())], [everything.clone(), everything.clone(), nothing.clone()]),
-        (vec![("CONNECTIONS_FILE", "none"), ("TEMPLATES", &some)], [names(&["a", "b"]), names(&["v"]), nothing.clone()]),
+        (
+            vec![("CONNECTIONS_FILE", "none"), ("TEMPLATES", &some)],
+            [names(&["a", "b"]), names(&["v"]), nothing.clone()],
+        ),
         (vec![("CONNECTIONS_FILE", "none"), ("TEMPLATES", &none)], [nothing.clone(), nothing.clone(), nothing.clone()]),
         (vec![("TEMPLATES", &some)], [everything.clone(), names(&["v"]), nothing.clone()]),
         (

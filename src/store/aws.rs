@@ -474,7 +474,9 @@ impl Pages for AwsStore {
         };
         let about = || {
             let names = query.filters.first().filter(|names| !names.is_empty());
-            names.map_or("*".to_owned(), |names| names.iter().map(|name| format!("{name}*")).collect::<Vec<_>>().join(", "))
+            names.map_or("*".to_owned(), |names| {
+                names.iter().map(|name| format!("{name}*")).collect::<Vec<_>>().join(", ")
+            })
         };
         let output = self.call(LIST, attempt).await.map_err(|error| error.about(&about()))?;
         let listed = output.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {

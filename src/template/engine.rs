@@ -98,9 +98,8 @@ fn environment(escape: Escape) -> Environment<'static> {
     if let Ok(syntax) = syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true).build() {
         environment.set_syntax(syntax);
     }
-    // Not `None` where something is escaped: what a macro or a block gives is then known to be escaped already.
-    let is_plain = escape == Escape::None;
-    environment.set_auto_escape_callback(move |_| if is_plain { AutoEscape::None } else { AutoEscape::Custom("target".into()) });
+    // minijinja's own escaping is off: with it, `~` would escape its parts, and a text that is composed of several is one value.
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
     environment.set_formatter(move |out: &mut Output, _: &mut State, value: &Value| write_value(out, value, escape));
     // It would print the whole context.
     environment.remove_global("debug");
@@ -296,9 +295,15 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
         ErrorKind::UnknownMethod => {
             "there is no such method; mappings have keys(), values(), items() and get()".to_owned()
         }
-        ErrorKind::OutOfFuel => "it takes too many steps or makes too much text; look for a loop that does not end".to_owned(),
-        ErrorKind::TooManyArguments | ErrorKind::MissingArgument => "a filter or function has too many or too few arguments".to_owned(),
-        ErrorKind::CannotUnpack => "a loop unpacks something else than pairs; a mapping is unpacked with items()".to_owned(),
+        ErrorKind::OutOfFuel => {
+            "it takes too many steps or makes too much text; look for a loop that does not end".to_owned()
+        }
+        ErrorKind::TooManyArguments | ErrorKind::MissingArgument => {
+            "a filter or function has too many or too few arguments".to_owned()
+        }
+        ErrorKind::CannotUnpack => {
+            "a loop unpacks something else than pairs; a mapping is unpacked with items()".to_owned()
+        }
         _ => "an operation, a filter or a test can't take the kind of value that it is given".to_owned(),
     }
 }
@@ -341,7 +346,9 @@ fn own_words(template: &Template, error: &Error) -> Option<String> {
 fn unknown(what: &str, error: &Error, expression: Option<&str>, known: &[&str]) -> String {
     // minijinja names it, and it may come from a value: `map(name)`.
     let said = error.detail().unwrap_or_default();
-    let name = said.split_whitespace().find(|word| expression.is_some_and(|text| words(text, word).next().is_some()) && *word != what);
+    let name = said
+        .split_whitespace()
+        .find(|word| expression.is_some_and(|text| words(text, word).next().is_some()) && *word != what);
     match name {
         Some(name) => match nearest(name, known) {
             Some(near) => format!("there is no {what} {}; did you mean {near}?", printable(name)),
@@ -357,7 +364,18 @@ fn known_filters() -> Vec<&'static str> {
 
 /// minijinja's own tests.
 const KNOWN_TESTS: [&str; 12] = [
-    "defined", "undefined", "none", "boolean", "integer", "float", "number", "string", "sequence", "mapping", "in", "startingwith",
+    "defined",
+    "undefined",
+    "none",
+    "boolean",
+    "integer",
+    "float",
+    "number",
+    "string",
+    "sequence",
+    "mapping",
+    "in",
+    "startingwith",
 ];
 
 /// Whether a text of the template spells out the name that was missed, so that showing it shows nothing of a value, and does
@@ -365,9 +383,8 @@ const KNOWN_TESTS: [&str; 12] = [
 fn spells_out(text: &str, miss: &Miss) -> bool {
     let name = miss.name.as_str();
     let quoted = [format!("\"{name}\"]"), format!("'{name}']")];
-    let mut places = words(text, name).filter(|at| {
-        miss.of.is_empty() || text.get(..*at).is_some_and(|before| before.trim_end().ends_with('.'))
-    });
+    let mut places = words(text, name)
+        .filter(|at| miss.of.is_empty() || text.get(..*at).is_some_and(|before| before.trim_end().ends_with('.')));
     places.any(|at| !is_only_asked_for(text.get(at + name.len()..).unwrap_or_default()))
         || quoted.iter().any(|form| {
             text.find(form.as_str())
@@ -379,7 +396,8 @@ fn spells_out(text: &str, miss: &Miss) -> bool {
 fn is_only_asked_for(after: &str) -> bool {
     let words: Vec<&str> =
         after.split_whitespace().take(3).map(|word| word.trim_end_matches(|c: char| !c.is_alphanumeric())).collect();
-    let is_test = matches!(words.as_slice(), ["is", "defined" | "undefined", ..] | ["is", "not", "defined" | "undefined"]);
+    let is_test =
+        matches!(words.as_slice(), ["is", "defined" | "undefined", ..] | ["is", "not", "defined" | "undefined"]);
     let filter = after.trim_start().strip_prefix('|').map(str::trim_start).unwrap_or_default();
     is_test || filter.starts_with("default") || filter.starts_with("d(")
 }

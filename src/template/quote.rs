@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use crate::connection::pyjson::{Json, Number};
+use crate::connection::pystr::{PyString, py_strip};
 
 /// Why a format can't carry a value, as a sentence without the value.
 pub type Cannot = &'static str;
@@ -72,10 +73,10 @@ impl Escape {
 
 // ---- whole documents -------------------------------------------------------------------------------------------
 
-/// JSON in ASCII; with an indent, one item a line.
+/// JSON in UTF-8; with an indent, one item a line.
 ///
 /// # Errors
-/// For `NaN` and infinities, which JSON does not have.
+/// For `NaN` and infinities, which JSON does not have, and for lone surrogates, which UTF-8 does not have.
 pub fn json(value: &Json, indent: Option<usize>) -> Result<String, Cannot> {
     let mut out = String::new();
     json_into(value, indent, 0, &mut out)?;
@@ -109,15 +110,39 @@ fn json_into(value: &Json, indent: Option<usize>, depth: usize, out: &mut String
             for (position, (key, item)) in entries.iter().enumerate() {
                 out.push_str(if position > 0 { between } else { "" });
                 new_line(out, depth + 1);
-                key.json_quote_into(out);
+                json_text_into(key, out)?;
                 out.push_str(": ");
                 json_into(item, indent, depth + 1, out)?;
             }
             new_line(out, depth);
             out.push('}');
         }
+        Json::String(text) => json_text_into(text, out)?,
         scalar => out.push_str(&crate::connection::pyjson::dumps(scalar)),
     }
+    Ok(())
+}
+
+/// A text in double quotes. What is above ASCII stands as it is: as a pair of escapes, a reader that takes JSON for another
+/// language's literal (dbt's Jinja) would make two characters of it.
+fn json_text_into(text: &PyString, out: &mut String) -> Result<(), Cannot> {
+    out.push('"');
+    for c in text.as_str().ok_or("UTF-8 can't hold a lone surrogate")?.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            // What can't be seen, and what some readers take for the end of a line.
+            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
+                // Writing to a String can't fail.
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
     Ok(())
 }
 
@@ -306,43 +331,56 @@ pub fn shell(text: &str) -> Result<String, Cannot> {
     Ok(format!("'{}'", text.replace('\'', "'\"'\"'")))
 }
 
-/// A field of libpq's password file. Source: PostgreSQL documentation, "The Password File".
+/// A field of libpq's password file. Source: PostgreSQL documentation, "The Password File"; proved with libpq 18.
 ///
 /// # Errors
-/// For what ends the line.
+/// For what ends the line, and for an empty field, which matches nothing and is no password.
 pub fn pgpass(text: &str) -> Result<String, Cannot> {
     if text.contains(['\n', '\r', '\0']) {
         return Err("a field of a password file can't hold a newline, a carriage return or NUL");
     }
-    Ok(text.replace('\\', "\\\\").replace(':', "\\:"))
+    if text.is_empty() {
+        return Err("a field of a password file can't be empty; write * for any");
+    }
+    let escaped = text.replace('\\', "\\\\").replace(':', "\\:");
+    // Alone, a star stands for anything; at the start, a # makes the line a comment.
+    Ok(if text == "*" || text.starts_with('#') { format!("\\{escaped}") } else { escaped })
 }
 
-/// The text itself, where `key = value` files without quotes give it back.
+/// The text itself, where files of `key = value` lines without quotes give it back: Python's configparser (so boto3 and pip),
+/// unixODBC and libpq's service file.
 ///
 /// # Errors
-/// For line breaks, blanks at the ends, and what begins a comment.
+/// For line breaks, for blanks at the ends, which are stripped, and for a blank before `#` or `;`, after which AWS's SDKs
+/// take the rest for a comment.
 pub fn ini(text: &str, interpolation: bool) -> Result<String, Cannot> {
-    if text.chars().any(|c| c.is_control() && c != '\t' || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}')) {
-        return Err("a value of this format can't hold a line break or a control character");
+    if text.contains(['\n', '\r', '\0']) {
+        return Err("a value of this format can't hold a newline, a carriage return or NUL");
     }
-    if text.trim() != text {
+    if py_strip(text) != text {
         return Err("a value of this format can't begin or end with a blank");
+    }
+    let mut after_blank = text.chars().zip(text.chars().skip(1));
+    if after_blank.any(|(c, next)| matches!(c, ' ' | '\t') && matches!(next, '#' | ';')) {
+        return Err("a value of this format can't hold a blank before # or ;, which begins a comment for some readers");
     }
     Ok(if interpolation { text.replace('%', "%%") } else { text.to_owned() })
 }
 
-/// A value of a Java properties file, in ASCII. Source: Java 17, `java.util.Properties.load`.
-///
-/// # Errors
-/// None: every text can be written.
+/// A key or value of a Java properties file, in ASCII. Source: Java 17, `java.util.Properties.load`.
+#[must_use]
 pub fn properties(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
+    let last = text.chars().count().saturating_sub(1);
     for (position, c) in text.chars().enumerate() {
         match c {
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
+            '\u{c}' => out.push_str("\\f"),
+            // An editor or a person may take a blank at the end away.
+            ' ' if position == last => out.push_str("\\u0020"),
             ' ' if position == 0 => out.push_str("\\ "),
             '#' | '!' | '=' | ':' => {
                 out.push('\\');
@@ -352,7 +390,8 @@ pub fn properties(text: &str) -> String {
             c => {
                 let mut units = [0; 2];
                 for unit in c.encode_utf16(&mut units) {
-                    out.push_str(&format!("\\u{unit:04x}"));
+                    // Writing to a String can't fail.
+                    let _ = write!(out, "\\u{unit:04x}");
                 }
             }
         }
@@ -360,16 +399,17 @@ pub fn properties(text: &str) -> String {
     out
 }
 
-/// A token of a netrc file.
+/// A token of a netrc file. Proved with Python 3.11's `netrc` and with curl, which knows quotes from 7.84 on; so there are
+/// none where none are needed.
 ///
 /// # Errors
-/// For what its readers can't agree on.
+/// For line breaks, which its readers read in different ways.
 pub fn netrc(text: &str) -> Result<String, Cannot> {
-    if text.chars().any(char::is_control) {
-        return Err("a token of a netrc file can't hold a line break or a control character");
+    if text.contains(['\n', '\r', '\0']) {
+        return Err("a token of a netrc file can't hold a newline, a carriage return or NUL");
     }
-    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '"' | '\\' | '#');
-    if !text.is_empty() && text.chars().all(is_plain) {
+    let needs_quotes = |c: char| matches!(c, '\t' | '\u{b}' | '\u{c}' | ' ' | '"' | '\\');
+    if !text.is_empty() && !text.starts_with('#') && !text.contains(needs_quotes) {
         return Ok(text.to_owned());
     }
     Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
@@ -423,7 +463,9 @@ pub fn dotenv(text: &str) -> Result<String, Cannot> {
     if !backtick {
         return double(&['\\', '"', '$']);
     }
-    Err("docker compose and a shell read a backtick beside a single quote, or beside a backslash at the end, in different ways")
+    Err(
+        "docker compose and a shell read a backtick beside a single quote, or beside a backslash at the end, in different ways",
+    )
 }
 
 /// The longest `NAME=VALUE` that Linux gives to a process is 131,071 bytes (`MAX_ARG_STRLEN`); a name here has at most 525.

@@ -114,7 +114,8 @@ impl Object for Names {
             ("keys", []) => Ok(self.entries.keys().map(|name| Value::from(name.as_str())).collect::<Vec<_>>().into()),
             ("values", []) => Ok(self.entries.values().cloned().collect::<Vec<_>>().into()),
             ("items", []) => {
-                let pair = |(name, value): (&String, &Value)| Value::from(vec![Value::from(name.as_str()), value.clone()]);
+                let pair =
+                    |(name, value): (&String, &Value)| Value::from(vec![Value::from(name.as_str()), value.clone()]);
                 Ok(self.entries.iter().map(pair).collect::<Vec<_>>().into())
             }
             ("get", [key]) => Ok(self.get_value(key).unwrap_or(Value::from(()))),
@@ -176,10 +177,9 @@ fn of_integer(digits: &str) -> Value {
     match digits.parse::<i64>() {
         Ok(number) => Value::from(number),
         // A port or number of any length; minijinja prints the wide ones as they are.
-        Err(_) => digits.parse::<i128>().map_or_else(
-            |_| Value::from(problem("the value is an integer of more than 38 digits")),
-            Value::from,
-        ),
+        Err(_) => digits
+            .parse::<i128>()
+            .map_or_else(|_| Value::from(problem("the value is an integer of more than 38 digits")), Value::from),
     }
 }
 

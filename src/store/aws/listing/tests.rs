@@ -114,7 +114,8 @@ fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
 #[test]
 fn several_prefixes_take_one_call_up_to_a_page() {
     for (connections, variables, calls) in [(0, 0, 1), (60, 39, 1), (90, 40, 4), (1000, 40, 15), (1000, 1000, 26)] {
-        let of = |prefix: &str, count| counted(count).into_iter().map(move |name| name.replacen('p', prefix, 1)).collect();
+        let of =
+            |prefix: &str, count| counted(count).into_iter().map(move |name| name.replacen('p', prefix, 1)).collect();
         let all: [Vec<String>; 3] = [of("p", connections), of("v", variables), vec!["g/one".to_owned()]];
         let server = Server::of(all.concat(), Quirks::default());
         let (found, made) = walked(&server, &["g/", "p/", "v/"]);
