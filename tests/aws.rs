@@ -947,3 +947,165 @@ fn credentials_that_may_come_are_waited_for() {
     let nobody = from_container().var("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/creds");
     nobody.go().code(69).says("credentials");
 }
+
+// ---- variables and config values -------------------------------------------------------------------------------
+
+/// May list, and read all that begins with `airflow/`, there and through the reader's role.
+fn everything() -> Scenario {
+    let pod = Principal::new(POD_KEY, POD)
+        .can_all(Statement::secrets_reader(OWN, REGION, "airflow/"))
+        .can(Statement::allow(["sts:AssumeRole"]));
+    let reader = Role::new(READER).trust(POD).can_all(Statement::secrets_reader(SHARED, REGION, "airflow/"));
+    Scenario::new().principal(pod).role(reader)
+}
+
+fn with_files(run: Run) -> Run {
+    run.var("SECRETS_INIT_VARIABLES_FILE", "variables.json").var("SECRETS_INIT_CONFIGS_FILE", "configs.json")
+}
+
+/// `key=value` of a file of variables.
+fn texts(run: &Run, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(run.path(name)).unwrap();
+    let object: std::collections::BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    object.iter().map(|(key, value)| format!("{key}={value}")).collect()
+}
+
+#[test]
+fn every_kind_is_listed_and_read_in_the_same_calls() {
+    let of = |scenario: Scenario, kind: &str, count: usize| {
+        (0..count)
+            .fold(scenario, |all, i| all.secret(OWN, REGION, &format!("airflow/{kind}/k{i:03}"), uri(&format!("h{i}"))))
+    };
+    // With connections alone nothing else is read, nor asked for.
+    for (connections, variables, configs, lists, batches) in
+        [(5, 5, 5, 1, 1), (30, 20, 10, 1, 3), (60, 30, 10, 1, 5), (90, 30, 10, 4, 7)]
+    {
+        let scenario = of(of(of(everything(), "connections", connections), "variables", variables), "config", configs);
+        let aws = FakeAws::start(scenario.secret(OWN, REGION, "airflow/variables_old/x", "no"));
+        let run = with_files(run(&aws, "{}"));
+        let ended = run.go().code(0);
+        assert_eq!(ended.conn_ids().len(), connections);
+        assert_eq!((texts(&run, "variables.json").len(), texts(&run, "configs.json").len()), (variables, configs));
+        assert_eq!((aws.count("ListSecrets"), aws.count("BatchGetSecretValue")), (lists, batches), "{connections}");
+        assert!(aws.count("GetSecretValue") <= 1);
+    }
+    let aws = FakeAws::start(of(of(everything(), "connections", 5), "variables", 5));
+    run(&aws, "{}").go().code(0);
+    assert!(aws.calls_of("BatchGetSecretValue").iter().all(|call| !format!("{call:?}").contains("variables")));
+}
+
+#[test]
+fn own_variables_win_over_shared_ones_and_each_kind_has_its_own_winners() {
+    let scenario = everything()
+        .secret(OWN, REGION, "airflow/connections/a", uri("own"))
+        .secret(OWN, REGION, "airflow/variables/x", "own")
+        .secret(SHARED, REGION, "airflow/connections/a", uri("shared"))
+        .secret(SHARED, REGION, "airflow/variables/x", "shared")
+        .secret(SHARED, REGION, "airflow/variables/a", "shared")
+        .secret(SHARED, REGION, "airflow/config/c", "shared");
+    let aws = FakeAws::start(scenario);
+    let kwargs = r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader",
+        "variables_prefix_shared": "airflow/variables", "config_prefix_shared": "airflow/config"}"#;
+    let run = with_files(run(&aws, kwargs));
+    let ended = run.go().code(0);
+    assert_eq!((hosts(&ended), ended.summary()["shadowed"].as_u64()), (vec!["a=own".to_owned()], Some(2)));
+    assert_eq!(texts(&run, "variables.json"), ["a=shared", "x=own"]);
+    assert_eq!(texts(&run, "configs.json"), ["c=shared"]);
+    assert_eq!((aws.count("ListSecrets"), aws.count("BatchGetSecretValue"), aws.count("AssumeRole")), (2, 2, 1));
+    // Without a shared prefix a kind is the own account's alone.
+    let alone = with_files(self::run(&aws, WITH_ROLE)).var("SECRETS_INIT_ON_EMPTY", "warn");
+    alone.go().code(0).says("no config value was found in own account under");
+    assert_eq!((texts(&alone, "variables.json"), texts(&alone, "configs.json").len()), (vec!["x=own".to_owned()], 0));
+}
+
+#[test]
+fn shared_variables_are_read_by_arn_with_the_connections() {
+    let scenario = Scenario::new()
+        .principal(pod_across())
+        .own("a", uri("own"))
+        .shared("b", readable("shared"))
+        .secret(SHARED, REGION, "airflow/variables/v", readable_text("shared variable"))
+        .secret(OWN, REGION, "airflow/variables/own", "x");
+    let aws = FakeAws::start(scenario);
+    let kwargs = r#"{"shared_account": "222222222222", "shared_connections": ["b"], "shared_variables": ["v", "gone"],
+        "variables_prefix_shared": "airflow/variables"}"#;
+    let run = run(&aws, kwargs).var("SECRETS_INIT_VARIABLES_FILE", "variables.json");
+    run.go().code(66).says("variable gone is missing");
+    let run = run.var("SECRETS_INIT_ON_MISSING", "warn");
+    let ended = run.go().code(0);
+    assert_eq!(hosts(&ended), ["a=own", "b=shared"]);
+    assert!(texts(&run, "variables.json").contains(&"v=shared variable".to_owned()));
+}
+
+#[test]
+fn a_kind_that_nobody_can_list_is_a_mistake_that_names_its_own_ways() {
+    let aws = FakeAws::start(everything().secret(OWN, REGION, "airflow/connections/a", uri("own")));
+    let kwargs = r#"{"shared_account": "222222222222", "shared_connections": ["b"], "variables_prefix_shared": "v",
+        "config_prefix_shared": "c"}"#;
+    // As long as no output wants variables, nothing is missing.
+    run(&aws, kwargs).var("SECRETS_INIT_ON_MISSING", "warn").go().code(0);
+    let ended = with_files(run(&aws, kwargs)).var("SECRETS_INIT_ON_MISSING", "warn").go().code(78);
+    for words in [
+        "which variables it holds",
+        "SECRETS_INIT_VARIABLE_KEYS",
+        "shared_variables",
+        "which config values it holds",
+        "SECRETS_INIT_CONFIG_KEYS",
+    ] {
+        assert!(ended.stderr.contains(words), "{words}: {}", ended.stderr);
+    }
+    assert!(!ended.stderr.contains("which connections it holds"));
+    let named = with_files(run(&aws, kwargs))
+        .var("SECRETS_INIT_ON_MISSING", "warn")
+        .var("SECRETS_INIT_VARIABLE_KEYS", "x")
+        .var("SECRETS_INIT_CONFIG_KEYS", "y");
+    named.go().code(0).says("variable x");
+}
+
+#[test]
+fn a_denied_variable_is_left_out_and_no_list_is_needed_for_names() {
+    let denied = Secret::text("x").policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD]));
+    let scenario = everything()
+        .secret(OWN, REGION, "airflow/connections/a", uri("own"))
+        .secret(OWN, REGION, "airflow/variables/ok", "fine")
+        .secret(OWN, REGION, "airflow/variables/denied", denied);
+    let aws = FakeAws::start(scenario);
+    let run = run(&aws, "{}").var("SECRETS_INIT_VARIABLES_FILE", "variables.json");
+    run.go()
+        .code(0)
+        .says("left out: variable denied (own account) can't be read")
+        .says("1 variable not in the file: denied");
+    assert_eq!(texts(&run, "variables.json"), ["ok=fine"]);
+    let lists = aws.count("ListSecrets");
+    let named = run.var("SECRETS_INIT_CONN_IDS", "a").var("SECRETS_INIT_VARIABLE_KEYS", "ok");
+    let ended = named.go().code(0);
+    assert_eq!(
+        (hosts(&ended), texts(&named, "variables.json")),
+        (vec!["a=own".to_owned()], vec!["ok=fine".to_owned()])
+    );
+    assert_eq!(aws.count("ListSecrets"), lists);
+}
+
+/// Names of every kind go into one batch.
+#[test]
+fn a_template_costs_no_more_than_what_it_names() {
+    let scenario = (0..30).fold(everything(), |all, i| {
+        all.secret(OWN, REGION, &format!("airflow/connections/c{i}"), uri("h")).secret(
+            OWN,
+            REGION,
+            &format!("airflow/variables/v{i}"),
+            "x",
+        )
+    });
+    let aws = FakeAws::start(scenario);
+    let run = run(&aws, "{}").var("SECRETS_INIT_CONNECTIONS_FILE", "none").var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+    let template = "---\nconn_ids: [c1, c2]\nvariables: [v3]\n---\n{{ connections.c1.host }}{{ variables.v3 }}";
+    std::fs::write(run.path("t.j2"), template).unwrap();
+    run.go().code(0);
+    assert_eq!((calls(&aws), aws.stats().calls), ((0, 1, 0), 1));
+    assert_eq!(std::fs::read_to_string(run.path("t.txt")).unwrap(), "hx");
+    // A mistake in a template is told before any call.
+    std::fs::write(run.path("t.j2"), "{{ connections.c1.host ").unwrap();
+    run.go().code(78);
+    assert_eq!(aws.stats().calls, 1);
+}

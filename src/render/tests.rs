@@ -160,3 +160,119 @@ fn a_file_that_says_something_else_is_refused() {
         assert_eq!(failure.exit(), Exit::Bug, "{failure}");
     }
 }
+
+/// Texts with everything that a format could lose.
+fn nasty() -> impl Strategy<Value = String> {
+    let atoms = prop::sample::select(vec![
+        "a",
+        "Z9",
+        " ",
+        "\t",
+        "\n",
+        "\r",
+        "\r\n",
+        "\"",
+        "'",
+        "`",
+        "\\",
+        "$",
+        "${HOME}",
+        "$HOME",
+        "#",
+        "=",
+        ":",
+        "%",
+        "{",
+        "}",
+        "é",
+        "\u{85}",
+        "\u{2028}",
+        "\u{1f600}",
+        "\u{1}",
+        "\u{7f}",
+        "\u{feff}",
+    ]);
+    prop_oneof![4 => prop::collection::vec(atoms, 0..8).prop_map(|atoms| atoms.concat()), 1 => any::<String>()]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1500))]
+
+    #[test]
+    fn variables_are_read_back_as_they_are(
+        all in prop::collection::btree_map("[a-zA-Z0-9/_+=.@ é\"\\\\-]{1,12}", nasty(), 0..6),
+        format in prop::sample::select(vec![Format::Json, Format::Yaml, Format::Env]),
+    ) {
+        let fits = |(id, text): &(&String, &String)| cannot_carry_text(format, id, text).is_none();
+        let set: BTreeMap<&str, &str> = all.iter().filter(fits).map(|(id, text)| (id.as_str(), text.as_str())).collect();
+        let bytes = texts(&set, format).expect("it renders");
+        prop_assert!(bytes.is_ascii());
+        if let Err(failure) = check_meant(&bytes, Meant::Texts(format, set), AirflowTarget::V3) {
+            prop_assert!(false, "{failure}:\n{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+
+    #[test]
+    fn environment_variables_are_read_back_as_they_are(
+        all in prop::collection::btree_map("AIRFLOW_VAR_[A-Z0-9_]{1,8}", nasty(), 0..6),
+        dialect in prop::sample::select(vec![Dialect::Env, Dialect::List]),
+    ) {
+        let fits = |text: &str| match dialect {
+            Dialect::Env => crate::template::quote::dotenv(text).is_ok(),
+            Dialect::List => crate::template::quote::env_list(text).is_ok(),
+        };
+        let lines: BTreeMap<String, String> = all.into_iter().filter(|(_, text)| fits(text)).collect();
+        let bytes = env_file::render(&lines, dialect).expect("it renders");
+        if let Err(failure) = check_meant(&bytes, Meant::Lines(dialect, lines), AirflowTarget::V3) {
+            prop_assert!(false, "{failure}:\n{}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+#[test]
+fn a_file_of_variables_that_says_something_else_is_refused() {
+    let set = BTreeMap::from([("a", "no"), ("b", "x\n\"y\"")]);
+    let lines = BTreeMap::from([("A".to_owned(), "it's $5".to_owned()), ("B".to_owned(), "x".to_owned())]);
+    for (good, meant) in [
+        (texts(&set, Format::Json).unwrap(), Meant::Texts(Format::Json, set.clone())),
+        (texts(&set, Format::Yaml).unwrap(), Meant::Texts(Format::Yaml, set.clone())),
+        (env_file::render(&lines, Dialect::Env).unwrap(), Meant::Lines(Dialect::Env, lines.clone())),
+        (env_file::render(&lines, Dialect::List).unwrap(), Meant::Lines(Dialect::List, lines.clone())),
+    ] {
+        let again = || match &meant {
+            Meant::Texts(format, set) => Meant::Texts(*format, set.clone()),
+            Meant::Lines(dialect, lines) => Meant::Lines(*dialect, lines.clone()),
+            Meant::Connections(..) | Meant::Anything => unreachable!(),
+        };
+        let text = String::from_utf8(good.clone()).unwrap();
+        assert!(check_meant(&good, again(), AirflowTarget::V3).is_ok(), "{text}");
+        for (from, to) in [("x", "z"), ("\"no\"", "no"), ("\"a\"", "\"c\""), ("'s", "s"), ("B=x\n", ""), ("$", "")] {
+            let broken = text.replacen(from, to, 1);
+            let refused = check_meant(broken.as_bytes(), again(), AirflowTarget::V3).is_err();
+            assert!(broken == text || refused, "{from} -> {to}:\n{broken}");
+        }
+    }
+}
+
+/// Two ids that Airflow would look for under one variable, and a connection that JSON can't tell from another.
+#[test]
+fn environment_variables_have_one_owner_each() {
+    let secrets = [("up", "hello"), ("down", r#"{"conn_type": "x", "port": "0", "password": "it's $5 `x` #!\\"}"#)];
+    let connections = secrets.map(|(id, text)| (id.to_owned(), from_secret(text, &rules(AirflowTarget::V3)).unwrap()));
+    let entries = Entries { connections: connections.into(), ..Entries::default() };
+    let settings = Settings::load(
+        &[("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}")].into_iter().collect(),
+        crate::cli::RawSettings::default(),
+    )
+    .unwrap();
+    let file = crate::settings::EnvFile { path: "a.env".into(), dialect: Dialect::Env, options: Vec::new() };
+    let mut left_out = Vec::new();
+    let lines = env_file::lines(&file, &entries, &settings, &mut left_out);
+    assert!(left_out.is_empty());
+    assert_eq!(lines["AIRFLOW_CONN_UP"], "///ello", "JSON would lose the empty type");
+    assert_eq!(
+        lines["AIRFLOW_CONN_DOWN"],
+        r#"{"conn_type": "x", "password": "it\u0027s \u00245 \u0060x\u0060 \u0023\u0021\u005c", "port": "0"}"#,
+        "nothing that any reader treats in a way of its own"
+    );
+}

@@ -60,10 +60,11 @@ pub fn check_syntax(template: &Template) -> Result<(), String> {
 #[must_use]
 pub fn mentions(template: &Template, name: &str) -> bool {
     let body = template.body();
-    let last = |text: &str, of: [&str; 2]| of.iter().filter_map(|tag| text.rfind(tag)).max();
+    let last = |text: &str, of: &[&str]| of.iter().filter_map(|tag| text.rfind(tag)).max();
     words(body, name).any(|at| {
         let before = body.get(..at).unwrap_or_default();
-        last(before, ["{{", "{%"]) > last(before, ["}}", "%}"])
+        let is_comment = last(before, &["{#"]) > last(before, &["#}"]);
+        !is_comment && last(before, &["{{", "{%"]) > last(before, &["}}", "%}"])
     })
 }
 
