@@ -19,7 +19,7 @@ use crate::backend_module;
 use crate::connection::pyjson::{Json, dumps, raw_ascii};
 use crate::connection::pystr::PyString;
 use crate::connection::uri_write::to_uri;
-use crate::connection::{Connection, Extra, Scalar};
+use crate::connection::{AirflowTarget, Connection, Extra, Scalar};
 use crate::entries::{Entries, LeftOut, Why};
 use crate::exit::{Exit, Failure};
 use crate::kind::Kind;
@@ -158,8 +158,7 @@ pub fn templates<'a>(settings: &'a Settings, entries: &Entries) -> Result<Vec<Re
     let mut files = Vec::new();
     let mut lines = Vec::new();
     for template in &settings.outputs.templates {
-        let seen = Kind::ALL.iter().map(|kind| entries.count(*kind)).sum();
-        match engine::render(template, seen, |misses| context(template, settings, entries, misses)) {
+        match template_text(template, settings.target, entries) {
             Ok(text) => files.push(Rendered {
                 path: &template.target,
                 bytes: text.into_bytes(),
@@ -172,39 +171,41 @@ pub fn templates<'a>(settings: &'a Settings, entries: &Entries) -> Result<Vec<Re
     if lines.is_empty() { Ok(files) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) }
 }
 
-/// What one template sees: of each kind what its front matter names, or everything.
-fn context(
-    template: &Template,
-    settings: &Settings,
-    entries: &Entries,
-    misses: &Arc<values::Misses>,
-) -> IndexMap<String, Value> {
+/// Renders one template of the user's, for this Airflow's URIs. It sees of each kind what its front matter names, or
+/// everything.
+///
+/// # Errors
+/// As [`templates`].
+pub fn template_text(template: &Template, target: AirflowTarget, entries: &Entries) -> Result<String, Failure> {
     let is_seen = |kind: Kind, id: &str| match &template.needs[kind] {
         Ask::Nothing => false,
         Ask::Named(ids) => ids.iter().any(|named| named == id),
         Ask::Everything => true,
     };
-    let connections = entries.connections.iter().filter(|(id, _)| is_seen(Kind::Connection, id));
-    let connections = connections
-        .map(|(id, connection)| (id.clone(), values::of_connection(id, connection, settings.target, misses)))
-        .collect();
-    let texts = |kind: Kind| -> IndexMap<String, Value> {
-        let all = entries.texts(kind).into_iter().flatten().filter(|(id, _)| is_seen(kind, id));
-        all.map(|(id, text)| (id.clone(), Value::from(text.expose_secret()))).collect()
-    };
-    let allowed = template.env.iter().filter_map(|name| entries.env.get_key_value(name));
-    let env = allowed.map(|(name, value)| (name.clone(), Value::from(value.expose_secret())));
-    let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
-    [
-        ("connections", connections),
-        ("variables", texts(Kind::Variable)),
-        ("configs", texts(Kind::Config)),
-        ("env", env.collect()),
-        ("meta", meta),
-    ]
-    .into_iter()
-    .map(|(name, entries)| (name.to_owned(), Names::at(name, entries, misses)))
-    .collect()
+    let seen = Kind::ALL.iter().map(|kind| entries.count(*kind)).sum();
+    engine::render(template, seen, |misses| {
+        let connections = entries.connections.iter().filter(|(id, _)| is_seen(Kind::Connection, id));
+        let connections = connections
+            .map(|(id, connection)| (id.clone(), values::of_connection(id, connection, target, misses)))
+            .collect();
+        let texts = |kind: Kind| -> IndexMap<String, Value> {
+            let all = entries.texts(kind).into_iter().flatten().filter(|(id, _)| is_seen(kind, id));
+            all.map(|(id, text)| (id.clone(), Value::from(text.expose_secret()))).collect()
+        };
+        let allowed = template.env.iter().filter_map(|name| entries.env.get_key_value(name));
+        let env = allowed.map(|(name, value)| (name.clone(), Value::from(value.expose_secret())));
+        let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
+        [
+            ("connections", connections),
+            ("variables", texts(Kind::Variable)),
+            ("configs", texts(Kind::Config)),
+            ("env", env.collect()),
+            ("meta", meta),
+        ]
+        .into_iter()
+        .map(|(name, entries)| (name.to_owned(), Names::at(name, entries, misses)))
+        .collect()
+    })
 }
 
 // ---- the built-in templates ------------------------------------------------------------------------------------
