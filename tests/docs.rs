@@ -15,11 +15,14 @@ use airflow_secrets_init::backend_module;
 use airflow_secrets_init::cli::{RawSettings, VARIABLE_PREFIX};
 use airflow_secrets_init::exit::Exit;
 use airflow_secrets_init::mistakes::Mistakes;
+use airflow_secrets_init::template::FILTERS;
+use airflow_secrets_init::template::quote::Escape;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_airflow-secrets-init");
 const EXIT_CODES: &str = "docs/EXIT-CODES.md";
 const CONFIGURATION: &str = "docs/CONFIGURATION.md";
 const LARGE_SETS: &str = "docs/LARGE-SETS.md";
+const TEMPLATES: &str = "docs/TEMPLATES.md";
 
 // ---- exit codes --------------------------------------------------------------------------------------------------
 
@@ -34,8 +37,7 @@ fn every_exit_code_is_a_row_and_every_row_an_exit_code() {
 
 #[test]
 fn every_setting_is_documented_and_no_other_is_mentioned() {
-    let known: BTreeSet<String> =
-        RawSettings::NAMES.iter().filter(|name| **name != "template").map(|name| variable(name)).collect();
+    let known: BTreeSet<String> = RawSettings::NAMES.iter().map(|name| variable(name)).collect();
     let documented = names_with_prefix(&read(CONFIGURATION));
     let forgotten: Vec<&String> = known.difference(&documented).collect();
     assert!(forgotten.is_empty(), "not in {CONFIGURATION}: {forgotten:?}");
@@ -86,6 +88,45 @@ fn what_is_not_there_yet_is_listed() {
         let not_yet = output.status.code() == Some(Exit::Usage.code().into());
         assert_eq!(not_yet, section.contains(&format!("`{command}`")), "{command}");
     }
+}
+
+// ---- templates -----------------------------------------------------------------------------------------------------
+
+/// The page has every filter, every way to write a value and every example, and no other.
+#[test]
+fn the_page_on_templates_has_what_there_is() {
+    let page = read(TEMPLATES);
+    let ours: BTreeSet<String> =
+        rows(&section(&page, "## Filters")).iter().flat_map(|cells| code_spans(&cells[0])).collect();
+    let ours: BTreeSet<&str> = ours.iter().map(|filter| filter.split('(').next().unwrap()).collect();
+    let builtin = section(&page, "## Filters");
+    let builtin = builtin.split("Of minijinja's own: ").nth(1).unwrap().split(". What a format").next().unwrap();
+    let builtin = code_spans(builtin);
+    let documented: BTreeSet<&str> = ours.into_iter().chain(builtin.iter().map(String::as_str)).collect();
+    assert_eq!(documented, FILTERS.into_iter().collect());
+
+    let table = rows(&section(&page, "## How values are written"));
+    for (target, name) in [
+        ("json", "json"),
+        ("yml", "yaml"),
+        ("toml", "toml"),
+        ("xml", "xml"),
+        ("properties", "properties"),
+        ("env", "env"),
+        ("sh", "shell"),
+    ] {
+        assert!(table.iter().any(|cells| cells[0].contains(&format!("`.{target}`"))), "{target}");
+        assert_eq!(Escape::of_name(name), Some(Escape::of_target(Path::new(&format!("x.{target}")))), "{target}");
+    }
+    assert!(
+        Escape::NAMES.iter().all(|name| section(&page, "## How values are written").contains(&format!("`{name}`")))
+    );
+
+    let listed: BTreeSet<String> =
+        rows(&section(&page, "# Templates of your own")).iter().flat_map(|cells| code_spans(&cells[0])).collect();
+    let entries = fs::read_dir(format!("{}/examples/templates", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(listed, names.filter(|name| name.ends_with(".j2")).collect());
 }
 
 // ---- backend_kwargs ----------------------------------------------------------------------------------------------

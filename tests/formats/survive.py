@@ -73,7 +73,7 @@ def env_of_compose(value: str) -> bool:
 
 
 def env_of_podman_compose(value: str) -> bool:
-    """What python-dotenv reads as well: see the table in docs/OUTPUTS.md."""
+    """What python-dotenv reads as well: see the table in docs/ENV-FILE.md."""
     expanded = re.search(r"\$\{[^}:]*(?::-[^}]*)?\}", value)
     needs_double = "'" in value or "\\\\" in value or value.endswith("\\")
     bare = re.fullmatch(r"[A-Za-z0-9_./:@%+,=-]*", value)
