@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint ci bench bench-goals bench-herd bench-airflow bench-programs
+.PHONY: test lint e2e ci bench bench-goals bench-herd bench-airflow bench-outputs bench-programs
 
 test:
 	cargo test --workspace
@@ -9,6 +9,10 @@ lint:
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	scripts/cargo-deny check bans licenses sources
+
+# What needs Go, or root for podman: the env file, read by what docker, compose and podman read it with.
+e2e:
+	scripts/e2e-env-file
 
 ci:
 	.ci/run
@@ -29,6 +33,10 @@ bench-herd: bench-programs
 # What a lookup costs a fresh Airflow process, stock and lazy backend. Ten minutes.
 bench-airflow:
 	python3 benches/first_lookup.py
+
+# What each file costs: 1,000 connections and variables through every built-in template, and through one of 50 lines.
+bench-outputs: bench-programs
+	python3 benches/outputs.py $(ARGS)
 
 bench-programs:
 	cargo build --release --locked -p airflow-secrets-init

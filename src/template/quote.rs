@@ -126,24 +126,50 @@ fn json_into(value: &Json, indent: Option<usize>, depth: usize, out: &mut String
 /// A text in double quotes. What is above ASCII stands as it is: as a pair of escapes, a reader that takes JSON for another
 /// language's literal (dbt's Jinja) would make two characters of it.
 fn json_text_into(text: &PyString, out: &mut String) -> Result<(), Cannot> {
+    let text = text.as_str().ok_or("UTF-8 can't hold a lone surrogate")?;
+    quoted_into(text, out, |c, out| match c {
+        // What can't be seen, and what some readers take for the end of a line.
+        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => escape_into(c, out),
+        c => out.push(c),
+    });
+    Ok(())
+}
+
+/// A text in double quotes with the escapes that JSON, YAML and TOML have in common; `other` writes what is neither one of
+/// them nor printable ASCII.
+fn quoted_into(text: &str, out: &mut String, other: impl Fn(char, &mut String)) {
     out.push('"');
-    for c in text.as_str().ok_or("UTF-8 can't hold a lone surrogate")?.chars() {
+    for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),
             '\n' => out.push_str("\\n"),
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
-            // What can't be seen, and what some readers take for the end of a line.
-            '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => {
-                // Writing to a String can't fail.
-                let _ = write!(out, "\\u{:04x}", u32::from(c));
-            }
-            c => out.push(c),
+            ' '..='~' => out.push(c),
+            c => other(c, out),
         }
     }
     out.push('"');
-    Ok(())
+}
+
+/// `\uXXXX`, or `\UXXXXXXXX` beyond the first plane.
+fn escape_into(c: char, out: &mut String) {
+    let code = u32::from(c);
+    // Writing to a String can't fail.
+    let _ = if code <= 0xffff { write!(out, "\\u{code:04x}") } else { write!(out, "\\U{code:08x}") };
+}
+
+/// Items with a comma between them.
+fn list_into<T>(
+    items: impl IntoIterator<Item = T>,
+    out: &mut String,
+    mut write: impl FnMut(T, &mut String) -> Result<(), Cannot>,
+) -> Result<(), Cannot> {
+    items.into_iter().enumerate().try_for_each(|(position, item)| {
+        out.push_str(if position > 0 { ", " } else { "" });
+        write(item, out)
+    })
 }
 
 /// YAML on one line, in ASCII: every text in double quotes, so that no reader takes it for a number, a date or a boolean.
@@ -165,20 +191,16 @@ fn yaml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
         Json::String(text) => yaml_text_into(text.as_str().ok_or(LONE)?, out),
         Json::Array(items) => {
             out.push('[');
-            for (position, item) in items.iter().enumerate() {
-                out.push_str(if position > 0 { ", " } else { "" });
-                yaml_into(item, out)?;
-            }
+            list_into(items, out, yaml_into)?;
             out.push(']');
         }
         Json::Object(entries) => {
             out.push('{');
-            for (position, (key, item)) in entries.iter().enumerate() {
-                out.push_str(if position > 0 { ", " } else { "" });
+            list_into(entries, out, |(key, item), out| {
                 yaml_text_into(key.as_str().ok_or(LONE)?, out);
                 out.push_str(": ");
-                yaml_into(item, out)?;
-            }
+                yaml_into(item, out)
+            })?;
             out.push('}');
         }
     }
@@ -204,22 +226,11 @@ fn yaml_number(number: &Number) -> String {
 
 /// Writes a double-quoted YAML 1.1 scalar in ASCII.
 pub fn yaml_text_into(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            ' '..='~' => out.push(c),
-            // Writing to a String can't fail.
-            c if u32::from(c) <= 0xff => drop(write!(out, "\\x{:02x}", u32::from(c))),
-            c if u32::from(c) <= 0xffff => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => drop(write!(out, "\\U{:08x}", u32::from(c))),
-        }
-    }
-    out.push('"');
+    quoted_into(text, out, |c, out| match u32::from(c) {
+        // Writing to a String can't fail.
+        code @ ..=0xff => drop(write!(out, "\\x{code:02x}").ok()),
+        _ => escape_into(c, out),
+    });
 }
 
 /// TOML 1.0 in ASCII; a mapping becomes an inline table.
@@ -252,20 +263,16 @@ fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
         Json::String(text) => toml_text_into(text.as_str().ok_or(LONE)?, out),
         Json::Array(items) => {
             out.push('[');
-            for (position, item) in items.iter().enumerate() {
-                out.push_str(if position > 0 { ", " } else { "" });
-                toml_into(item, out)?;
-            }
+            list_into(items, out, toml_into)?;
             out.push(']');
         }
         Json::Object(entries) => {
             out.push('{');
-            for (position, (key, item)) in entries.iter().enumerate() {
-                out.push_str(if position > 0 { ", " } else { "" });
+            list_into(entries, out, |(key, item), out| {
                 toml_text_into(key.as_str().ok_or(LONE)?, out);
                 out.push_str(" = ");
-                toml_into(item, out)?;
-            }
+                toml_into(item, out)
+            })?;
             out.push('}');
         }
     }
@@ -273,20 +280,7 @@ fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
 }
 
 fn toml_text_into(text: &str, out: &mut String) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            ' '..='~' => out.push(c),
-            c if u32::from(c) <= 0xffff => drop(write!(out, "\\u{:04x}", u32::from(c))),
-            c => drop(write!(out, "\\U{:08x}", u32::from(c))),
-        }
-    }
-    out.push('"');
+    quoted_into(text, out, escape_into);
 }
 
 // ---- single values ---------------------------------------------------------------------------------------------

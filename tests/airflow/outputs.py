@@ -22,6 +22,7 @@ import fuzz
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "formats"))
 import env_readers
+from readers import environment
 
 # What a loader could take for something else than text, and what a format could lose.
 WORDS = """yes no on off true false null ~ None 0 1 0123 0x1f 1e5 1.0 .inf .nan 2020-01-01 2020-01-01T00:00:00Z 12:30:45 1_000 = << - [] {}
@@ -69,18 +70,6 @@ def local(**paths: str):
     from airflow.secrets.local_filesystem import LocalFilesystemBackend
 
     return LocalFilesystemBackend(**paths)
-
-
-@contextlib.contextmanager
-def environment(variables: dict[str, str]):
-    """Sets environment variables for a while."""
-    before = os.environ.copy()
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
 
 
 def env_backend():
@@ -161,7 +150,7 @@ def env_file(check: Check, directory: str, pick: random.Random, cases: int) -> N
     by_shell = env_readers.read("bash", dotenv)
     by_line = dict(line.split("=", 1) for line in pathlib.Path(lines).read_bytes().decode().split("\n") if line)
     for what, variables_of in (("airflow.env", by_shell), ("airflow.list", by_line)):
-        with environment(variables_of):
+        with environment(**variables_of):
             backend = env_backend()
             there = [key for key in live if f"AIRFLOW_CONN_{key.upper()}" in variables_of]
             said = {key: fuzz.without_reason(lambda: backend.get_connection(key)) for key in there}
@@ -203,7 +192,7 @@ def config_options(check: Check, directory: str) -> None:
     read = env_readers.read("bash", file)
     # Airflow replaces names in an option's variable: such a value can't be carried.
     assert read.keys() == {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN", "AIRFLOW__CELERY__BROKER_URL", "AIRFLOW__CORE__FERNET_KEY"}, read.keys()
-    with environment(read):
+    with environment(**read):
         from airflow.configuration import conf
 
         said = {name: conf.get(*name.removeprefix("AIRFLOW__").lower().split("__")) for name in read}

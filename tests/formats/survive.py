@@ -1,7 +1,7 @@
 #!/usr/bin/env python3.11
 """Does any secret survive each format? Random texts go in, and the format's real reader must give them back.
 
-    survive.py --bin PROGRAM [--cases N] [--seed S] [--go-readers PROGRAM]
+    survive.py --bin PROGRAM [--cases N] [--seed S] [--go-readers PROGRAM] [--podman-image IMAGE]
 
 Runs inside the environment of requirements-formats.txt. Texts are variables of a file store; a template writes them in a
 format, or the program's own env file holds them; readers.py and env_readers.py read the file. What a format can't carry
@@ -188,7 +188,8 @@ def main() -> int:
     parser.add_argument("--bin", required=True, type=os.path.abspath)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
-    parser.add_argument("--go-readers", type=os.path.abspath, help="tests/formats/go_readers, built: docker and compose themselves")
+    parser.add_argument("--go-readers", type=os.path.abspath, help="tests/formats/go_readers, built: what docker and compose read with")
+    parser.add_argument("--podman-image", help="an image of go_readers alone: podman run --env-file")
     options = parser.parse_args()
     print(f"survive.py: seed {options.seed}, {options.cases} texts for each format")
     # Names that texts refer to: what is expanded shows.
@@ -196,7 +197,7 @@ def main() -> int:
     choice = random.Random(options.seed)
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(options.bin, pathlib.Path(directory))
-        go_readers(options.go_readers)
+        more_readers(options.go_readers, options.podman_image)
         for name, body, fits, by, at_once in FORMATS:
             check_template(bench, name, body, fits, by, [text(choice) for _ in range(min(options.cases, at_once or options.cases))])
         for name, fits, by in ENV_FILES:
@@ -204,22 +205,29 @@ def main() -> int:
     return 1 if bench.failed else 0
 
 
-def go_readers(program: str | None) -> None:
-    """Adds the readers of docker and compose."""
-    if program is None:
-        return
+def more_readers(go_readers: str | None, podman_image: str | None) -> None:
+    """Adds the readers that are not in the environment of the others."""
 
-    def by(reader: str):
+    def by(*command: str):
         def read(file: pathlib.Path) -> dict:
-            return json.loads(subprocess.run([program, reader, file], stdout=subprocess.PIPE, check=True).stdout)
+            words = [str(file) if word == "FILE" else word for word in command]
+            return json.loads(subprocess.run(words, stdout=subprocess.PIPE, check=True).stdout)
 
         return read
 
-    for name, _, _, readers_of, _ in FORMATS:
-        if name == "all.env":
-            readers_of["docker compose"] = by("compose")
-    ENV_FILES[0][2]["docker compose"] = by("compose")
-    ENV_FILES.append(("airflow.list", env_list, {"docker --env-file": by("docker"), "compose raw": by("compose-raw")}))
+    lists = {}
+    if go_readers:
+        for name, _, _, readers_of, _ in FORMATS:
+            if name == "all.env":
+                readers_of["docker compose"] = by(go_readers, "compose", "FILE")
+        ENV_FILES[0][2]["docker compose"] = by(go_readers, "compose", "FILE")
+        lists |= {"docker --env-file": by(go_readers, "docker", "FILE"), "compose raw": by(go_readers, "compose-raw", "FILE")}
+    if podman_image:
+        run = by("podman", "run", "--rm", "--network=none", "--env-file", "FILE", podman_image, "environ")
+        # A container has variables of its own beside those of the file.
+        lists["podman --env-file"] = lambda file: {key: value for key, value in run(file).items() if key.startswith("AIRFLOW_")}
+    if lists:
+        ENV_FILES.append(("airflow.list", env_list, lists))
 
 
 def check_template(bench: Bench, name: str, body: str, fits, by: dict, texts: list[str]) -> None:

@@ -5,6 +5,9 @@
 //	compose-raw  the same with `format: raw`
 //	docker       docker run --env-file (docker/cli)
 //
+// go_readers environ prints the environment that it was started with: as the one program of an image, what a container
+// gets.
+//
 // Values may refer to variables of this program's own environment, as they may to those of docker compose's.
 package main
 
@@ -29,8 +32,11 @@ func main() {
 }
 
 func run(args []string) error {
+	if len(args) == 1 && args[0] == "environ" {
+		return json.NewEncoder(os.Stdout).Encode(types.NewMapping(os.Environ()))
+	}
 	if len(args) != 2 {
-		return fmt.Errorf("usage: go_readers compose|compose-raw|docker FILE")
+		return fmt.Errorf("usage: go_readers compose|compose-raw|docker FILE, or go_readers environ")
 	}
 	var read map[string]string
 	var err error
