@@ -253,6 +253,16 @@ impl Settings {
         }
     }
 
+    /// Names that nothing will be done with: mostly a forgotten file.
+    fn tell_unwanted_names(&mut self) {
+        for kind in Kind::ALL {
+            if self.selection.exactly[kind].is_some() && self.ask(kind) == Ask::Nothing {
+                let line = format!("{} is set, but no file wants a {}; name one", kind.names_setting(), kind.thing());
+                self.notices.push(line);
+            }
+        }
+    }
+
     /// What the outputs ask for, of one kind. `SECRETS_INIT_CONN_IDS` and its like are not looked at here.
     #[must_use]
     pub fn ask(&self, kind: Kind) -> Ask {
@@ -402,7 +412,7 @@ impl Reader<'_> {
         let kwargs = self.urlencoded_by_version(kwargs, target?, target_given);
         let mut notices = std::mem::take(&mut self.notices);
         notices.extend(kwargs.notices.iter().cloned());
-        Some(Settings {
+        let mut settings = Settings {
             kwargs,
             regions,
             selection,
@@ -418,7 +428,9 @@ impl Reader<'_> {
             jitter,
             ca_bundle,
             notices,
-        })
+        };
+        settings.tell_unwanted_names();
+        Some(settings)
     }
 
     fn wrong(&mut self, name: &str, problem: impl AsRef<str>) {

@@ -126,7 +126,10 @@ fn the_page_on_templates_has_what_there_is() {
         rows(&section(&page, "# Templates of your own")).iter().flat_map(|cells| code_spans(&cells[0])).collect();
     let entries = fs::read_dir(format!("{}/examples/templates", env!("CARGO_MANIFEST_DIR"))).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    assert_eq!(listed, names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "j2")).collect());
+    assert_eq!(
+        listed,
+        names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "j2")).collect()
+    );
 }
 
 // ---- backend_kwargs ----------------------------------------------------------------------------------------------

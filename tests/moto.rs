@@ -82,6 +82,21 @@ fn own_and_shared_are_resolved_from_a_server_that_we_did_not_write() {
         let summary = ended.summary();
         assert_eq!((&summary["own"], &summary["shared"], &summary["shadowed"]), (&251.into(), &3.into(), &1.into()));
     }
+    // Every kind in the same listing, which has more than a page here.
+    let all = run()
+        .kwargs(
+            &kwargs
+                .replace("\"shared_role_arn\"", "\"variables_prefix_shared\": \"airflow/shared\", \"shared_role_arn\""),
+        )
+        .var("SECRETS_INIT_VARIABLES_FILE", "variables.json")
+        .var("SECRETS_INIT_CONFIGS_FILE", "configs.json");
+    assert_eq!(all.go().code(0).connections().len(), 250 + 4);
+    let read = |name: &str| -> std::collections::BTreeMap<String, String> {
+        serde_json::from_str(&std::fs::read_to_string(all.path(name)).unwrap()).unwrap()
+    };
+    let variables = read("variables.json");
+    assert_eq!((variables.len(), variables["v00"].as_str(), variables["v29"].as_str()), (31, "own 0", "own 29"));
+    assert_eq!((variables["shared_only"].as_str(), read("configs.json")["sql"].as_str()), ("shared", "postgres://own"));
     let ended = run().var("SECRETS_INIT_CONN_IDS", "n007,shared_only,json").go().code(0);
     assert_eq!(ended.conn_ids(), ["json", "n007", "shared_only"]);
 }

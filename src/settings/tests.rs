@@ -327,6 +327,12 @@ fn outputs_say_what_is_asked_for() {
 }
 
 #[test]
+fn names_that_no_file_wants_are_told() {
+    let settings = load(&[NO_KWARGS, ("SECRETS_INIT_VARIABLE_KEYS", "a"), ("AWS_REGION", "eu-west-1")]).unwrap();
+    assert_eq!(settings.notices, ["SECRETS_INIT_VARIABLE_KEYS is set, but no file wants a variable; name one"]);
+}
+
+#[test]
 fn options_of_airflow_are_found_by_their_secret_form_but_not_the_backend_itself() {
     let settings = load(&[
         NO_KWARGS,

@@ -17,6 +17,9 @@ own = client("secretsmanager", OWN)
 # Three pages of names, and neighbours that share the prefix's beginning.
 for number in range(250):
     own.create_secret(Name=f"airflow/connections/n{number:03}", SecretString=f"mysql://u:p@own{number}/db")
+for number in range(30):
+    own.create_secret(Name=f"airflow/variables/v{number:02}", SecretString=f"own {number}")
+own.create_secret(Name="airflow/config/sql", SecretString="postgres://own")
 own.create_secret(Name="airflow/connections_old/x", SecretString="mysql://u:p@old/db")
 own.create_secret(Name="airflow/connections/json", SecretString='{"conn_type": "http", "port": "80", "extra": {"b": 1.50, "a": 1}}')
 own.create_secret(Name="airflow/connections/binary", SecretBinary=b"mysql://u:p@binary/db")
@@ -32,3 +35,5 @@ keys = {
 shared = client("secretsmanager", keys)
 for name in ("n000", "shared_only", "binary", "deleted"):
     shared.create_secret(Name=f"airflow/core/{name}", SecretString="mysql://u:p@shared/db")
+for name in ("v00", "shared_only"):
+    shared.create_secret(Name=f"airflow/shared/{name}", SecretString="shared")
