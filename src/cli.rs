@@ -34,13 +34,16 @@ pub enum CommandName {
     /// Resolve everything, write the files, exit (the default).
     #[default]
     Render,
-    /// Resolve and render everything, templates with placeholders in place of values; write nothing.
+    /// Resolve and render everything, write nothing, and say what was found: who wins, what is wrong, what is left out.
     Check {
-        /// Print the templates as they come out, placeholders in place of values.
+        /// Print the templates as they come out, placeholders in place of values, and nothing else.
         #[arg(long)]
         show: bool,
+        /// Ask nobody: settings and templates alone.
+        #[arg(long, conflicts_with = "show")]
+        offline: bool,
     },
-    /// Not yet: what a render would change.
+    /// Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something.
     Diff,
     /// Not yet: the least-privilege policies for these settings.
     Iam,
@@ -126,7 +129,7 @@ raw_settings! {
     log,
     /// text or json [default: text on a terminal, json elsewhere]
     log_format,
-    /// Not yet: the form of what check and diff print
+    /// The form of what check and diff print: text or json [default: text]
     output,
 }
 
@@ -230,7 +233,7 @@ mod tests {
     fn templates_may_be_given_one_by_one_on_one_side_of_the_command() {
         let args = ["x", "check", "--show", "--templates", "a=b", "--template", "c=d", "--template=e=f"];
         let Ok(Parsed::Run(command, raw)) = parse(args.map(OsString::from)) else { panic!("the arguments are right") };
-        assert_eq!(command, CommandName::Check { show: true });
+        assert_eq!(command, CommandName::Check { show: true, offline: false });
         assert_eq!(raw.templates.as_deref(), Some("a=b\nc=d\ne=f"));
         assert!(failure(&["--template", "a=b", "check", "--template", "c=d"]).contains("on one side"));
     }

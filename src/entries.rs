@@ -10,8 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::connection::{Connection, Invalid, Rules, from_secret};
 use crate::exit::{Exit, Failure};
-use crate::fetch::{Fetched, Resolved, State};
+use crate::fetch::{Fetched, Resolved, Skipped, State};
 use crate::kind::{ByKind, Kind};
+use crate::mistakes::nearest;
 use crate::plan::{Plan, Source};
 use crate::settings::{Policies, Policy};
 use crate::store::StoreError;
@@ -33,8 +34,25 @@ pub struct Entries {
     pub connections_by_source: Vec<usize>,
     /// Ids that more than one source has, of each kind.
     pub shadowed: ByKind<usize>,
+    /// What is known of every secret that was found, by id, of each kind. No values.
+    pub details: ByKind<BTreeMap<String, Detail>>,
+    /// What a listing has and the settings leave out, of each kind.
+    pub skipped: ByKind<Vec<Skipped>>,
     /// What is not there although it was found or asked for.
     pub left_out: Vec<LeftOut>,
+}
+
+/// What is known of a secret beside its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Which of the kind's sources it is from.
+    pub source: usize,
+    /// The sources that have one of this id as well and lost.
+    pub shadowed: Vec<usize>,
+    /// How long its text is, in bytes, where it could be read.
+    pub bytes: Option<usize>,
+    /// When its current version was made, in seconds since 1970, where the store knows.
+    pub changed: Option<i64>,
 }
 
 /// One id that is not in the files, or not in one of them.
@@ -49,6 +67,8 @@ pub struct LeftOut {
     pub why: Why,
     /// `SECRETS_INIT_REQUIRED` names it: it must end up in the files.
     pub required: bool,
+    /// Of a missing one: the nearest id that there is, if any is near.
+    pub near: Option<String>,
 }
 
 /// Why an id is not there.
@@ -87,9 +107,14 @@ impl std::fmt::Display for LeftOut {
             Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
             Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
             Why::Unreadable(error) => write!(f, " can't be read: {error}"),
-            Why::Missing => f.write_str(
-                " is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it",
-            ),
+            Why::Missing => {
+                let near = self.near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
+                write!(
+                    f,
+                    " is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it{}",
+                    near.unwrap_or_default()
+                )
+            }
         }
     }
 }
@@ -135,12 +160,29 @@ impl Entries {
         if kind == Kind::Connection {
             self.connections_by_source = vec![0; want.sources.len()];
         }
+        let near: Vec<Option<String>> = {
+            let known = resolved.entries.keys().chain(resolved.skipped.iter().map(|skipped| &skipped.id));
+            let known: Vec<&str> = known.map(String::as_str).collect();
+            resolved.missing.iter().map(|id| nearest(id, &known).map(str::to_owned)).collect()
+        };
+        let mut skipped = resolved.skipped;
+        // What is asked for by name is there all the same.
+        skipped.retain(|skipped| !resolved.entries.contains_key(&skipped.id));
+        self.skipped[kind] = skipped;
         for (id, entry) in resolved.entries {
             self.shadowed[kind] += usize::from(!entry.shadowed.is_empty());
+            let value = if let State::Value(value) = &entry.state { Some(value) } else { None };
+            let detail = Detail {
+                source: entry.source,
+                shadowed: entry.shadowed,
+                bytes: value.map(|value| value.text.expose_secret().len()),
+                changed: value.and_then(|value| value.changed),
+            };
+            self.details[kind].insert(id.clone(), detail);
             let taken = match entry.state {
                 State::Unreadable(error) => Err(Why::Unreadable(error)),
                 State::Refused(reason) => Err(Why::Refused(reason)),
-                State::Value(text) => self.take_text(kind, &id, text, rules).map_err(|invalid| {
+                State::Value(value) => self.take_text(kind, &id, value.text, rules).map_err(|invalid| {
                     if entry.ambiguous { Why::InvalidAndOfOtherKind(invalid) } else { Why::Invalid(invalid) }
                 }),
             };
@@ -152,14 +194,14 @@ impl Entries {
                 Err(why) => {
                     let source = want.sources.get(entry.source).map(|source| source.source.clone());
                     let required = want.required.contains(&id);
-                    self.left_out.push(LeftOut { kind, id, source, why, required });
+                    self.left_out.push(LeftOut { kind, id, source, why, required, near: None });
                 }
             }
         }
-        let missing = resolved.missing.into_iter();
-        self.left_out.extend(missing.map(|id| {
+        let missing = resolved.missing.into_iter().zip(near);
+        self.left_out.extend(missing.map(|(id, near)| {
             let required = want.required.contains(&id);
-            LeftOut { kind, id, source: None, why: Why::Missing, required }
+            LeftOut { kind, id, source: None, why: Why::Missing, required, near }
         }));
     }
 

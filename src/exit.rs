@@ -11,6 +11,8 @@ use std::fmt;
 pub enum Exit {
     /// Everything was written (left-out entries, where policy allows them, are counted in the summary).
     Ok = 0,
+    /// `diff` alone: a render would change something.
+    Different = 1,
     /// A flag or command is wrong.
     Usage = 64,
     /// A secret is not a valid connection and policy says error.
@@ -39,8 +41,9 @@ pub enum Exit {
 
 impl Exit {
     /// Every code, in order: for the documentation test.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Ok,
+        Self::Different,
         Self::Usage,
         Self::InvalidData,
         Self::NotFound,

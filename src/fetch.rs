@@ -11,14 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 
 use futures_util::future::{Either, join_all, select};
-use secrecy::SecretString;
 use tracing::{debug, warn};
 
 use crate::exit::{Exit, Failure};
 use crate::kind::{ByKind, Kind};
 use crate::plan::{Enumerate, Plan, Source, SourcePlan};
 use crate::settings::Selection;
-use crate::store::{Answer, Found, NotThere, SecretId, SecretStore, StoreError, Wanted};
+use crate::store::{Answer, Found, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
 use crate::text::{count, printable};
 
 /// What came of asking: for each kind that is wanted.
@@ -35,6 +34,28 @@ pub struct Resolved {
     pub entries: BTreeMap<String, Entry>,
     /// Asked for by name, and no source has it.
     pub missing: Vec<String>,
+    /// Listed, and not asked for.
+    pub skipped: Vec<Skipped>,
+}
+
+/// An id that a listing has and the settings leave out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which.
+    pub id: String,
+    /// Which of the kind's sources has it.
+    pub source: usize,
+    /// What leaves it out.
+    pub by: SkippedBy,
+}
+
+/// What leaves an id out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkippedBy {
+    /// `SECRETS_INIT_INCLUDE` or `SECRETS_INIT_EXCLUDE`.
+    Globs,
+    /// The kind's lookup pattern.
+    Pattern,
 }
 
 /// The winner for one conn_id or key.
@@ -53,7 +74,7 @@ pub struct Entry {
 #[derive(Clone)]
 pub enum State {
     /// It could be read.
-    Value(SecretString),
+    Value(Value),
     /// It could not; the trouble is this secret's alone.
     Unreadable(StoreError),
     /// It was not asked for: an index names it in a way that can't be trusted.
@@ -69,7 +90,12 @@ struct Said {
 }
 
 /// What one source said about the ids it was asked for.
-type Answers = BTreeMap<String, Said>;
+#[derive(Default)]
+struct Answers {
+    said: BTreeMap<String, Said>,
+    /// Listed, and not asked for.
+    skipped: BTreeMap<String, SkippedBy>,
+}
 
 /// The answers of every source that was asked, by kind and by its account's place in the plan: in order of precedence.
 type AllAnswers = BTreeMap<(Kind, usize), Answers>;
@@ -109,7 +135,8 @@ async fn resolve<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selectio
 fn decide(answers: Vec<Answers>, wanted: &BTreeSet<&str>) -> Resolved {
     let mut resolved = Resolved::default();
     for (source, answers) in answers.into_iter().enumerate() {
-        for (id, said) in answers {
+        resolved.skipped.extend(answers.skipped.into_iter().map(|(id, by)| Skipped { id, source, by }));
+        for (id, said) in answers.said {
             let Some(state) = said.state else { continue };
             match resolved.entries.entry(id) {
                 std::collections::btree_map::Entry::Occupied(mut winner) => winner.get_mut().shadowed.push(source),
@@ -221,21 +248,34 @@ async fn list<S: SecretStore>(
 ) -> Result<(AllAnswers, Option<String>), Failure> {
     let sources: Vec<&SourcePlan> = sources.iter().copied().filter(|source| source.enumerate == *how).collect();
     let mut answers: AllAnswers =
-        sources.iter().map(|source| ((source.kind, source.account), Answers::new())).collect();
+        sources.iter().map(|source| ((source.kind, source.account), Answers::default())).collect();
     if sources.is_empty() {
         return Ok((answers, None));
     }
     let failed: RefCell<Option<Failure>> = RefCell::default();
-    let takes = |source: &SourcePlan, name: &str| {
-        source.id_of(name).is_some_and(|id| {
-            selection.takes(source.kind, id)
-                && pattern_takes(source, id).unwrap_or_else(|failure| {
-                    failed.borrow_mut().get_or_insert(failure);
-                    false
-                })
-        })
+    let leaves_out = |source: &SourcePlan, id: &str| {
+        if !selection.takes(source.kind, id) {
+            return Some(SkippedBy::Globs);
+        }
+        let matches = pattern_takes(source, id).unwrap_or_else(|failure| {
+            failed.borrow_mut().get_or_insert(failure);
+            false
+        });
+        (!matches).then_some(SkippedBy::Pattern)
     };
-    let takes_any = |name: &str| sources.iter().any(|source| takes(source, name));
+    let takes = |source: &SourcePlan, name: &str| source.id_of(name).is_some_and(|id| leaves_out(source, id).is_none());
+    let skipped: RefCell<Vec<(Kind, usize, String, SkippedBy)>> = RefCell::default();
+    let takes_any = |name: &str| {
+        let mut is_taken = false;
+        for source in &sources {
+            let Some(id) = source.id_of(name) else { continue };
+            match leaves_out(source, id) {
+                None => is_taken = true,
+                Some(by) => skipped.borrow_mut().push((source.kind, source.account, id.to_owned(), by)),
+            }
+        }
+        is_taken
+    };
     let everything = sources.iter().all(|source| selection.takes_everything(source.kind) && !source.has_pattern());
     let wanted = Wanted { takes: &takes_any, everything };
     let listed = store.enumerate(&prefixes_of(&sources), &wanted).await.map_err(StoreError::into_failure)?;
@@ -244,6 +284,9 @@ async fn list<S: SecretStore>(
     }
     if let Some(source) = sources.first() {
         debug!(source = %source.source, read = listed.secrets.len(), skipped = listed.skipped, "enumerated");
+    }
+    for (kind, account, id, by) in skipped.take() {
+        answers.entry((kind, account)).or_default().skipped.insert(id, by);
     }
     let mut fatal = Fatal::default();
     for (secret, answer) in listed.secrets {
@@ -254,7 +297,7 @@ async fn list<S: SecretStore>(
         for source in members {
             let Some(id) = source.id_of(&secret.name) else { continue };
             let of_source = answers.entry((source.kind, source.account)).or_default();
-            of_source.insert(id.to_owned(), Said { ambiguous, ..said.clone() });
+            of_source.said.insert(id.to_owned(), Said { ambiguous, ..said.clone() });
         }
     }
     fatal.into_result((answers, listed.account))
@@ -331,7 +374,7 @@ async fn read<S: SecretStore>(store: &S, asked: Vec<Asked<'_>>, when: WhenNotThe
     let mut fatal = Fatal::default();
     for (Asked { source, id, secret }, answer) in asked.into_iter().zip(store.read(&ids).await) {
         if let Some(said) = fatal.sort(source.kind, &id, &secret, answer, when) {
-            answers.entry((source.kind, source.account)).or_default().insert(id, said);
+            answers.entry((source.kind, source.account)).or_default().said.insert(id, said);
         }
     }
     fatal.into_result(answers)
@@ -411,17 +454,17 @@ async fn ask_by_name<S: SecretStore>(plan: &Plan, stores: &[S], answers: &mut Al
             let known = answers.get(&(source.kind, account));
             for id in &open[source.kind] {
                 // A listing lags by minutes: what it does not name may be there all the same.
-                if !known.is_some_and(|known| known.contains_key(*id)) && pattern_takes(source, id)? {
+                if !known.is_some_and(|known| known.said.contains_key(*id)) && pattern_takes(source, id)? {
                     asked.push(Asked::of(source, id));
                 }
             }
         }
         for (source, more) in read(store, asked, WhenNotThere::Expected).await? {
-            answers.entry(source).or_default().extend(more);
+            answers.entry(source).or_default().said.extend(more.said);
         }
         for source in plan.sources_of(account) {
             let Some(known) = answers.get(&(source.kind, account)) else { continue };
-            open[source.kind].retain(|id| known.get(*id).is_none_or(|said| said.state.is_none()));
+            open[source.kind].retain(|id| known.said.get(*id).is_none_or(|said| said.state.is_none()));
         }
         if open.iter().all(|(_, open)| open.is_empty()) {
             break;

@@ -6,8 +6,10 @@
 
 pub mod backend_kwargs;
 pub mod backend_module;
+pub mod check;
 pub mod cli;
 pub mod connection;
+pub mod diff;
 pub mod entries;
 pub mod env;
 pub mod exit;
@@ -35,14 +37,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokio::time::Instant;
 
 use crate::cli::{CommandName, Parsed, RawSettings};
-use crate::entries::Entries;
+use crate::entries::{Entries, LeftOut};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
 use crate::output::Change;
 use crate::plan::Plan;
 use crate::render::Rendered;
 use crate::report::Summary;
-use crate::settings::{Settings, StoreChoice};
+use crate::settings::{OutputForm, Settings, StoreChoice};
 use crate::signals::Signals;
 use crate::store::{SecretStore, StoreError};
 
@@ -55,21 +57,22 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         let (command, flags) = match cli::parse(args)? {
             Parsed::Run(command, flags) => (command, *flags),
             Parsed::Print(text) => {
-                // A closed pipe (`--help | head`) is no failure of ours.
-                drop(stdout.write_all(text.as_bytes()));
-                return Ok(());
+                report::data(&text, stdout);
+                return Ok(Exit::Ok);
             }
         };
         chosen = LogChoice::of(&flags, env);
         let _logging = chosen.start();
         match command {
             CommandName::Render => run_command(env, flags, &mut summary, Ending::Write),
-            CommandName::Check { show } => run_command(env, flags, &mut summary, Ending::Check { show, stdout }),
-            CommandName::Diff | CommandName::Iam => Err(not_yet()),
+            CommandName::Check { offline: true, .. } => check_offline(env, flags, stdout),
+            CommandName::Check { show, .. } => run_command(env, flags, &mut summary, Ending::Check { show, stdout }),
+            CommandName::Diff => run_command(env, flags, &mut summary, Ending::Diff { stdout }),
+            CommandName::Iam => Err(not_yet()),
         }
     }));
     let failure = match outcome {
-        Ok(Ok(())) => return Exit::Ok,
+        Ok(Ok(exit)) => return exit,
         Ok(Err(failure)) => failure,
         Err(_) => Failure::new(Exit::Bug, "a bug stopped the program; please report the line above"),
     };
@@ -118,12 +121,28 @@ impl LogChoice {
 enum Ending<'a> {
     /// The files are written.
     Write,
-    /// Nothing is written; on demand, the templates are printed as they come out with placeholders.
+    /// Nothing is written: what was found is printed, or the templates as they come out with placeholders.
     Check { show: bool, stdout: &'a mut dyn Write },
+    /// Nothing is written: what would change is printed.
+    Diff { stdout: &'a mut dyn Write },
+}
+
+impl Ending<'_> {
+    /// Says in a document that nothing could be found out: who asks for one reads no log.
+    fn tell(self, failure: &Failure, form: OutputForm) {
+        let (command, stdout) = match self {
+            Self::Write => return,
+            Self::Check { stdout, .. } => ("check", stdout),
+            Self::Diff { stdout } => ("diff", stdout),
+        };
+        if form == OutputForm::Json {
+            report::data(&check::Report::of_verdict(command, &Err(failure.clone())).json(), stdout);
+        }
+    }
 }
 
 /// The pipeline.
-fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<(), Failure> {
+fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
     let settings = Settings::load(env, flags)?;
     for notice in &settings.notices {
         tracing::warn!("{notice}");
@@ -136,38 +155,85 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
         let mut signals = Signals::listen()?;
         // On the heap: the futures of the SDK are large.
         let resolving = Box::pin(resolve(&settings, &plan, env, summary));
-        let fetched = signals.or(resolving).await??;
+        let fetched = match signals.or(resolving).await.and_then(std::convert::identity) {
+            Ok(fetched) => fetched,
+            Err(failure) => {
+                ending.tell(&failure, settings.output);
+                return Err(failure);
+            }
+        };
         let rules = entries::rules(&settings.kwargs, settings.target);
         let entries = Entries::of(fetched, &plan, &rules, settings.template_env.clone());
         summary.take(&entries, &plan);
-        entries.judge(&settings.policies, &plan)?;
-        let (files, not_carried) = render::all(&settings, &entries)?;
-        summary.take_left_out(&not_carried);
-        entries::judge(&not_carried, &settings.policies)?;
-        render::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
-        report::left_out(entries.left_out.iter().chain(&not_carried), &settings.policies);
-        report::large_set(entries.connections.len(), &settings);
-        for file in &files {
-            validate::check(file, settings.target)?;
-        }
+        let mut prepared = prepare(&settings, &plan, &entries);
+        summary.take_left_out(&prepared.not_carried);
+        let verdict = std::mem::replace(&mut prepared.verdict, Ok(()));
+        let files = &prepared.files;
         let outcome = match ending {
-            Ending::Write => match write(&files, &mut signals).await? {
-                Change::Written => "written",
-                Change::Unchanged => "unchanged",
-            },
-            Ending::Check { show, stdout } => {
-                if show {
-                    report::placeholders(&render::templates(&settings, &entries.with_placeholders())?, stdout);
-                }
+            Ending::Check { show: false, stdout } => {
+                let found = check::report(&plan, &entries, &prepared.not_carried, files, &settings.policies, &verdict);
+                report::found(&found, settings.output, stdout, env);
+                verdict?;
                 "checked"
+            }
+            Ending::Check { show: true, stdout } => {
+                verdict?;
+                report::placeholders(&render::templates(&settings, &entries.with_placeholders())?, stdout);
+                "checked"
+            }
+            Ending::Write | Ending::Diff { .. } => {
+                verdict?;
+                report::left_out(entries.left_out.iter().chain(&prepared.not_carried), &settings.policies);
+                report::large_set(entries.connections.len(), &settings);
+                match ending {
+                    Ending::Diff { stdout } => report::difference(&diff::report(files), settings.output, stdout),
+                    _ => match write(files, &mut signals).await? {
+                        Change::Written => "written",
+                        Change::Unchanged => "unchanged",
+                    },
+                }
             }
         };
         summary.done(outcome, &settings);
-        Ok(())
+        Ok(if outcome == report::DIFFERENT { Exit::Different } else { Exit::Ok })
     });
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// What would be written, and whether it may be.
+struct Prepared<'a> {
+    files: Vec<Rendered<'a>>,
+    not_carried: Vec<LeftOut>,
+    verdict: Result<(), Failure>,
+}
+
+/// Judges, renders and checks. What is wrong is the verdict; what came of the rest is there all the same, for `check`.
+fn prepare<'a>(settings: &'a Settings, plan: &Plan, entries: &'a Entries) -> Prepared<'a> {
+    let mut prepared = Prepared { files: Vec::new(), not_carried: Vec::new(), verdict: Ok(()) };
+    prepared.verdict = entries.judge(&settings.policies, plan).and_then(|()| {
+        (prepared.files, prepared.not_carried) = render::all(settings, entries)?;
+        entries::judge(&prepared.not_carried, &settings.policies)?;
+        render::refuse_emptied(&prepared.files, &prepared.not_carried, settings.policies.empty)?;
+        prepared.files.iter().try_for_each(|file| validate::check(file, settings.target))
+    });
+    prepared
+}
+
+/// Settings and templates alone; nobody is asked.
+fn check_offline(env: &Env, flags: RawSettings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let settings = Settings::load(env, flags)?;
+    for notice in &settings.notices {
+        tracing::warn!("{notice}");
+    }
+    let found = check::offline(&settings, &Plan::of(&settings));
+    let text = match settings.output {
+        OutputForm::Text => found.text(),
+        OutputForm::Json => found.json(),
+    };
+    report::data(&text, stdout);
+    Ok(Exit::Ok)
 }
 
 /// Asks the stores, inside the deadline.

@@ -145,7 +145,14 @@ pub fn refuse_emptied(files: &[Rendered<'_>], not_carried: &[LeftOut], policy: P
 
 fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, settings: &Settings) -> LeftOut {
     let required = kind == Kind::Connection && settings.selection.required.iter().any(|required| required == id);
-    LeftOut { kind, id: id.to_owned(), source: None, why: Why::NotForFile { file: shown(path), reason }, required }
+    LeftOut {
+        kind,
+        id: id.to_owned(),
+        source: None,
+        why: Why::NotForFile { file: shown(path), reason },
+        required,
+        near: None,
+    }
 }
 
 // ---- the user's templates --------------------------------------------------------------------------------------

@@ -2,20 +2,23 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
 use tracing::{debug, error, info, warn};
 
 use crate::backend_module;
+use crate::check;
+use crate::diff;
 use crate::entries::{Entries, LeftOut, Why};
+use crate::env::Env;
 use crate::exit::{Exit, Failure};
 use crate::kind::Kind;
 use crate::output::shown;
 use crate::plan::{Plan, Source};
 use crate::render::Rendered;
-use crate::settings::{Policies, Policy, Settings};
+use crate::settings::{OutputForm, Policies, Policy, Settings};
 use crate::text::{count, printable};
 
 /// Where Kubernetes looks for the reason of a failure, unless the Pod says otherwise.
@@ -161,12 +164,39 @@ pub fn left_out<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Polic
     }
 }
 
+/// How a `diff` ends that found something.
+pub const DIFFERENT: &str = "different";
+
+/// Prints data. A closed pipe (`check | head`) is no failure of ours.
+pub fn data(text: &str, stdout: &mut dyn Write) {
+    drop(stdout.write_all(text.as_bytes()));
+}
+
+/// Prints what `check` found: in colour on a terminal, unless `NO_COLOR` is set.
+pub fn found(found: &check::Report, form: OutputForm, stdout: &mut dyn Write, env: &Env) {
+    let colour = std::io::stdout().is_terminal() && env.raw("NO_COLOR").is_none_or(str::is_empty);
+    let text = match form {
+        OutputForm::Text => found.text(colour),
+        OutputForm::Json => found.json(),
+    };
+    data(&text, stdout);
+}
+
+/// Prints what would change; gives the outcome in a word.
+pub fn difference(difference: &diff::Report, form: OutputForm, stdout: &mut dyn Write) -> &'static str {
+    let text = match form {
+        OutputForm::Text => difference.text(),
+        OutputForm::Json => difference.json(),
+    };
+    data(&text, stdout);
+    if difference.different { DIFFERENT } else { "same" }
+}
+
 /// Prints templates that were rendered with placeholders; several with a line before each that names its target.
 pub fn placeholders(files: &[Rendered<'_>], stdout: &mut dyn Write) {
     for file in files {
         if files.len() > 1 {
-            // A closed pipe (`check --show | head`) is no failure of ours.
-            drop(writeln!(stdout, "==> {} <==", shown(file.path)));
+            data(&format!("==> {} <==\n", shown(file.path)), stdout);
         }
         drop(stdout.write_all(&file.bytes));
     }

@@ -56,6 +56,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Longest random wait at the start.
     pub jitter: Duration,
+    /// The form of what `check` and `diff` print.
+    pub output: OutputForm,
     /// A file of CA certificates to trust instead of the system's (`AWS_CA_BUNDLE`, as boto3 reads it).
     pub ca_bundle: Option<PathBuf>,
     /// Things an operator should know, in words, for WARN lines.
@@ -222,6 +224,18 @@ pub enum StoreChoice {
     File(PathBuf),
 }
 
+/// The form of what a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutputForm {
+    /// For people.
+    Text,
+    /// One JSON document.
+    Json,
+}
+
+/// What `SECRETS_INIT_OUTPUT` takes.
+pub const OUTPUT_FORMS: [(&str, OutputForm); 2] = [("text", OutputForm::Text), ("json", OutputForm::Json)];
+
 /// How values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FetchMode {
@@ -243,9 +257,6 @@ impl Settings {
         reader.refuse_unknown_variables();
         reader.refuse_sensitive_bodies();
         let raw = flags.or(reader.raw_from_variables());
-        if raw.output.is_some() {
-            reader.mistakes.add("--output", "not yet: this version renders and checks in one form; remove it");
-        }
         let settings = reader.settings(&raw);
         match (settings, reader.mistakes) {
             (Some(settings), mistakes) => mistakes.into_result(settings),
@@ -397,6 +408,7 @@ impl Reader<'_> {
                 self.mistakes.add(name, "is not a URL such as https://host or http://host:port");
             }
         }
+        let output = self.one_of("OUTPUT", raw.output.as_deref(), &OUTPUT_FORMS);
         let ca_bundle = self.variable("AWS_CA_BUNDLE").map(PathBuf::from);
         let kwargs = kwargs?;
         let store = store?;
@@ -426,6 +438,7 @@ impl Reader<'_> {
             concurrency: concurrency?,
             deadline,
             jitter,
+            output: output?,
             ca_bundle,
             notices,
         };

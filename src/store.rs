@@ -40,11 +40,20 @@ pub struct Listed {
     pub id: SecretId,
 }
 
+/// The text of a secret.
+#[derive(Clone)]
+pub struct Value {
+    /// The text.
+    pub text: SecretString,
+    /// When the current version was made, in seconds since 1970, where the store knows.
+    pub changed: Option<i64>,
+}
+
 /// What a store says about one secret that was asked for.
 #[derive(Clone)]
 pub enum Found {
-    /// Its text.
-    Value(SecretString),
+    /// It is there and can be read.
+    Value(Value),
     /// It is not there: the only answer that lets the next source be asked.
     NotThere(NotThere),
 }

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use crate::connection::pyjson::{Json, dumps, loads_within};
+use crate::connection::pyjson::{Json, dumps, loads_within, raw_ascii};
 use crate::connection::pystr::PyString;
 use crate::connection::{AirflowTarget, Connection, Extra, Rules, Scalar, from_secret};
+use crate::diff::Fields;
 use crate::exit::{Exit, Failure};
 use crate::output::shown;
 use crate::render::{Meant, Rendered};
@@ -55,6 +56,43 @@ pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> 
         );
         Failure::new(Exit::Bug, line)
     })
+}
+
+/// The entries of a file of this kind, by id, with their fields: for a comparison. A variable is an entry without fields that
+/// have names. `None` where the bytes are not such a file, or not as this program writes it.
+#[must_use]
+pub fn entries_of(bytes: &[u8], meant: &Meant<'_>) -> Option<Fields> {
+    let texts = |read: Result<Vec<(String, String)>, String>| -> Option<Fields> {
+        // Without a name for the field: that it has changed is all there is to say.
+        Some(read.ok()?.into_iter().map(|(id, text)| (id, BTreeMap::from([(String::new(), text)]))).collect())
+    };
+    match meant {
+        Meant::Connections(Format::Env, _) => uris(bytes),
+        Meant::Connections(format, _) => {
+            let entries = if *format == Format::Json { json(bytes) } else { yaml(bytes) }.ok()?;
+            let fields = |entry: Entry| -> Option<BTreeMap<String, String>> {
+                entry.iter().map(|(name, value)| Some((name.as_str()?.to_owned(), raw_ascii(value)))).collect()
+            };
+            entries.into_iter().map(|(id, entry)| Some((id.as_str()?.to_owned(), fields(entry)?))).collect()
+        }
+        Meant::Texts(format, _) => texts(self::texts(bytes, *format)),
+        Meant::Lines(dialect, _) => texts(variables(bytes, *dialect)),
+        Meant::Anything => None,
+    }
+}
+
+/// The URIs of a `.env` file as the connections that they stand for.
+fn uris(bytes: &[u8]) -> Option<Fields> {
+    let rules = Rules { target: AirflowTarget::V2, extra_conn_words: IndexMap::new(), urlencoded: false };
+    let lines = env_halves(ascii(bytes).ok()?, ".env").ok()?;
+    let fields = |uri: &str| {
+        let connection = from_secret(uri, &rules).ok()?;
+        let set = BTreeMap::from([("", &connection)]);
+        // As the JSON file has it: the same names, the same forms.
+        let written = crate::render::connections(&set, Format::Json).ok()?;
+        entries_of(&written, &Meant::Connections(Format::Json, BTreeMap::new()))?.remove("")
+    };
+    lines.into_iter().map(|(id, uri)| Some((id, fields(&uri)?))).collect()
 }
 
 fn ascii(bytes: &[u8]) -> Result<&str, String> {

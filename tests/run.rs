@@ -122,7 +122,7 @@ fn flags_beat_variables_and_commands_that_are_not_there_yet_say_so() {
     let run = run.arg("render").arg(&flag);
     assert_eq!(run.go().code(0).file, None);
     assert!(other.exists());
-    for command in ["diff", "iam"] {
+    for command in ["iam"] {
         Run::on_document(TWO).arg(command).go().code(64).says("not yet there");
     }
     Run::on_document(TWO).arg("--conections-file=x").go().code(64).says("did you mean --connections-file?");
@@ -581,7 +581,7 @@ fn check_writes_nothing_and_shows_templates_without_their_secrets() {
     assert_eq!((ended.file, ended.stderr.contains("\"outcome\":\"checked\"")), (None, true));
     assert_eq!(names(run.directory.path()), ["secrets.yaml", "t.j2"]);
     let run = run_of_everything(KINDS).arg("check");
-    assert_eq!(run.go().code(0).stdout, "");
+    assert!(run.go().code(0).stdout.starts_with("2 connections\n"));
     fs::write(run.path("t.j2"), "{{ connections.a.pasword }}").unwrap();
     run.go().code(65).says("did you mean connections.a.password?");
     let two =

@@ -46,6 +46,13 @@ impl Entries {
     }
 }
 
+/// The type of a connection, where it is one that can be shown.
+#[must_use]
+pub fn shown_type(connection: &Connection) -> Option<&str> {
+    let conn_type = connection.conn_type.as_ref().and_then(PyString::as_str)?;
+    KNOWN_TYPES.split_whitespace().find(|known| *known == conn_type)
+}
+
 fn of_connection(connection: &Connection) -> Connection {
     let text = |text: &Option<PyString>| text.as_ref().map(of_text);
     let scalar = |scalar: &Option<Scalar>| {
@@ -54,9 +61,7 @@ fn of_connection(connection: &Connection) -> Connection {
             Scalar::Falsy(json) => Scalar::Falsy(json.clone()),
         })
     };
-    let is_known = |conn_type: &PyString| {
-        conn_type.as_str().is_some_and(|conn_type| KNOWN_TYPES.split_whitespace().any(|known| known == conn_type))
-    };
+    let is_known = shown_type(connection).is_some();
     let extra = connection.extra.as_ref().map(|extra| match extra {
         Extra::Json(json) => Extra::Json(of_json(json)),
         Extra::Text(text) => Extra::Text(match text.as_str().map(loads) {
@@ -69,7 +74,7 @@ fn of_connection(connection: &Connection) -> Connection {
         conn_type: connection
             .conn_type
             .as_ref()
-            .map(|conn_type| if is_known(conn_type) { conn_type.clone() } else { of_text(conn_type) }),
+            .map(|conn_type| if is_known { conn_type.clone() } else { of_text(conn_type) }),
         host: scalar(&connection.host),
         login: text(&connection.login),
         password: text(&connection.password),

@@ -25,7 +25,7 @@ pub async fn read<S: SecretStore>(
     let id = index_id(source, index);
     let answer = store.read(std::slice::from_ref(&id)).await.into_iter().next();
     let text = match answer {
-        Some(Ok(Found::Value(text))) => text,
+        Some(Ok(Found::Value(value))) => value.text,
         Some(Ok(Found::NotThere(_))) => {
             let line = format!("{shown}: there is no such secret, or it holds no text; check the name and the region");
             return Err(Failure::new(Exit::NotFound, line));
@@ -49,7 +49,7 @@ pub async fn read<S: SecretStore>(
         }
     }
     let mut answers = super::read(store, asked, WhenNotThere::Vanished).await?;
-    answers.entry((source.kind, source.account)).or_default().extend(refused);
+    answers.entry((source.kind, source.account)).or_default().said.extend(refused);
     Ok(answers)
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::plan::{AccountPlan, AddressedBy, Want};
 use crate::store::memory::MemoryStore;
 use crate::store::{Enumerated, ErrorKind};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 
 /// A memory store that belongs to an account, fails for chosen secrets, hides some from its listing, and remembers
 /// what was asked.
@@ -112,7 +112,7 @@ fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<F
 fn shown(fetched: &Resolved) -> Vec<String> {
     let show = |(id, entry): (&String, &Entry)| {
         let value = match &entry.state {
-            State::Value(value) => value.expose_secret().to_owned(),
+            State::Value(value) => value.text.expose_secret().to_owned(),
             State::Unreadable(error) => format!("!{:?}", error.kind),
             State::Refused(_) => "!refused".to_owned(),
         };

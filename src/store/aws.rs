@@ -21,6 +21,7 @@ use std::time::Duration;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry, SortByType, SortOrderType};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use secrecy::SecretString;
@@ -33,7 +34,7 @@ use self::credentials::AccountOf;
 use self::http::{Opened, OpensOnly};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
-use super::{Answer, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Wanted};
+use super::{Answer, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
 use crate::settings::FetchMode;
 use crate::text::printable;
 
@@ -165,7 +166,7 @@ impl AwsStore {
             request.send().await.map_err(|error| errors::from_sdk(GET, &error))
         };
         match self.call(GET, attempt).await {
-            Ok(output) => Ok(found(output.secret_string)),
+            Ok(output) => Ok(found(output.secret_string, output.created_date)),
             Err(error) => answer_of(error.about(id.as_str())),
         }
     }
@@ -208,7 +209,7 @@ impl AwsStore {
             }
         };
         for entry in output.secret_values.unwrap_or_default() {
-            let answer = Ok(found(entry.secret_string));
+            let answer = Ok(found(entry.secret_string, entry.created_date));
             // AWS does not promise an order, and answers may go by name or by ARN.
             for id in [entry.arn, entry.name].into_iter().flatten() {
                 put(&id, answer.clone());
@@ -413,7 +414,7 @@ impl FirstBatch {
     fn add(&mut self, entry: SecretValueEntry, prefixes: &[&str]) {
         let Some(name) = entry.name.filter(|name| is_under(name, prefixes)) else { return };
         let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
-        self.values.insert(name.clone(), (Listed { name, id }, Ok(found(entry.secret_string))));
+        self.values.insert(name.clone(), (Listed { name, id }, Ok(found(entry.secret_string, entry.created_date))));
     }
 
     fn take(&mut self, listed: &Listed) -> Option<Answer> {
@@ -439,9 +440,11 @@ fn answer_of(error: StoreError) -> Answer {
     errors::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
 }
 
-fn found(secret_string: Option<String>) -> Found {
+fn found(secret_string: Option<String>, created: Option<DateTime>) -> Found {
     // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
-    secret_string.map_or(Found::NotThere(NotThere::Binary), |text| Found::Value(SecretString::from(text)))
+    secret_string.map_or(Found::NotThere(NotThere::Binary), |text| {
+        Found::Value(Value { text: SecretString::from(text), changed: created.map(|time| time.secs()) })
+    })
 }
 
 /// An id that got no answer although every one was asked for: never taken for "not there".

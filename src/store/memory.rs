@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{Answer, Enumerated, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Wanted};
+use super::{Answer, Enumerated, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
 
 /// Secret name to text; `None` stands for a secret without a current value.
 #[derive(Default)]
@@ -40,7 +40,7 @@ impl SecretStore for MemoryStore {
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.calls.set(self.calls.get() + 1);
         let found = |id: &SecretId| match self.secrets.get(name_of(id)) {
-            Some(Some(value)) => Found::Value(value.clone()),
+            Some(Some(text)) => Found::Value(Value { text: text.clone(), changed: None }),
             Some(None) | None => Found::NotThere(NotThere::NoSuchSecret),
         };
         ids.iter().map(|id| Ok(found(id))).collect()

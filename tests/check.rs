@@ -1,0 +1,249 @@
+//! `check` and `diff`: what they find, in both forms, with the exit code of a render, and never a value.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+
+use common::{Run, names};
+use fake_aws::{FakeAws, Principal, Role, Scenario, Secret, Statement};
+use serde_json::{Value, json};
+
+const OWN: &str = "111111111111";
+const SHARED: &str = "222222222222";
+const REGION: &str = "eu-central-1";
+const POD: &str = "arn:aws:iam::111111111111:role/airflow";
+const POD_KEY: &str = "AKIAAIRFLOWPOD";
+const READER: &str = "arn:aws:iam::222222222222:role/reader";
+const KWARGS: &str = r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader",
+    "connections_lookup_pattern": "[^z]"}"#;
+
+/// Everything that there is to see: winners, losers, what is skipped, malformed and denied.
+fn aws() -> FakeAws {
+    let denied =
+        Secret::text("mysql://u:canary@h/db").policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD]));
+    let own = |scenario: Scenario, id: &str, secret: Secret| {
+        scenario.secret(OWN, REGION, &format!("airflow/connections/{id}"), secret)
+    };
+    let scenario = Scenario::new()
+        .principal(
+            Principal::new(POD_KEY, POD)
+                .can_all(Statement::secrets_reader(OWN, REGION, "airflow/"))
+                .can(Statement::allow(["sts:AssumeRole"])),
+        )
+        .role(Role::new(READER).trust(POD).can_all(Statement::secrets_reader(SHARED, REGION, "airflow/")))
+        .secret(SHARED, REGION, "airflow/connections/both", "mysql://u:canary@shared/db")
+        .secret(SHARED, REGION, "airflow/connections/only", r#"{"conn_type": "snowflake", "password": "canary"}"#);
+    let scenario = own(scenario, "both", Secret::text("postgres://u:canary@own/db"));
+    let scenario = own(scenario, "odd", Secret::text("canary"));
+    let scenario = own(scenario, "broken", Secret::text(r#"{"port": "canary"}"#));
+    let scenario = own(scenario, "test_x", Secret::text("mysql://u:canary@h/db"));
+    let scenario = own(scenario, "zz", Secret::text("mysql://u:canary@h/db"));
+    FakeAws::start(own(scenario, "denied", denied))
+}
+
+fn run(aws: &FakeAws) -> Run {
+    Run::new()
+        .kwargs(KWARGS)
+        .var("AWS_ENDPOINT_URL", &aws.endpoint())
+        .var("AWS_REGION", REGION)
+        .var("AWS_ACCESS_KEY_ID", POD_KEY)
+        .var("AWS_SECRET_ACCESS_KEY", "secret")
+        .var("SECRETS_INIT_EXCLUDE", "test_*")
+        .arg("check")
+}
+
+fn document(text: &str) -> Value {
+    assert!(!text.contains("canary"), "{text}");
+    serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
+}
+
+#[test]
+fn the_document_has_everything_but_values() {
+    let aws = aws();
+    let ended = run(&aws).var("SECRETS_INIT_OUTPUT", "json").go().code(0);
+    let found = document(&ended.stdout);
+    let ids = |name: &str| -> Vec<&str> {
+        found[name].as_array().unwrap().iter().map(|row| row["id"].as_str().unwrap()).collect()
+    };
+    assert_eq!((found["version"].as_u64(), &found["outcome"], &found["exit_code"]), (Some(1), &json!("ok"), &json!(0)));
+    assert_eq!(ids("connections"), ["both", "broken", "denied", "odd", "only"]);
+    let row = |id: &str| found["connections"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap().clone();
+    let both = row("both");
+    assert_eq!(both["from"], json!({"account": "own", "region": null}));
+    assert_eq!(both["also_in"], json!([{"account": SHARED, "region": REGION}]));
+    assert_eq!((&both["conn_type"], &both["form"], &both["bytes"]), (&json!("postgres"), &json!("uri"), &json!(26)));
+    let changed = both["changed"].as_str().unwrap();
+    assert!(changed.len() == 20 && changed.starts_with("20") && changed.ends_with('Z'), "{changed}");
+    assert_eq!(row("only")["from"]["account"], SHARED);
+    // A text that is no connection would be shown as one whose type is a part of it.
+    assert_eq!((&row("odd")["conn_type"], &row("odd")["problem"]), (&Value::Null, &Value::Null));
+    assert_eq!((&row("broken")["problem"], &row("denied")["problem"]), (&json!("invalid"), &json!("denied")));
+    let by = |id: &str| found["skipped"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()["by"].clone();
+    assert_eq!((ids("skipped").len(), by("zz")), (2, json!("connections_lookup_pattern")));
+    assert_eq!(by("test_x"), "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE");
+    let message = |id: &str| -> String {
+        let problems = found["problems"].as_array().unwrap();
+        problems.iter().find(|problem| problem["id"] == id).unwrap()["message"].as_str().unwrap().to_owned()
+    };
+    assert!(message("broken").contains("field `port`"), "{}", message("broken"));
+    for words in ["secretsmanager:GetSecretValue", "airflow/connections/denied"] {
+        assert!(message("denied").contains(words), "{}", message("denied"));
+    }
+    assert_eq!(found["files"][0]["mode"], "0440");
+    assert_eq!(names(run(&aws).directory.path()).len(), 0, "nothing is written");
+}
+
+#[test]
+fn the_table_is_for_people_and_the_exit_code_is_that_of_a_render() {
+    let aws = aws();
+    let ended = run(&aws).var("SECRETS_INIT_REQUIRED", "onyl").go().code(66);
+    let lines: Vec<&str> = ended.stdout.lines().collect();
+    assert_eq!(lines[0], "5 connections");
+    let columns = ["conn_id", "from", "also in", "conn_type", "form", "bytes", "changed", "problem"];
+    assert!(columns.iter().all(|column| lines[1].contains(column)), "{}", ended.stdout);
+    for words in [
+        "skipped by connections_lookup_pattern: 1 connection: zz",
+        "warn: conn_id broken (own account) is invalid",
+        "error: conn_id onyl is missing",
+        "did you mean only?",
+    ] {
+        assert!(ended.stdout.contains(words), "{words}:\n{}", ended.stdout);
+    }
+    // Colours are for terminals.
+    assert!(!ended.stdout.contains('\u{1b}') && !ended.stdout.contains("canary"), "{}", ended.stdout);
+    let strict = run(&aws).var("SECRETS_INIT_STRICT", "true").var("SECRETS_INIT_OUTPUT", "json").go().code(77);
+    let found = document(&strict.stdout);
+    assert_eq!((&found["outcome"], &found["exit_code"]), (&json!("failed"), &json!(77)));
+    assert_eq!((found["errors"].as_array().unwrap().len(), found["connections"].as_array().unwrap().len()), (2, 5));
+}
+
+#[test]
+fn a_document_says_that_nothing_could_be_found_out() {
+    let aws = FakeAws::start(Scenario::new().principal(Principal::new(POD_KEY, POD)));
+    for command in ["check", "diff"] {
+        let run = Run::new().kwargs("{}").var("AWS_ENDPOINT_URL", &aws.endpoint()).var("AWS_REGION", REGION);
+        let run = run.var("AWS_ACCESS_KEY_ID", POD_KEY).var("AWS_SECRET_ACCESS_KEY", "secret").arg(command);
+        let found = document(&run.var("SECRETS_INIT_OUTPUT", "json").go().code(77).stdout);
+        assert_eq!((&found["command"], &found["outcome"]), (&json!(command), &json!("failed")));
+        assert!(found["errors"][0].as_str().unwrap().contains("secretsmanager:ListSecrets"));
+    }
+}
+
+#[test]
+fn settings_and_templates_can_be_checked_without_aws_or_credentials() {
+    let run =
+        Run::new().kwargs(KWARGS).var("SECRETS_INIT_VARIABLE_KEYS", "a,b").var("SECRETS_INIT_VARIABLES_FILE", "v.json");
+    let run = run.arg("check").arg("--offline");
+    let text = run.go().code(0).stdout;
+    for line in [
+        "connections of own under \"airflow/connections/\", listed\n",
+        "connections of 222222222222 eu-central-1 under \"airflow/connections/\", listed\n",
+        "variables of own under \"airflow/variables/\", by name: a, b\n",
+        "v.json would be written\n",
+    ] {
+        assert!(text.contains(line), "{line}{text}");
+    }
+    let found = document(&run.var("SECRETS_INIT_OUTPUT", "json").go().code(0).stdout);
+    assert_eq!(found["lookups"][2]["ids"], json!(["a", "b"]));
+    let wrong = Run::new().kwargs("{\"sep\": 1}").arg("check").arg("--offline");
+    wrong.go().code(78).says("key sep: must be a string");
+    let wrong = Run::new().kwargs("{}").arg("check").arg("--offline").var("SECRETS_INIT_TEMPLATES", "t.j2=t");
+    fs::write(wrong.path("t.j2"), "{{ open").unwrap();
+    wrong.go().code(78).says("t.j2 line 1");
+}
+
+// ---- diff ------------------------------------------------------------------------------------------------------
+
+const BEFORE: &str = "own:
+  airflow/connections/same: mysql://u:canary@h/db
+  airflow/connections/gone: mysql://u:canary@h/db
+  airflow/connections/other: {conn_type: http, password: canary, extra: {a: canary}}
+  airflow/variables/v: canary
+  airflow/variables/w: canary
+";
+const AFTER: &str = "own:
+  airflow/connections/same: mysql://u:canary@h/db
+  airflow/connections/new: mysql://u:canary@h/db
+  airflow/connections/other: {conn_type: http, password: canary2, host: h, extra: {a: canary2}}
+  airflow/variables/v: canary2
+  airflow/variables/x: canary
+";
+
+fn changed(connections: &str, variables: &str) -> (Run, Run) {
+    let run = Run::on_document(BEFORE).file(connections).var("SECRETS_INIT_VARIABLES_FILE", variables);
+    let run = run.var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt").var("SECRETS_INIT_AIRFLOW_ENV_FILE", "a.list");
+    fs::write(run.path("t.j2"), "{{ variables.v }}").unwrap();
+    run.go().code(0);
+    fs::write(run.path("secrets.yaml"), AFTER).unwrap();
+    let path = run.directory.path().to_str().unwrap().to_owned();
+    let diff = Run::on_document(AFTER).var("SECRETS_INIT_CONNECTIONS_FILE", &format!("{path}/{connections}"));
+    let diff = ["VARIABLES_FILE", "AIRFLOW_ENV_FILE", "TEMPLATES"].iter().zip([variables, "a.list", "t.txt"]).fold(
+        diff,
+        |diff, (name, file)| {
+            let template = if *name == "TEMPLATES" { format!("{path}/t.j2=") } else { String::new() };
+            diff.var(&format!("SECRETS_INIT_{name}"), &format!("{template}{path}/{file}"))
+        },
+    );
+    (run, diff.arg("diff"))
+}
+
+#[test]
+fn what_would_change_is_told_by_id_and_field_in_every_format() {
+    for (connections, variables) in [("c.json", "v.json"), ("c.yaml", "v.yaml"), ("c.env", "v.env")] {
+        let (before, run) = changed(connections, variables);
+        // A password alone, or a host after it, is nothing that a URI holds.
+        let in_env = connections == "c.env";
+        let ended = run.go().code(1);
+        assert!(!ended.stdout.contains("canary"), "{}", ended.stdout);
+        let expected: BTreeSet<&str> = if in_env {
+            BTreeSet::from(["  + new", "  - gone", "  ~ v", "  + x", "  - w"])
+        } else {
+            BTreeSet::from(["  + new", "  - gone", "  ~ other: extra, host, password", "  ~ v", "  + x", "  - w"])
+        };
+        let lines: BTreeSet<&str> = ended.stdout.lines().collect();
+        assert!(expected.is_subset(&lines), "{connections}: {}", ended.stdout);
+        assert!(
+            ended.stdout.contains("t.txt: different\n") && ended.stdout.contains("  ~ AIRFLOW_VAR_V\n"),
+            "{}",
+            ended.stdout
+        );
+        let run = run.var("SECRETS_INIT_OUTPUT", "json");
+        let found = document(&run.go().code(1).stdout);
+        assert_eq!((&found["different"], found["files"].as_array().unwrap().len()), (&json!(true), 4));
+        // Nothing was written; after a render nothing differs.
+        assert!(fs::read_to_string(before.path(connections)).unwrap().contains("gone"));
+        before.go().code(0);
+        let found = document(&run.go().code(0).stdout);
+        assert_eq!(found["files"].as_array().unwrap().iter().filter(|file| file["state"] == "same").count(), 4);
+    }
+}
+
+#[test]
+fn nothing_to_change_is_0_and_what_cannot_be_compared_is_said() {
+    let run = || Run::on_document(BEFORE);
+    let first = run();
+    let fresh = first.command().arg("diff").output().unwrap();
+    assert_eq!(fresh.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&fresh.stdout).contains("connections.json: new, 3 entries\n  + gone\n"));
+    first.go().code(0);
+    let same = first.command().arg("diff").output().unwrap();
+    assert_eq!(same.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&same.stdout).ends_with("connections.json: same\n"));
+    let path = first.path("connections.json");
+    fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
+    let mode = first.command().arg("diff").output().unwrap();
+    assert!(String::from_utf8_lossy(&mode.stdout).ends_with("different, mode 0644 -> 0440\n"));
+    fs::write(&path, "not ours, canary").unwrap();
+    let foreign = first.command().arg("diff").output().unwrap();
+    let said = String::from_utf8_lossy(&foreign.stdout).into_owned();
+    assert!(said.contains("(what is there is not as this program writes it)") && !said.contains("canary"), "{said}");
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let directory = first.command().arg("diff").output().unwrap();
+    assert!(String::from_utf8_lossy(&directory.stdout).contains("unreadable (not a regular file)"));
+    // What fails fails as a render does.
+    Run::on_document("own: {}").arg("diff").go().code(66);
+}
