@@ -136,7 +136,7 @@ pub fn report(
     });
     Report {
         skipped: skipped.collect(),
-        problems: left_out.iter().map(|left| problem(left, policies)).collect(),
+        problems: left_out.iter().map(|left| problem(left, *policies)).collect(),
         files: files
             .iter()
             .map(|file| File { path: shown(file.path), bytes: file.bytes.len(), mode: format!("{:04o}", file.mode) })
@@ -255,12 +255,12 @@ const fn word_of(why: &Why) -> &'static str {
     }
 }
 
-fn problem(left: &LeftOut, policies: &Policies) -> Problem {
+fn problem(left: &LeftOut, policies: Policies) -> Problem {
     Problem {
         kind: left.kind.thing(),
         id: left.id.clone(),
         what: word_of(&left.why),
-        policy: match left.policy(policies) {
+        policy: match left.policy(&policies) {
             Policy::Error => "error",
             Policy::Warn => "warn",
             Policy::Ignore => "ignore",

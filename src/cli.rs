@@ -13,9 +13,10 @@ use crate::exit::{Exit, Failure};
 /// What every variable of this program begins with.
 pub const VARIABLE_PREFIX: &str = "SECRETS_INIT_";
 
-/// Render Airflow connections from AWS Secrets Manager into the file that LocalFilesystemBackend reads.
+/// Render Airflow's connections, variables and config values from AWS Secrets Manager into the files that LocalFilesystemBackend reads.
 ///
-/// Every flag is also a variable: --connections-file is SECRETS_INIT_CONNECTIONS_FILE. A flag beats a variable.
+/// Every flag is also a variable: --connections-file is SECRETS_INIT_CONNECTIONS_FILE. A flag beats a variable, a variable the default.
+/// Unset and empty mean the same: the default.
 #[derive(Parser)]
 #[command(name = "airflow-secrets-init", version, disable_help_subcommand = true)]
 struct Cli {
@@ -131,6 +132,12 @@ raw_settings! {
     log_format,
     /// The form of what check and diff print: text or json [default: text]
     output,
+}
+
+/// The command line as clap has it, for a man page and for completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// What came of reading the arguments.

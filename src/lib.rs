@@ -292,8 +292,5 @@ async fn write(files: &[Rendered<'_>], signals: &mut Signals) -> Result<Change, 
 }
 
 fn not_yet() -> Failure {
-    Failure::new(
-        Exit::Usage,
-        "this command is not yet there: this version renders and checks; run it without a command",
-    )
+    Failure::new(Exit::Usage, "this command is not yet there: run it without a command to render")
 }
