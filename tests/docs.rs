@@ -130,6 +130,39 @@ fn the_page_on_templates_has_what_there_is() {
     );
 }
 
+// ---- the log ---------------------------------------------------------------------------------------------------------
+
+/// The fields of the two summaries are those of the page.
+#[test]
+fn the_page_on_logging_has_the_fields_of_the_summaries() {
+    let rows = rows(&section(&read("docs/LOGGING.md"), "## JSON"));
+    let documented = |event: &str| -> BTreeSet<String> {
+        let of_event = rows.iter().filter(|cells| cells[1].contains(event) || cells[1].contains("both"));
+        of_event.flat_map(|cells| code_spans(&cells[0])).collect()
+    };
+    let place = workplace();
+    let everything = "airflow-secrets-init --store file:examples/dev-secrets.yaml --backend-kwargs '{}' --log-format json \
+        --connections-file target/c.json --variables-file target/v.json --configs-file target/k.json --airflow-env-file target/a.env \
+        --backend-module-file target/b.py --template examples/templates/pgpass.j2=target/p --on-missing warn";
+    fs::write(place.path().join("target/t.j2"), "x").unwrap();
+    for (event, script) in [
+        ("done", everything.replace("examples/templates/pgpass.j2", "target/t.j2")),
+        (
+            "failed",
+            everything
+                .replace("--on-missing warn", "--strict true")
+                .replace("examples/templates/pgpass.j2", "target/t.j2"),
+        ),
+    ] {
+        let (_, printed) = run_script_in(place.path(), &script);
+        let last: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_str(printed.lines().last().unwrap()).unwrap();
+        assert_eq!(last["message"], event, "{printed}");
+        let fields = last.keys().filter(|field| !["timestamp", "level", "message"].contains(&field.as_str()));
+        assert_eq!(fields.cloned().collect::<BTreeSet<_>>(), documented(event), "{event}: {printed}");
+    }
+}
+
 // ---- backend_kwargs ----------------------------------------------------------------------------------------------
 
 #[test]
