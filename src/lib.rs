@@ -21,6 +21,7 @@ pub mod log;
 pub mod mistakes;
 pub mod output;
 pub mod plan;
+pub mod progress;
 pub mod render;
 pub mod report;
 pub mod settings;
@@ -269,7 +270,9 @@ async fn ask<S: SecretStore>(
     summary: &mut Summary,
     end: Instant,
 ) -> Result<fetch::Fetched, Failure> {
-    let fetched = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection)).await;
+    let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection));
+    let told = || format!("reading secrets: {} calls", stores.iter().map(SecretStore::calls).sum::<u64>());
+    let fetched = progress::beside(log::is_for_people(settings.log_format), fetching, told).await;
     summary.api_calls = stores.iter().map(SecretStore::calls).sum();
     fetched.unwrap_or_else(|_| Err(too_late(settings, stores.iter().find_map(SecretStore::trouble))))
 }

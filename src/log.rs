@@ -9,6 +9,8 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::progress::Stderr;
+
 /// The levels that `SECRETS_INIT_LOG` takes.
 pub const LEVELS: [(&str, Level); 5] = [
     ("error", Level::ERROR),
@@ -30,6 +32,12 @@ pub enum Format {
     Json,
 }
 
+/// Whether the log goes to a terminal, in the form for people.
+#[must_use]
+pub fn is_for_people(format: Option<Format>) -> bool {
+    std::io::stderr().is_terminal() && format.unwrap_or(Format::Text) == Format::Text
+}
+
 /// Starts logging on this thread until the guard is dropped. A word that is not known counts as unset here;
 /// `settings.rs` reports it.
 #[must_use]
@@ -42,7 +50,7 @@ pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
     let registry = tracing_subscriber::registry().with(ours);
     match format {
         Format::Text => {
-            let layer = fmt::layer().with_writer(std::io::stderr).with_target(false).with_ansi(terminal);
+            let layer = fmt::layer().with_writer(Stderr::default).with_target(false).with_ansi(terminal);
             // A reader that has gone away must not end the run: without this the layer would panic about it.
             let layer = layer.log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))

@@ -56,6 +56,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Longest random wait at the start.
     pub jitter: Duration,
+    /// The form of the log, where it is named.
+    pub log_format: Option<crate::log::Format>,
     /// The form of what `check` and `diff` print.
     pub output: OutputForm,
     /// A file of CA certificates to trust instead of the system's (`AWS_CA_BUNDLE`, as boto3 reads it).
@@ -402,7 +404,7 @@ impl Reader<'_> {
             self.wrong("JITTER", "must be shorter than the deadline, which holds for the whole run");
         }
         self.one_of("LOG", raw.log.as_deref().or(Some("info")), &crate::log::LEVELS);
-        self.one_of("LOG_FORMAT", raw.log_format.as_deref(), &crate::log::FORMATS);
+        let log_format = self.one_of("LOG_FORMAT", raw.log_format.as_deref(), &crate::log::FORMATS);
         for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"] {
             if self.variable(name).is_some_and(|url| !backend_kwargs::is_endpoint(&url)) {
                 self.mistakes.add(name, "is not a URL such as https://host or http://host:port");
@@ -438,6 +440,7 @@ impl Reader<'_> {
             concurrency: concurrency?,
             deadline,
             jitter,
+            log_format: log_format.filter(|_| raw.log_format.is_some()),
             output: output?,
             ca_bundle,
             notices,

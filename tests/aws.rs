@@ -1109,3 +1109,34 @@ fn a_template_costs_no_more_than_what_it_names() {
     run.go().code(78);
     assert_eq!(aws.stats().calls, 1);
 }
+
+/// A line that says how long it lasts is for a terminal alone, and goes away.
+#[test]
+fn a_long_wait_is_told_on_a_terminal_and_never_in_a_log() {
+    let aws = FakeAws::start(scenario().owns(3).fault(Fault::on("ListSecrets").latency(Duration::from_millis(1500))));
+    let words = "reading secrets: ";
+    let piped = run(&aws, "{}").go().code(0);
+    assert!(!piped.stderr.contains(words), "{}", piped.stderr);
+    let terminal = |format: &str| {
+        let run = run(&aws, "{}")
+            .var("SECRETS_INIT_LOG_FORMAT", format)
+            .var("TERM", "xterm")
+            .var("PATH", "/usr/bin:/bin:/usr/local/bin");
+        let mut command = std::process::Command::new("python3");
+        command.args([
+            "-c",
+            "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)",
+            env!("CARGO_BIN_EXE_airflow-secrets-init"),
+        ]);
+        // The interpreter is where this test found it; the program's environment is its own.
+        command.envs(run.environment()).stdin(std::process::Stdio::null());
+        let output = command.output().expect("python3 runs");
+        assert!(output.status.success());
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let shown = terminal("text");
+    // What clears a line is the last thing before the log goes on.
+    let after = shown.rsplit("\u{1b}[2K").next().unwrap();
+    assert!(shown.contains(words) && after.contains("done") && !after.contains(words), "{shown}");
+    assert!(!terminal("json").contains(words));
+}
