@@ -152,7 +152,11 @@ fn any_uid_can_run_it_where_it_may_write_and_is_told_where_it_may_not() {
         // A copy where nobody can reach it: the build directory may lie below a private home.
         let program = run.path("program");
         if !program.exists() {
-            fs::copy(env!("CARGO_BIN_EXE_airflow-secrets-init"), &program).unwrap();
+            // By another process: a child that a test beside this one starts meanwhile would inherit our open file, and the
+            // kernel runs no program that somebody has open for writing.
+            let copied =
+                std::process::Command::new("cp").arg(env!("CARGO_BIN_EXE_airflow-secrets-init")).arg(&program).status();
+            assert!(copied.unwrap().success());
         }
         let mut as_nobody = std::process::Command::new(&program);
         as_nobody.env_clear().envs(run.environment());
