@@ -283,8 +283,9 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
     let body = template.body();
     match error.kind() {
         ErrorKind::UndefinedError => {
-            let miss = misses.last(|miss| spells_out(expression.unwrap_or(body), miss));
-            let miss = miss.or_else(|| misses.last(|miss| spells_out(body, miss)));
+            // From what is nearest to the error to what is farthest.
+            let texts = [error.range().and_then(|range| body.get(range)), expression, Some(body)];
+            let miss = texts.into_iter().flatten().find_map(|text| misses.first_by(|miss| spells_out(text, miss)));
             match miss {
                 Some(miss) => undefined(template, &miss),
                 None => "something in it is undefined".to_owned(),
@@ -379,18 +380,13 @@ const KNOWN_TESTS: [&str; 12] = [
     "startingwith",
 ];
 
-/// Whether a text of the template spells out the name that was missed, so that showing it shows nothing of a value, and does
+/// Where a text of the template spells out the name that was missed, so that showing it shows nothing of a value, and does
 /// not only ask whether it is there.
-fn spells_out(text: &str, miss: &Miss) -> bool {
+fn spells_out(text: &str, miss: &Miss) -> Option<usize> {
     let name = miss.name.as_str();
     let quoted = [format!("\"{name}\"]"), format!("'{name}']")];
-    let mut places = words(text, name)
-        .filter(|at| miss.of.is_empty() || text.get(..*at).is_some_and(|before| before.trim_end().ends_with('.')));
-    places.any(|at| !is_only_asked_for(text.get(at + name.len()..).unwrap_or_default()))
-        || quoted.iter().any(|form| {
-            text.find(form.as_str())
-                .is_some_and(|at| !is_only_asked_for(text.get(at + form.len()..).unwrap_or_default()))
-        })
+    let quoted = quoted.iter().filter_map(|form| text.find(form.as_str()).filter(|at| is_used(at + form.len())));
+    word.into_iter().chain(quoted).min()
 }
 
 /// Whether what follows a name makes do without it.
@@ -413,3 +409,7 @@ fn words<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
         !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
     })
 }
+    let is_used = |end: usize| !is_only_asked_for(text.get(end..).unwrap_or_default());
+    let word = words(text, name)
+        .filter(|at| miss.of.is_empty() || text.get(..*at).is_some_and(|before| before.trim_end().ends_with('.')))
+        .find(|at| is_used(at + name.len()));

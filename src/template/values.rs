@@ -39,16 +39,19 @@ impl Misses {
     fn note(&self, miss: Miss) {
         // A poisoned lock would mean that a thread has panicked; there is one thread.
         let Ok(mut all) = self.0.lock() else { return };
+        all.retain(|known| known.of != miss.of || known.name != miss.name);
         if all.len() == Self::KEPT {
             all.remove(0);
         }
         all.push(miss);
     }
 
-    /// The last one that passes.
-    pub fn last(&self, passes: impl Fn(&Miss) -> bool) -> Option<Miss> {
+    /// The one that comes first by what is given for it. The order in which names are missed says nothing: a macro asks for
+    /// every name in it before it is called, in no order.
+    pub fn first_by(&self, key: impl Fn(&Miss) -> Option<usize>) -> Option<Miss> {
         let all = self.0.lock().ok()?;
-        all.iter().rev().find(|miss| passes(miss)).cloned()
+        let keyed = all.iter().filter_map(|miss| Some((key(miss)?, miss)));
+        keyed.min_by_key(|(key, _)| *key).map(|(_, miss)| miss.clone())
     }
 }
 
