@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::Template;
 use super::quote::{self, Cannot, Escape};
-use super::values::{Miss, Misses, Names, to_json, to_text};
+use super::values::{Miss, Misses, Names, to_json, to_json_indented, to_text};
 use crate::exit::{Exit, Failure};
 use crate::kind::Kind;
 use crate::mistakes::nearest;
@@ -28,6 +28,17 @@ use crate::text::printable;
 const FUEL: u64 = 2_000_000;
 /// What it may cost more for each connection, variable and config value that it sees: a loop of 50 lines takes about 300.
 const FUEL_OF_ENTRY: u64 = 3_000;
+
+/// The stack of a render, in bytes for each of its fuel. minijinja (3.1.0) walks through nested lists, and lets go of them, by
+/// calling itself for each level, without a limit: some 50,000 levels, which `namespace` and a loop make, end an ordinary stack
+/// of 8 MB, and with it the process; half as many where they are compared. A level takes 0.2 KB to let go of and up to 0.7 KB to
+/// compare or write. This is enough for whatever a loop makes step by step; thirty brackets in each turn can still end it.
+const STACK_OF_FUEL: usize = 128;
+/// Addresses, not memory: what is never touched is never taken.
+const LARGEST_STACK: usize = 1 << 30;
+
+/// `tojson(indent=...)` is not wider.
+const WIDEST_INDENT: usize = 16;
 
 /// What a template is called in minijinja. The path is told by us.
 const NAME: &str = "template";
@@ -68,17 +79,33 @@ pub fn mentions(template: &Template, name: &str) -> bool {
     })
 }
 
-/// Renders a template that sees so many entries. `make` is given where missed names are noted, and makes the context.
+/// Renders a template that sees so many entries, on a stack of its own. `make` is given where missed names are noted, and makes
+/// the context.
 ///
 /// # Errors
 /// [`Exit::InvalidData`], naming the place in the template.
 pub fn render(
     template: &Template,
     entries: usize,
-    make: impl FnOnce(&Arc<Misses>) -> IndexMap<String, Value>,
+    make: impl Fn(&Arc<Misses>) -> IndexMap<String, Value> + Sync,
+) -> Result<String, Failure> {
+    let fuel = FUEL + FUEL_OF_ENTRY * entries as u64;
+    let stack = usize::try_from(fuel).unwrap_or(usize::MAX).saturating_mul(STACK_OF_FUEL).min(LARGEST_STACK);
+    let render = || render_here(template, fuel, &make);
+    std::thread::scope(|scope| match std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, render) {
+        Ok(rendering) => rendering.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+        // Under a limit of addresses. Any template that means no harm is rendered on the stack that there is.
+        Err(_) => render(),
+    })
+}
+
+fn render_here(
+    template: &Template,
+    fuel: u64,
+    make: impl Fn(&Arc<Misses>) -> IndexMap<String, Value>,
 ) -> Result<String, Failure> {
     let mut environment = environment(template.escape);
-    environment.set_fuel(Some(FUEL + FUEL_OF_ENTRY * entries as u64));
+    environment.set_fuel(Some(fuel));
     let misses = Arc::new(Misses::default());
     let context = Names::top(make(&misses), &FUNCTIONS, &misses);
     let text = environment
@@ -101,7 +128,10 @@ fn environment(escape: Escape) -> Environment<'static> {
     }
     // minijinja's own escaping is off: with it, `~` would escape its parts, and a text that is composed of several is one value.
     environment.set_auto_escape_callback(|_| AutoEscape::None);
-    environment.set_formatter(move |out: &mut Output, _: &mut State, value: &Value| write_value(out, value, escape));
+    environment.set_formatter(move |out: &mut Output, state: &mut State, value: &Value| {
+        let text = if value.is_safe() { value.to_string() } else { written(value, state, escape)? };
+        out.write_str(&text).map_err(Error::from)
+    });
     // It would print the whole context.
     environment.remove_global("debug");
     environment.remove_filter("pprint");
@@ -112,22 +142,17 @@ fn environment(escape: Escape) -> Environment<'static> {
     environment
 }
 
-fn write_value(out: &mut Output, value: &Value, escape: Escape) -> Result<(), Error> {
-    let text = if value.is_safe() { value.to_string() } else { written(value, escape)? };
-    out.write_str(&text).map_err(Error::from)
-}
-
 /// A value as a target of this kind holds it.
-fn written(value: &Value, escape: Escape) -> Result<String, Error> {
+fn written(value: &Value, state: &State, escape: Escape) -> Result<String, Error> {
     match escape {
-        Escape::Json => quote::json(&to_json(value)?, None).map_err(cannot),
-        Escape::Yaml => quote::yaml(&to_json(value)?).map_err(cannot),
-        Escape::Toml => quote::toml(&to_json(value)?).map_err(cannot),
-        Escape::None => to_text(value),
-        Escape::Xml => quote::xml(&to_text(value)?).map_err(cannot),
-        Escape::Env => quote::dotenv(&to_text(value)?).map_err(cannot),
-        Escape::Shell => quote::shell(&to_text(value)?).map_err(cannot),
-        Escape::Properties => Ok(quote::properties(&to_text(value)?)),
+        Escape::Json => quote::json(&to_json(value, state)?, None).map_err(cannot),
+        Escape::Yaml => quote::yaml(&to_json(value, state)?).map_err(cannot),
+        Escape::Toml => quote::toml(&to_json(value, state)?).map_err(cannot),
+        Escape::None => to_text(value, state),
+        Escape::Xml => quote::xml(&to_text(value, state)?).map_err(cannot),
+        Escape::Env => quote::dotenv(&to_text(value, state)?).map_err(cannot),
+        Escape::Shell => quote::shell(&to_text(value, state)?).map_err(cannot),
+        Escape::Properties => Ok(quote::properties(&to_text(value, state)?)),
     }
 }
 
@@ -135,36 +160,42 @@ fn written(value: &Value, escape: Escape) -> Result<String, Error> {
 
 fn add_filters(environment: &mut Environment<'static>) {
     // These write what a file holds: nothing is escaped after them.
-    environment.add_filter("tojson", |value: &Value, options: Kwargs| {
+    environment.add_filter("tojson", |state: &State, value: &Value, options: Kwargs| {
         let indent: Option<usize> = options.get("indent")?;
         options.assert_all_used()?;
-        safe(quote::json(&to_json(value)?, indent.map(|indent| indent.min(16))))
+        let indent = indent.map(|indent| indent.min(WIDEST_INDENT));
+        safe(quote::json(&to_json_indented(value, state, indent.unwrap_or_default())?, indent))
     });
-    environment.add_filter("yaml", |value: &Value| safe(quote::yaml(&to_json(value)?)));
-    environment.add_filter("toml", |value: &Value| safe(quote::toml(&to_json(value)?)));
-    environment.add_filter("ini", |value: &Value, options: Kwargs| {
+    environment.add_filter("yaml", |state: &State, value: &Value| safe(quote::yaml(&to_json(value, state)?)));
+    environment.add_filter("toml", |state: &State, value: &Value| safe(quote::toml(&to_json(value, state)?)));
+    environment.add_filter("ini", |state: &State, value: &Value, options: Kwargs| {
         let interpolation: Option<bool> = options.get("interpolation")?;
         options.assert_all_used()?;
-        safe(quote::ini(&to_text(value)?, interpolation.unwrap_or(false)))
+        safe(quote::ini(&to_text(value, state)?, interpolation.unwrap_or(false)))
     });
-    environment.add_filter("properties", |value: &Value| safe(Ok(quote::properties(&to_text(value)?))));
-    environment.add_filter("xml", |value: &Value| safe(quote::xml(&to_text(value)?)));
-    environment.add_filter("netrc", |value: &Value| safe(quote::netrc(&to_text(value)?)));
-    environment.add_filter("pgpass", |value: &Value| safe(quote::pgpass(&to_text(value)?)));
-    environment.add_filter("shell_quote", |value: &Value| safe(quote::shell(&to_text(value)?)));
-    environment.add_filter("dotenv_quote", |value: &Value| safe(quote::dotenv(&to_text(value)?)));
+    environment
+        .add_filter("properties", |state: &State, value: &Value| safe(Ok(quote::properties(&to_text(value, state)?))));
+    environment.add_filter("xml", |state: &State, value: &Value| safe(quote::xml(&to_text(value, state)?)));
+    environment.add_filter("netrc", |state: &State, value: &Value| safe(quote::netrc(&to_text(value, state)?)));
+    environment.add_filter("pgpass", |state: &State, value: &Value| safe(quote::pgpass(&to_text(value, state)?)));
+    environment.add_filter("shell_quote", |state: &State, value: &Value| safe(quote::shell(&to_text(value, state)?)));
+    environment.add_filter("dotenv_quote", |state: &State, value: &Value| safe(quote::dotenv(&to_text(value, state)?)));
     // These give a text that is a value still.
-    environment.add_filter("urlencode", |value: &Value| {
+    environment.add_filter("urlencode", |state: &State, value: &Value| {
         let mut out = String::new();
-        crate::connection::uri_write::quote_into(&to_text(value)?, &mut out);
+        crate::connection::uri_write::quote_into(&to_text(value, state)?, &mut out);
         Ok::<_, Error>(out)
     });
-    environment.add_filter("b64encode", |value: &Value| Ok::<_, Error>(STANDARD.encode(to_text(value)?)));
-    environment.add_filter("b64decode", |value: &Value| {
-        let bytes = STANDARD.decode(to_text(value)?).map_err(|_| problem("the value is not base64"))?;
+    environment.add_filter("b64encode", |state: &State, value: &Value| {
+        Ok::<_, Error>(STANDARD.encode(to_text(value, state)?))
+    });
+    environment.add_filter("b64decode", |state: &State, value: &Value| {
+        let bytes = STANDARD.decode(to_text(value, state)?).map_err(|_| problem("the value is not base64"))?;
         String::from_utf8(bytes).map_err(|_| problem("what the base64 stands for is not UTF-8 text"))
     });
-    environment.add_filter("sha256", |value: &Value| Ok::<_, Error>(hex(&Sha256::digest(to_text(value)?))));
+    environment.add_filter("sha256", |state: &State, value: &Value| {
+        Ok::<_, Error>(hex(&Sha256::digest(to_text(value, state)?)))
+    });
     environment.add_filter("airflow_uri", |value: &Value| match value.get_attr("uri") {
         Ok(uri) if !uri.is_undefined() => Ok(uri),
         _ => Err(problem("airflow_uri is for a connection")),
@@ -283,8 +314,9 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
     let body = template.body();
     match error.kind() {
         ErrorKind::UndefinedError => {
-            let miss = misses.last(|miss| spells_out(expression.unwrap_or(body), miss));
-            let miss = miss.or_else(|| misses.last(|miss| spells_out(body, miss)));
+            // From what is nearest to the error to what is farthest.
+            let texts = [error.range().and_then(|range| body.get(range)), expression, Some(body)];
+            let miss = texts.into_iter().flatten().find_map(|text| misses.first_by(|miss| spells_out(text, miss)));
             match miss {
                 Some(miss) => undefined(template, &miss),
                 None => "something in it is undefined".to_owned(),
@@ -379,18 +411,17 @@ const KNOWN_TESTS: [&str; 12] = [
     "startingwith",
 ];
 
-/// Whether a text of the template spells out the name that was missed, so that showing it shows nothing of a value, and does
+/// Where a text of the template spells out the name that was missed, so that showing it shows nothing of a value, and does
 /// not only ask whether it is there.
-fn spells_out(text: &str, miss: &Miss) -> bool {
+fn spells_out(text: &str, miss: &Miss) -> Option<usize> {
     let name = miss.name.as_str();
+    let is_used = |end: usize| !is_only_asked_for(text.get(end..).unwrap_or_default());
+    let word = words(text, name)
+        .filter(|at| miss.of.is_empty() || text.get(..*at).is_some_and(|before| before.trim_end().ends_with('.')))
+        .find(|at| is_used(at + name.len()));
     let quoted = [format!("\"{name}\"]"), format!("'{name}']")];
-    let mut places = words(text, name)
-        .filter(|at| miss.of.is_empty() || text.get(..*at).is_some_and(|before| before.trim_end().ends_with('.')));
-    places.any(|at| !is_only_asked_for(text.get(at + name.len()..).unwrap_or_default()))
-        || quoted.iter().any(|form| {
-            text.find(form.as_str())
-                .is_some_and(|at| !is_only_asked_for(text.get(at + form.len()..).unwrap_or_default()))
-        })
+    let quoted = quoted.iter().filter_map(|form| text.find(form.as_str()).filter(|at| is_used(at + form.len())));
+    word.into_iter().chain(quoted).min()
 }
 
 /// Whether what follows a name makes do without it.

@@ -39,16 +39,19 @@ impl Misses {
     fn note(&self, miss: Miss) {
         // A poisoned lock would mean that a thread has panicked; there is one thread.
         let Ok(mut all) = self.0.lock() else { return };
+        all.retain(|known| known.of != miss.of || known.name != miss.name);
         if all.len() == Self::KEPT {
             all.remove(0);
         }
         all.push(miss);
     }
 
-    /// The last one that passes.
-    pub fn last(&self, passes: impl Fn(&Miss) -> bool) -> Option<Miss> {
+    /// The one that comes first by what is given for it. The order in which names are missed says nothing: a macro asks for
+    /// every name in it before it is called, in no order.
+    pub fn first_by(&self, key: impl Fn(&Miss) -> Option<usize>) -> Option<Miss> {
         let all = self.0.lock().ok()?;
-        all.iter().rev().find(|miss| passes(miss)).cloned()
+        let keyed = all.iter().filter_map(|miss| Some((key(miss)?, miss)));
+        keyed.min_by_key(|(key, _)| *key).map(|(_, miss)| miss.clone())
     }
 }
 
@@ -204,35 +207,63 @@ fn of_json(json: &Json, path: &str, misses: &Arc<Misses>) -> Value {
 
 // ---- back to data ----------------------------------------------------------------------------------------------
 
+/// What minijinja makes of one fuel.
+const BYTES_OF_FUEL: u64 = 64;
+/// What a value costs that becomes data: so much is what holds it.
+const FUEL_OF_DATUM: u64 = 4;
+
 /// A template's value as plain data, for the filters that write whole documents.
 ///
 /// # Errors
 /// For what is no data: undefined values, functions, bytes.
-pub fn to_json(value: &Value) -> Result<Json, Error> {
-    const DEEPEST: usize = 500;
-    to_json_within(value, DEEPEST)
+pub fn to_json(value: &Value, state: &State) -> Result<Json, Error> {
+    to_json_indented(value, state, 0)
 }
 
-fn to_json_within(value: &Value, depth: usize) -> Result<Json, Error> {
-    let depth = depth.checked_sub(1).ok_or_else(|| problem("the value is nested too deep"))?;
+/// As [`to_json`], for what is written with an indent.
+///
+/// # Errors
+/// As [`to_json`].
+pub fn to_json_indented(value: &Value, state: &State, indent: usize) -> Result<Json, Error> {
+    to_json_below(value, state, indent, 0)
+}
+
+// minijinja charges for the text that comes out of a filter when it is there, and not at all for the data in between. A list that
+// holds the same list twice, and so on, is small; what is written of it is not.
+fn to_json_below(value: &Value, state: &State, indent: usize, depth: usize) -> Result<Json, Error> {
+    const DEEPEST: usize = 500;
+    if depth == DEEPEST {
+        return Err(problem("the value is nested too deep"));
+    }
+    // The step that asks for the whole value is paid for.
+    let data = if depth > 0 { FUEL_OF_DATUM } else { 0 };
+    state.consume_fuel(data + (indent * depth) as u64 / BYTES_OF_FUEL)?;
+    let inner = |value: &Value| to_json_below(value, state, indent, depth + 1);
     match value.kind() {
         ValueKind::Undefined => Err(Error::from(ErrorKind::UndefinedError)),
         ValueKind::None => Ok(Json::Null),
         ValueKind::Bool => Ok(Json::Bool(value.is_true())),
         ValueKind::Number if value.is_integer() => Ok(Json::Number(Number::of_integer(value.to_string()))),
         ValueKind::Number => Ok(Json::Number(Number::of_float(f64::try_from(value.clone())?))),
-        ValueKind::String => Ok(Json::String(PyString::from(value.as_str().unwrap_or_default()))),
+        ValueKind::String => {
+            let text = value.as_str().unwrap_or_default();
+            pay_for(text, state)?;
+            Ok(Json::String(PyString::from(text)))
+        }
         ValueKind::Seq | ValueKind::Iterable => {
-            value.try_iter()?.map(|item| to_json_within(&item, depth)).collect::<Result<_, _>>().map(Json::Array)
+            value.try_iter()?.map(|item| inner(&item)).collect::<Result<_, _>>().map(Json::Array)
         }
         ValueKind::Map => {
             let pair = |key: Value| {
                 let name = match key.as_str() {
-                    Some(name) => name.to_owned(),
+                    Some(name) => {
+                        pay_for(name, state)?;
+                        name.to_owned()
+                    }
                     None if key.is_number() => key.to_string(),
                     None => return Err(problem("a key of the mapping is no text")),
                 };
-                Ok((PyString::from(name.as_str()), to_json_within(&value.get_item(&key)?, depth)?))
+                Ok((PyString::from(name.as_str()), inner(&value.get_item(&key)?)?))
             };
             value.try_iter()?.map(pair).collect::<Result<_, _>>().map(Json::Object)
         }
@@ -242,12 +273,17 @@ fn to_json_within(value: &Value, depth: usize) -> Result<Json, Error> {
     }
 }
 
+/// A quote makes up to six bytes of one, and minijinja charges for what comes out only when it is there: the other five.
+fn pay_for(text: &str, state: &State) -> Result<(), Error> {
+    state.consume_fuel(text.len() as u64 * 5 / BYTES_OF_FUEL)
+}
+
 /// A template's value as text, for the filters that write one.
 ///
 /// # Errors
 /// For mappings, lists and none: each has a filter or a test that says what is meant.
-pub fn to_text(value: &Value) -> Result<String, Error> {
-    match to_json(value)? {
+pub fn to_text(value: &Value, state: &State) -> Result<String, Error> {
+    match to_json(value, state)? {
         Json::String(text) => Ok(text.as_str().unwrap_or_default().to_owned()),
         Json::Null => Err(problem("the value is none; give a default(...), or ask with `is none`")),
         Json::Array(_) => Err(problem("the value is a list; use join(...), a loop, or a filter such as tojson")),

@@ -1,0 +1,2 @@
+6export PASSWORD={{ connections.lake.password }}
+export REGION={{ variables.region }}

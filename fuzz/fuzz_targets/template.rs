@@ -1,0 +1,206 @@
+//! The user's templates: whatever the text, it is parsed and rendered, or refused in words that hold nothing of a secret.
+//!
+//! Takes any bytes: the first says the extension of the target (`0` to `7` in the corpus, so that a person can read it), the
+//! rest is the template. What must hold:
+//!
+//! - nothing panics, overflows the stack or, within libFuzzer's limits, takes more than 10 s or 1 GiB;
+//! - what is rendered is not larger than the fuel of a render pays for;
+//! - an error holds no piece of a value, however it is spelled;
+//! - with placeholders in place of the values, there is no piece of a value in what is rendered either;
+//! - the same again gives the same.
+#![no_main]
+
+use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
+use std::sync::LazyLock;
+
+use airflow_secrets_init::connection::pyjson::loads;
+use airflow_secrets_init::connection::{AirflowTarget, Extra, Rules, from_secret};
+use airflow_secrets_init::entries::Entries;
+use airflow_secrets_init::exit::Failure;
+use airflow_secrets_init::mistakes::Mistakes;
+use airflow_secrets_init::render::template_text;
+use airflow_secrets_init::template::Template;
+use libfuzzer_sys::{Corpus, fuzz_target};
+use secrecy::SecretString;
+
+const EXTENSIONS: [&str; 8] = ["txt", "json", "yaml", "toml", "xml", "env", "sh", "properties"];
+
+/// Stands in every text. No part of it is a part of any word.
+const CANARY: &str = "Zq7vXkW9jQfZ4xKwVq";
+/// Stands for every number.
+const NUMBER: &str = "8306179425";
+
+/// A piece of a secret that is as long as this is a leak.
+const PIECE: usize = 8;
+
+/// src/template/engine.rs, `FUEL` and `FUEL_OF_ENTRY`; minijinja takes one for each 64 bytes that are written.
+const FUEL: usize = 2_000_000;
+const FUEL_OF_ENTRY: usize = 3_000;
+const BYTES_OF_FUEL: usize = 64;
+/// What the last value that is written may take it beyond that: it is charged for when it is there.
+const SLACK: usize = 1 << 20;
+
+const TARGET: AirflowTarget = AirflowTarget::V3;
+
+struct Fixed {
+    entries: Entries,
+    placeholders: Entries,
+    largest: usize,
+    /// Pieces of the canary as it stands and in its disguises, all in small letters, hidden from libFuzzer.
+    pieces: HashSet<u64>,
+}
+
+static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
+    let entries = entries();
+    let placeholders = entries.with_placeholders();
+    let count = entries.connections.len() + entries.variables.len() + entries.configs.len();
+    let largest = (FUEL + FUEL_OF_ENTRY * count) * BYTES_OF_FUEL + SLACK;
+    let pieces = disguises(CANARY).iter().chain(&disguises(NUMBER)).flat_map(|text| pieces(text)).collect();
+    Fixed { entries, placeholders, largest, pieces }
+});
+
+/// The names are those of tests/templates/secrets.yaml, so that its templates render.
+fn entries() -> Entries {
+    let rules = Rules { target: TARGET, extra_conn_words: indexmap::IndexMap::new(), urlencoded: false };
+    let secrets = [
+        ("warehouse", "postgres://user-@:p%2Fq%40-@@host-@:#/db-@?sslmode=mode-@"),
+        ("api-gateway", r#"{"conn_type": "http", "host": "https://@.example", "password": "token-@"}"#),
+        (
+            "lake",
+            r#"{"conn_type": "snowflake", "host": "h-@", "schema": "s-@", "port": #, "login": "svc-@",
+            "password": "@ \"quoted\" 'single' $HOME `tick` \\ back\nline two\té € @",
+            "extra": {"account": "account-@", "warehouse": "wh-@", "retries": #, "wide": ###, "wider": ######,
+            "minus": -#, "ratio": 0.#, "huge": #e300, "endless": Infinity, "insecure": false, "secure": true, "nothing": null,
+            "empty": "", "none_of_it": [], "tags": ["a-@", "b-@", ["c-@", {"d": "@"}], #], "control": "\u0000\u001b\u2028\ufeff@",
+            "nested": {"key": "nested-@", "deeper": {"still": {"more": ["@"]}}}}}"#,
+        ),
+        ("bare", "@"),
+        ("upper", r#"{"conn_type": "type-@", "extra": "{\"text\": \"@\"}"}"#),
+        ("a", r#"{"conn_type": "aws", "host": "", "schema": 0, "extra": {"a": {"a": {"a": "@"}}}}"#),
+    ];
+    let mut entries = Entries::default();
+    let number = NUMBER;
+    for (id, secret) in secrets {
+        // A port of a URI is not longer.
+        let secret = if id == "warehouse" { secret.replace('#', "54321") } else { secret.replace('#', number) };
+        // Of `@-@@host` the last separates.
+        let secret = match id {
+            "warehouse" => secret.replace("-@", &format!("-{CANARY}")),
+            _ => secret.replace('@', CANARY),
+        };
+        match from_secret(&secret, &rules) {
+            Ok(connection) => drop(entries.connections.insert(id.to_owned(), connection)),
+            Err(invalid) => panic!("{id}: {invalid}"),
+        }
+    }
+    // Airflow itself would refuse it; whatever comes past that must still be told.
+    let lone = format!(r#"{{"lone": "{CANARY}\ud800", "\ud800": "{CANARY}", "whole": "{CANARY}"}}"#);
+    if let (Some(mut connection), Ok(extra)) = (entries.connections.get("bare").cloned(), loads(&lone)) {
+        connection.extra = Some(Extra::Json(extra));
+        entries.connections.insert("lone".to_owned(), connection);
+    }
+    let texts = |all: &[(&str, String)]| -> BTreeMap<String, SecretString> {
+        all.iter().map(|(id, text)| ((*id).to_owned(), SecretString::from(text.as_str()))).collect()
+    };
+    entries.variables = texts(&[
+        ("region", format!("region-{CANARY}")),
+        ("which", format!("which-{CANARY}")),
+        ("numbers", format!("[1, 2, \"{CANARY}\", {NUMBER}]")),
+        ("number", NUMBER.to_owned()),
+        ("lines", format!("{CANARY}\n {CANARY}\r\n\t{CANARY} # {CANARY}: %s {{}} {{{{ {CANARY} }}}}")),
+    ]);
+    entries.configs = texts(&[("broker_url", format!("redis://:{CANARY}@redis/0"))]);
+    entries.env = texts(&[("GREETING", format!("hello {CANARY}")), ("HOME", format!("/{CANARY}"))]);
+    entries
+}
+
+// ---- pieces of a secret ------------------------------------------------------------------------------------------
+
+/// How a text may hide in another.
+fn disguises(text: &str) -> Vec<String> {
+    let each = |form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
+    let mut all = vec![
+        text.to_owned(),
+        each(|byte| format!("{byte:02x}")),
+        each(|byte| format!("%{byte:02x}")),
+        each(|byte| format!("\\x{byte:02x}")),
+        each(|byte| format!("\\u{byte:04x}")),
+        each(|byte| format!("\\u{{{byte:x}}}")),
+    ];
+    // What base64 makes of it depends on where it begins; its ends depend on what stands beside it.
+    for shift in 0..3 {
+        let encoded = base64(&[&b"xx"[..shift], text.as_bytes()].concat());
+        all.push(encoded[4..encoded.len() - 4].to_owned());
+    }
+    let reversed: Vec<String> = all.iter().map(|text| text.chars().rev().collect()).collect();
+    all.extend(reversed);
+    all
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::new();
+    for chunk in bytes.chunks(3) {
+        let number = chunk.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = ALPHABET[(number >> (18 - 6 * place) & 63) as usize];
+            out.push(if place <= chunk.len() { char::from(digit) } else { '=' });
+        }
+    }
+    out
+}
+
+/// Every stretch of a text, whatever the case of its letters, mixed: libFuzzer looks at what is compared, and would put the
+/// secret into its inputs.
+fn pieces(text: &str) -> impl Iterator<Item = u64> + '_ {
+    text.as_bytes().windows(PIECE).map(|window| {
+        let plain = window.iter().fold(0_u64, |all, byte| all << 8 | u64::from(byte.to_ascii_lowercase()));
+        let mixed = (plain ^ plain >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        mixed ^ mixed >> 29
+    })
+}
+
+fn holds_a_piece(text: &str) -> bool {
+    pieces(text).any(|piece| FIXED.pieces.contains(&piece))
+}
+
+// ---- the target --------------------------------------------------------------------------------------------------
+
+fn check_error(failure: &Failure) {
+    for line in failure.lines() {
+        assert!(!holds_a_piece(line), "an error holds a piece of a value: {line}");
+        assert!(line.chars().all(|c| matches!(c, ' '..='~')), "an error could forge a line: {line:?}");
+        assert!(line.len() < 2000, "an error without end: {line}");
+    }
+}
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    let Some((first, rest)) = bytes.split_first() else { return Corpus::Reject };
+    let Ok(text) = std::str::from_utf8(rest) else { return Corpus::Reject };
+    if holds_a_piece(text) {
+        return Corpus::Reject;
+    }
+    let extension = EXTENSIONS[usize::from(*first) % EXTENSIONS.len()];
+    let target = format!("target.{extension}");
+    let mut mistakes = Mistakes::default();
+    let parsed = Template::parse(Path::new("t.j2"), Path::new(&target), text.to_owned(), &mut mistakes);
+    let Some(template) = parsed else {
+        assert!(!mistakes.is_empty(), "a template is refused without a word");
+        check_error(&mistakes.into_failure());
+        return Corpus::Keep;
+    };
+    let render = |entries| template_text(&template, TARGET, entries).inspect_err(check_error);
+    let rendered = render(&FIXED.entries);
+    if let Ok(text) = &rendered {
+        assert!(text.len() <= FIXED.largest, "{} bytes are rendered", text.len());
+    }
+    let again = render(&FIXED.entries);
+    assert!(again == rendered, "the same template and entries render differently: {rendered:?} and {again:?}");
+    drop(again);
+    drop(rendered);
+    if let Ok(text) = render(&FIXED.placeholders) {
+        assert!(!holds_a_piece(&text), "a value stands among placeholders");
+    }
+    Corpus::Keep
+});
