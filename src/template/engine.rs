@@ -111,7 +111,7 @@ fn render_here(
     let text = environment
         .add_template(NAME, template.body())
         .and_then(|()| environment.get_template(NAME))
-        .and_then(|compiled| compiled.render(context));
+        .and_then(|compiled| compiled.render(context.clone()));
     text.map_err(|error| Failure::new(Exit::InvalidData, describe(template, &error, &misses)))
 }
 
@@ -354,7 +354,7 @@ fn undefined(template: &Template, miss: &Miss) -> String {
     } else if Kind::ALL.into_iter().any(named_alone) {
         "; a template whose front matter names some sees no others".to_owned()
     } else {
-        miss.nearest.as_ref().map(|near| format!("; did you mean {}?", printable(near))).unwrap_or_default()
+        miss.nearest().map(|near| format!("; did you mean {}?", printable(&near))).unwrap_or_default()
     };
     let of = if miss.of.is_empty() { String::new() } else { format!("{}.", printable(&miss.of)) };
     format!("{of}{name} is undefined{hint}")

@@ -4,7 +4,7 @@
 //! value: `Debug` shows names of places alone.
 
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use indexmap::IndexMap;
 use minijinja::value::{Enumerator, Object, ObjectExt, Value, ValueKind};
@@ -24,8 +24,18 @@ pub struct Miss {
     pub of: String,
     /// The name. It may come from a secret: only show it where the template itself spells it out.
     pub name: String,
-    /// The nearest one that is there.
-    pub nearest: Option<String>,
+    /// What was asked. Weak: the mapping holds the list of what was missed.
+    among: Weak<Names>,
+}
+
+impl Miss {
+    /// The nearest name that is there, if any is near. Looked for when it is to be told: a loop may miss thousands.
+    #[must_use]
+    pub fn nearest(&self) -> Option<String> {
+        let names = self.among.upgrade()?;
+        let known: Vec<&str> = names.entries.keys().map(String::as_str).collect();
+        nearest(&self.name, &known).map(|near| names.path_of(near))
+    }
 }
 
 /// The names that were missed, the last one last.
@@ -96,9 +106,8 @@ impl Object for Names {
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
         let found = self.entries.get(key).cloned();
         if found.is_none() && !self.elsewhere.contains(&key) {
-            let known: Vec<&str> = self.entries.keys().map(String::as_str).collect();
-            let nearest = nearest(key, &known).map(|near| self.path_of(near));
-            self.misses.note(Miss { of: self.path.clone(), name: key.to_owned(), nearest });
+            let among = Arc::downgrade(self);
+            self.misses.note(Miss { of: self.path.clone(), name: key.to_owned(), among });
         }
         found
     }
