@@ -304,7 +304,7 @@ fn table(id: &str, rows: &[Row], colour: bool) -> String {
     }
     let widths: Vec<usize> = columns
         .iter()
-        .map(|(title, cells)| cells.iter().map(String::len).max().unwrap_or(0).max(title.len()))
+        .map(|(title, cells)| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0).max(title.len()))
         .collect();
     let mut out = String::new();
     let mut line = |cells: &[&str], with: Option<&str>| {

@@ -16,7 +16,7 @@ use crate::check::{VERSION, document};
 use crate::files;
 use crate::output::shown;
 use crate::render::{Meant, Rendered};
-use crate::text::{count, os_error, printable};
+use crate::text::{os_error, printable};
 use crate::validate;
 
 /// A larger file is none of ours.
@@ -138,7 +138,7 @@ impl Report {
         for file in &self.files {
             let (added, removed, changed) = (file.added.len(), file.removed.len(), file.changed.len());
             let counts = match (file.state, added + removed + changed) {
-                ("new", _) => format!(", {}", count(added, "entry").replace("entrys", "entries")),
+                ("new", _) => format!(", {added} added"),
                 (_, 0) => String::new(),
                 _ => format!(", {added} added, {removed} removed, {changed} changed"),
             };

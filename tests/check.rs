@@ -227,7 +227,7 @@ fn nothing_to_change_is_0_and_what_cannot_be_compared_is_said() {
     let first = run();
     let fresh = first.command().arg("diff").output().unwrap();
     assert_eq!(fresh.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&fresh.stdout).contains("connections.json: new, 3 entries\n  + gone\n"));
+    assert!(String::from_utf8_lossy(&fresh.stdout).contains("connections.json: new, 3 added\n  + gone\n"));
     first.go().code(0);
     let same = first.command().arg("diff").output().unwrap();
     assert_eq!(same.status.code(), Some(0));
