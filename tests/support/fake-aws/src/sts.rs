@@ -101,6 +101,10 @@ fn assume_role(
             shown: arn,
             context: Context { external_id, ..Context::default() },
         };
+        // IAM user guide, "Policy evaluation logic": a trust policy must allow, even within an account.
+        if policy::resource(&trust, caller, action, arn, access.context) == Verdict::Silent {
+            return Err(denied(action));
+        }
         access.decide(&trust).map_err(|_| denied(action))?;
         access.through_endpoint(world.settings.sts_endpoint_policy.as_deref()).map_err(|_| denied(action))?;
     }

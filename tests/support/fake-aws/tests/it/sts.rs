@@ -141,6 +141,20 @@ fn web_identity() {
     assert_eq!(aws.count_in("AssumeRoleWithWebIdentity", SHARED), 4);
 }
 
+/// Elsewhere the identity policy would do within an account.
+#[test]
+fn a_trust_policy_must_allow_even_in_the_own_account() {
+    let target = "arn:aws:iam::111111111111:role/other";
+    let may = Principal::new("AKIACONSUMER", CONSUMER).can(Statement::allow(["sts:AssumeRole"]));
+    let attempt = |role: Role, principal: Principal| {
+        let aws = FakeAws::start(Scenario::new().role(role).principal(principal));
+        Client::new(&aws, "AKIACONSUMER").assume(&aws, target, None).is_ok()
+    };
+    assert!(!attempt(Role::new(target), may.clone()));
+    assert!(attempt(Role::new(target).trust(APP), may));
+    assert!(attempt(Role::new(target).trust(CONSUMER), Principal::new("AKIACONSUMER", CONSUMER)), "named directly");
+}
+
 /// A role with this trust policy and this identity policy, and whatever else the scenario holds.
 fn by_documents(trust: &Value, permissions: &Value, more: &Value) -> FakeAws {
     let mut scenario = json!({
