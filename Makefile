@@ -10,9 +10,11 @@ lint:
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps
 	scripts/cargo-deny check bans licenses sources
 
-# What needs Go, or root for podman: the env file, read by what docker, compose and podman read it with.
+# What needs Go, or root for podman: the env file, read by what docker, compose and podman read it with; what Terraform's own
+# formatter says of `iam`.
 e2e:
 	scripts/e2e-env-file
+	scripts/e2e-iam
 
 ci:
 	.ci/run

@@ -53,14 +53,14 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l output -d 'The form of what check and diff print: text or json [default: text]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -s V -l version -d 'Print version'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "render" -d 'Resolve everything, write the files, exit (the default)'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "check" -d 'Resolve and render everything, write nothing, and say what was found: who wins, what is wrong, what is left out'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "diff" -d 'Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something'
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Not yet: the least-privilege policies for these settings'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Asks nobody'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l expand-env -d 'Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
@@ -90,7 +90,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l output -d 'The form of what check and diff print: text or json [default: text]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -s h -l help -d 'Print help'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
@@ -122,7 +122,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l output -d 'The form of what check and diff print: text or json [default: text]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l show -d 'Print the templates as they come out, placeholders in place of values, and nothing else'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l offline -d 'Ask nobody: settings and templates alone'
@@ -156,7 +156,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l output -d 'The form of what check and diff print: text or json [default: text]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -s h -l help -d 'Print help'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
@@ -188,6 +188,6 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l output -d 'The form of what check and diff print: text or json [default: text]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -s h -l help -d 'Print help'

@@ -46,7 +46,7 @@ pub enum CommandName {
     },
     /// Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something.
     Diff,
-    /// Not yet: the least-privilege policies for these settings.
+    /// Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Asks nobody.
     Iam,
 }
 
@@ -130,7 +130,7 @@ raw_settings! {
     log,
     /// text or json [default: text on a terminal, json elsewhere]
     log_format,
-    /// The form of what check and diff print: text or json [default: text]
+    /// The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]
     output,
 }
 

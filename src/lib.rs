@@ -16,6 +16,7 @@ pub mod exit;
 pub mod expand;
 pub mod fetch;
 pub mod files;
+pub mod iam;
 pub mod kind;
 pub mod log;
 pub mod mistakes;
@@ -69,7 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             CommandName::Check { offline: true, .. } => check_offline(env, flags, stdout),
             CommandName::Check { show, .. } => run_command(env, flags, &mut summary, Ending::Check { show, stdout }),
             CommandName::Diff => run_command(env, flags, &mut summary, Ending::Diff { stdout }),
-            CommandName::Iam => Err(not_yet()),
+            CommandName::Iam => print_policies(env, flags, stdout),
         }
     }));
     let failure = match outcome {
@@ -142,12 +143,19 @@ impl Ending<'_> {
     }
 }
 
-/// The pipeline.
-fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
+/// The settings, with what is to be said of them.
+fn load(env: &Env, flags: RawSettings) -> Result<Settings, Failure> {
     let settings = Settings::load(env, flags)?;
     for notice in &settings.notices {
         tracing::warn!("{notice}");
     }
+    Ok(settings)
+}
+
+/// The pipeline.
+fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
+    let settings = load(env, flags)?;
+    settings.refuse_terraform()?;
     let plan = Plan::of(&settings);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         Failure::new(Exit::Bug, format!("the runtime can't start: {}", crate::text::os_error(&error)))
@@ -224,14 +232,27 @@ fn prepare<'a>(settings: &'a Settings, plan: &Plan, entries: &'a Entries) -> Pre
 
 /// Settings and templates alone; nobody is asked.
 fn check_offline(env: &Env, flags: RawSettings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
-    let settings = Settings::load(env, flags)?;
-    for notice in &settings.notices {
-        tracing::warn!("{notice}");
-    }
+    let settings = load(env, flags)?;
+    settings.refuse_terraform()?;
     let found = check::offline(&settings, &Plan::of(&settings));
     let text = match settings.output {
-        OutputForm::Text => found.text(),
+        OutputForm::Text | OutputForm::Terraform => found.text(),
         OutputForm::Json => found.json(),
+    };
+    report::data(&text, stdout);
+    Ok(Exit::Ok)
+}
+
+/// The policies that the settings need; nobody is asked.
+fn print_policies(env: &Env, flags: RawSettings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let settings = load(env, flags)?;
+    let policies = iam::Policies::of(&settings, &Plan::of(&settings), &iam::PodHints::of(env))?;
+    for notice in &policies.notices {
+        tracing::warn!("{notice}");
+    }
+    let text = match settings.output {
+        OutputForm::Text | OutputForm::Json => iam::json::text(&policies),
+        OutputForm::Terraform => iam::hcl::text(&policies),
     };
     report::data(&text, stdout);
     Ok(Exit::Ok)
@@ -292,8 +313,4 @@ async fn write(files: &[Rendered<'_>], signals: &mut Signals) -> Result<Change, 
     let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
     signals.check().await?;
     output::commit_all(staged)
-}
-
-fn not_yet() -> Failure {
-    Failure::new(Exit::Usage, "this command is not yet there: run it without a command to render")
 }

@@ -176,7 +176,7 @@ pub fn data(text: &str, stdout: &mut dyn Write) {
 pub fn found(found: &check::Report, form: OutputForm, stdout: &mut dyn Write, env: &Env) {
     let colour = std::io::stdout().is_terminal() && env.raw("NO_COLOR").is_none_or(str::is_empty);
     let text = match form {
-        OutputForm::Text => found.text(colour),
+        OutputForm::Text | OutputForm::Terraform => found.text(colour),
         OutputForm::Json => found.json(),
     };
     data(&text, stdout);
@@ -185,7 +185,7 @@ pub fn found(found: &check::Report, form: OutputForm, stdout: &mut dyn Write, en
 /// Prints what would change; gives the outcome in a word.
 pub fn difference(difference: &diff::Report, form: OutputForm, stdout: &mut dyn Write) -> &'static str {
     let text = match form {
-        OutputForm::Text => difference.text(),
+        OutputForm::Text | OutputForm::Terraform => difference.text(),
         OutputForm::Json => difference.json(),
     };
     data(&text, stdout);

@@ -58,7 +58,7 @@ pub struct Settings {
     pub jitter: Duration,
     /// The form of the log, where it is named.
     pub log_format: Option<crate::log::Format>,
-    /// The form of what `check` and `diff` print.
+    /// The form of what `check`, `diff` and `iam` print.
     pub output: OutputForm,
     /// A file of CA certificates to trust instead of the system's (`AWS_CA_BUNDLE`, as boto3 reads it).
     pub ca_bundle: Option<PathBuf>,
@@ -233,10 +233,13 @@ pub enum OutputForm {
     Text,
     /// One JSON document.
     Json,
+    /// Terraform's language: of `iam` alone.
+    Terraform,
 }
 
 /// What `SECRETS_INIT_OUTPUT` takes.
-pub const OUTPUT_FORMS: [(&str, OutputForm); 2] = [("text", OutputForm::Text), ("json", OutputForm::Json)];
+pub const OUTPUT_FORMS: [(&str, OutputForm); 3] =
+    [("text", OutputForm::Text), ("json", OutputForm::Json), ("terraform", OutputForm::Terraform)];
 
 /// How values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -264,6 +267,21 @@ impl Settings {
             (Some(settings), mistakes) => mistakes.into_result(settings),
             (None, mistakes) => Err(mistakes.into_failure()),
         }
+    }
+
+    /// For the commands that print no policies.
+    ///
+    /// # Errors
+    /// [`crate::exit::Exit::Config`] when the form of the output is Terraform's.
+    pub fn refuse_terraform(&self) -> Result<(), Failure> {
+        let mut mistakes = Mistakes::default();
+        if self.output == OutputForm::Terraform {
+            mistakes.add(
+                "SECRETS_INIT_OUTPUT",
+                "terraform is a form of what iam prints; text and json are those of this command",
+            );
+        }
+        mistakes.into_result(())
     }
 
     /// Names that nothing will be done with: mostly a forgotten file.

@@ -87,7 +87,7 @@ fn vend(shared: &Shared, endpoint: &ContainerCredentials) -> Option<Credentials>
     let world = read(&shared.world);
     if let Some(role) = &endpoint.role {
         // EKS Pod Identity and ECS sessions last six hours.
-        return Some(shared.sessions.open(world.roles.get(role)?, "fake-container", 6 * 3600));
+        return Some(shared.sessions.open(world.roles.get(role)?, "fake-container", 6 * 3600, endpoint.session_tags));
     }
     let key = endpoint.access_key.as_ref()?;
     let registered = world.principals.get(key);
@@ -148,7 +148,7 @@ async fn imds(
 
 fn instance_credentials(shared: &Shared, role: &str) -> Option<Answer> {
     let world = read(&shared.world);
-    let credentials = shared.sessions.open(world.roles.get(role)?, "i-0fake0fake0fake00", 6 * 3600);
+    let credentials = shared.sessions.open(world.roles.get(role)?, "i-0fake0fake0fake00", 6 * 3600, false);
     let document = json!({
         "Code": "Success",
         "LastUpdated": iso8601(now()),

@@ -5,7 +5,7 @@
 use crate::arn::{account_of, is_account};
 use crate::caller::Caller;
 use crate::error::AwsError;
-use crate::scenario::{Effect, Statement};
+use crate::scenario::{Effect, Kms, Statement, WebIdentityToken};
 use crate::wildcard::{matches, matches_ignore_case};
 
 /// What a policy says about a call.
@@ -25,10 +25,18 @@ pub enum Verdict {
 pub struct Context<'a> {
     pub via_service: Option<&'a str>,
     pub external_id: Option<&'a str>,
+    /// What a web identity token says.
+    pub token: Option<&'a WebIdentityToken>,
 }
 
-/// Condition keys a scenario may use.
-pub const CONDITION_KEYS: [&str; 2] = ["kms:ViaService", "sts:ExternalId"];
+/// Condition keys a scenario may use, and the ends of those that begin with an
+/// issuer (IAM user guide, "Available keys for AWS OIDC federation").
+pub fn is_condition_key(key: &str) -> bool {
+    ["kms:ViaService", "sts:ExternalId"].iter().any(|known| known.eq_ignore_ascii_case(key))
+        || key.ends_with(":aud")
+        || key.ends_with(":sub")
+}
+
 /// Condition operators a scenario may use.
 pub const CONDITION_OPERATORS: [&str; 4] = ["StringEquals", "StringNotEquals", "StringLike", "StringNotLike"];
 
@@ -39,7 +47,13 @@ impl Context<'_> {
         } else if key.eq_ignore_ascii_case("sts:ExternalId") {
             self.external_id
         } else {
-            None
+            let (issuer, claim) = key.rsplit_once(':')?;
+            let token = self.token.filter(|token| token.issuer == issuer)?;
+            match claim {
+                "aud" => Some(&token.audience),
+                "sub" => Some(&token.subject),
+                _ => None,
+            }
         }
     }
 
@@ -134,6 +148,18 @@ fn evaluate(
     verdict
 }
 
+/// Evaluates a trust policy for a caller that is known by a token alone.
+pub fn federated(policy: &[Statement], provider: &str, action: &str, role: &str, context: Context<'_>) -> Verdict {
+    evaluate(policy, action, role, context, |statement| {
+        if statement.principals.iter().any(|p| p == provider) { Verdict::Allow } else { Verdict::Silent }
+    })
+}
+
+/// Evaluates an endpoint's policy for a call that nobody has signed.
+pub fn anonymous(policy: &[Statement], action: &str, resource: &str) -> Verdict {
+    federated(policy, "*", action, resource, Context::default())
+}
+
 /// A call to be authorised.
 #[derive(Debug, Clone, Copy)]
 pub struct Access<'a> {
@@ -224,13 +250,17 @@ impl Access<'_> {
     }
 }
 
-/// Whether a policy-like list of principals admits the caller, as key policies
-/// do: directly, or through the account together with the identity policy.
-pub fn key_admits(principals: &[String], caller: &Caller, key_arn: &str, context: Context<'_>) -> bool {
+/// Whether a key admits the caller: directly, or through the account together
+/// with the identity policy.
+pub fn key_admits(key: &Kms, caller: &Caller, context: Context<'_>) -> bool {
     const DECRYPT: &str = "kms:Decrypt";
+    let key_arn = key.key_arn.as_str();
+    let by_policy = resource(&key.policy, caller, DECRYPT, key_arn, context);
     let by_identity =
         if caller.full_access { Verdict::Allow } else { identity(&caller.policy, DECRYPT, key_arn, context) };
-    let by_key = principals.iter().map(|p| names(p, caller)).fold(Verdict::Silent, |best, v| match (best, v) {
+    let by_principals = key.allowed_principals.iter().map(|p| names(p, caller));
+    let by_key = by_principals.fold(by_policy, |best, v| match (best, v) {
+        (Verdict::Deny, _) => Verdict::Deny,
         (Verdict::Allow, _) | (_, Verdict::Allow) => Verdict::Allow,
         (Verdict::AllowAccount, _) | (_, Verdict::AllowAccount) => Verdict::AllowAccount,
         _ => Verdict::Silent,

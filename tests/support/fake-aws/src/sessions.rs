@@ -29,6 +29,7 @@ struct Session {
     caller: Arc<Caller>,
     token: String,
     expires: i64,
+    tagged: bool,
 }
 
 /// The sessions handed out so far.
@@ -51,11 +52,13 @@ pub struct Identity {
     pub caller: Arc<Caller>,
     /// Are the credentials themselves from `AssumeRole`?
     pub chained: bool,
+    /// Do they carry transitive session tags?
+    pub tagged: bool,
 }
 
 impl Sessions {
-    /// Opens a session of a role.
-    pub fn open(&self, role: &StoredRole, name: &str, seconds: i64) -> Credentials {
+    /// Opens a session of a role, `tagged` with transitive session tags or not.
+    pub fn open(&self, role: &StoredRole, name: &str, seconds: i64, tagged: bool) -> Credentials {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
         let role_arn = role.role.arn.as_str();
         let role_name = role_arn.rsplit('/').next().unwrap_or_default();
@@ -71,7 +74,7 @@ impl Sessions {
             full_access: false,
             policy: Arc::clone(&role.policy),
         });
-        write(&self.by_key).insert(key.clone(), Session { caller, token: token.clone(), expires });
+        write(&self.by_key).insert(key.clone(), Session { caller, token: token.clone(), expires, tagged });
         Credentials {
             secret_key: format!("fake-secret-key-of-{key}"),
             access_key: key,
@@ -94,7 +97,7 @@ impl Sessions {
             if session.expires <= time::now() {
                 return Err(BadKey::Expired);
             }
-            return Ok(Identity { caller: Arc::clone(&session.caller), chained: true });
+            return Ok(Identity { caller: Arc::clone(&session.caller), chained: true, tagged: session.tagged });
         }
         if let Some(registered) = world.principals.get(key) {
             let wanted = registered.session_token.as_deref();
@@ -104,10 +107,10 @@ impl Sessions {
             if registered.expired {
                 return Err(BadKey::Expired);
             }
-            return Ok(Identity { caller: Arc::clone(&registered.caller), chained: false });
+            return Ok(Identity { caller: Arc::clone(&registered.caller), chained: false, tagged: false });
         }
         if is_account(key) {
-            return Ok(Identity { caller: Arc::new(account_itself(key)), chained: false });
+            return Ok(Identity { caller: Arc::new(account_itself(key)), chained: false, tagged: false });
         }
         Err(BadKey::Unknown)
     }

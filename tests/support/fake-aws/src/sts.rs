@@ -13,7 +13,7 @@ use crate::auth::{authenticate, scope};
 use crate::call::{Answer, Call, Peer, conduct};
 use crate::caller::Caller;
 use crate::error::{AwsError, constraint};
-use crate::policy::{Access, Context};
+use crate::policy::{self, Access, Context, Verdict};
 use crate::reply::{Protocol, Reply, ReplyBody, escape};
 use crate::scenario::Statement;
 use crate::sessions::{Credentials, Identity};
@@ -24,6 +24,9 @@ use crate::wildcard::matches;
 use crate::world::{StoredRole, World};
 
 type Form = HashMap<String, String>;
+
+const ASSUME: &str = "sts:AssumeRole";
+const ASSUME_WEB: &str = "sts:AssumeRoleWithWebIdentity";
 
 /// Answers a form with an `Action`.
 pub async fn handle(
@@ -59,7 +62,7 @@ pub async fn handle(
         match (action, identity) {
             ("AssumeRole", Some(identity)) => assume_role(shared, &world, &form, &identity, request_id),
             ("AssumeRoleWithWebIdentity", _) => web_identity(shared, &world, &form, request_id),
-            ("GetCallerIdentity", Some(identity)) => Ok(caller_identity(&identity.caller, request_id)),
+            ("GetCallerIdentity", Some(identity)) => who_is(&world, &identity.caller, request_id),
             _ => Err(AwsError::new(
                 400,
                 "InvalidAction",
@@ -81,28 +84,30 @@ fn assume_role(
     let name = session_name(form)?;
     let external_id = form.get("ExternalId").map(String::as_str);
     let caller = &identity.caller;
-    let denied = || {
-        AwsError::new(
-            403,
-            "AccessDenied",
-            format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.arn),
-        )
+    let denied = |action: &str| {
+        let message = format!("User: {} is not authorized to perform: {action} on resource: {arn}", caller.arn);
+        AwsError::new(403, "AccessDenied", message)
     };
-    let stored = world.roles.get(arn).ok_or_else(denied)?;
-    let trust = &stored.role.trust;
-    let mut statement = Statement::allow(["sts:AssumeRole"]).to(trust.principals.clone());
-    if let Some(id) = &trust.external_id {
-        statement = statement.when("StringEquals", "sts:ExternalId", id);
+    let stored = world.roles.get(arn).ok_or_else(|| denied(ASSUME))?;
+    let trust = trust_policy(stored);
+    // IAM user guide, "Pass session tags in AWS STS": TagSession is a permission
+    // of its own, which incoming transitive tags need too.
+    for action in std::iter::once(ASSUME).chain(identity.tagged.then_some("sts:TagSession")) {
+        let access = Access {
+            caller,
+            owner: &stored.account,
+            action,
+            resource: arn,
+            shown: arn,
+            context: Context { external_id, ..Context::default() },
+        };
+        // IAM user guide, "Policy evaluation logic": a trust policy must allow, even within an account.
+        if policy::resource(&trust, caller, action, arn, access.context) == Verdict::Silent {
+            return Err(denied(action));
+        }
+        access.decide(&trust).map_err(|_| denied(action))?;
+        access.through_endpoint(world.settings.sts_endpoint_policy.as_deref()).map_err(|_| denied(action))?;
     }
-    let access = Access {
-        caller,
-        owner: &stored.account,
-        action: "sts:AssumeRole",
-        resource: arn,
-        shown: arn,
-        context: Context { external_id, ..Context::default() },
-    };
-    access.decide(&[statement]).map_err(|_| denied())?;
     let seconds = duration(form, stored)?;
     // API reference, AssumeRole.DurationSeconds: role chaining is limited to an hour.
     if identity.chained && seconds > 3600 {
@@ -112,8 +117,22 @@ fn assume_role(
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         ));
     }
-    let credentials = shared.sessions.open(stored, name, seconds);
+    let credentials = shared.sessions.open(stored, name, seconds, identity.tagged);
     Ok(document("AssumeRole", &session_xml(&credentials), request_id))
+}
+
+/// The policy itself, or what the short form stands for, which is generous with
+/// tags.
+fn trust_policy(stored: &StoredRole) -> Vec<Statement> {
+    let trust = &stored.role.trust;
+    if !trust.policy.is_empty() {
+        return trust.policy.clone();
+    }
+    let mut statement = Statement::allow([ASSUME, "sts:TagSession"]).to(trust.principals.clone());
+    if let Some(id) = &trust.external_id {
+        statement = statement.when("StringEquals", "sts:ExternalId", id);
+    }
+    vec![statement]
 }
 
 fn web_identity(shared: &Shared, world: &World, form: &Form, request_id: &str) -> Result<Answer, AwsError> {
@@ -137,19 +156,41 @@ fn web_identity(shared: &Shared, world: &World, form: &Form, request_id: &str) -
     }
     let trusted = |stored: &&StoredRole| {
         let trust = &stored.role.trust;
-        trust.web_identity && (trust.subjects.is_empty() || trust.subjects.iter().any(|s| matches(s, &token.subject)))
+        if trust.policy.is_empty() {
+            return trust.web_identity
+                && (trust.subjects.is_empty() || trust.subjects.iter().any(|s| matches(s, &token.subject)));
+        }
+        let provider = format!("arn:aws:iam::{}:oidc-provider/{}", stored.account, token.issuer);
+        let context = Context { token: Some(token), ..Context::default() };
+        policy::federated(&trust.policy, &provider, ASSUME_WEB, arn, context) == Verdict::Allow
+    };
+    let passes = |_: &&StoredRole| {
+        let endpoint = world.settings.sts_endpoint_policy.as_deref();
+        endpoint.is_none_or(|policy| policy::anonymous(policy, ASSUME_WEB, arn) == Verdict::Allow)
     };
     let stored =
-        world.roles.get(arn).filter(trusted).ok_or_else(|| {
+        world.roles.get(arn).filter(trusted).filter(passes).ok_or_else(|| {
             AwsError::new(403, "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
         })?;
-    let credentials = shared.sessions.open(stored, name, duration(form, stored)?);
+    let credentials = shared.sessions.open(stored, name, duration(form, stored)?, false);
     let xml = format!(
         "{}    <SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken>\n",
         session_xml(&credentials),
         escape(&token.subject)
     );
     Ok(document("AssumeRoleWithWebIdentity", &xml, request_id))
+}
+
+/// No policy of an identity can forbid it; that of an endpoint can.
+fn who_is(world: &World, caller: &Caller, request_id: &str) -> Result<Answer, AwsError> {
+    const ACTION: &str = "sts:GetCallerIdentity";
+    let (owner, context) = (&*caller.account, Context::default());
+    let access = Access { caller, owner, action: ACTION, resource: "*", shown: "*", context };
+    access.through_endpoint(world.settings.sts_endpoint_policy.as_deref()).map_err(|_| {
+        let message = format!("User: {} is not authorized to perform: {ACTION}", caller.arn);
+        AwsError::new(403, "AccessDenied", message)
+    })?;
+    Ok(caller_identity(caller, request_id))
 }
 
 fn caller_identity(caller: &Caller, request_id: &str) -> Answer {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use crate::arn::{account_of, is_account, is_name, partial_secret_arn, suffix};
 use crate::caller::Caller;
-use crate::policy::{CONDITION_KEYS, CONDITION_OPERATORS};
+use crate::policy::{CONDITION_OPERATORS, is_condition_key};
 use crate::rng;
 use crate::scenario::{
     ContainerCredentials, Imds, Principal, Role, Scenario, ScenarioError, Secret, Settings, Spec, Statement, Value,
@@ -215,6 +215,7 @@ fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
             return fail(format!("{:?} is not a role's ARN", role.arn));
         }
         check_policy(&role.policy, false).map_err(ScenarioError)?;
+        check_policy(&role.trust.policy, true).map_err(ScenarioError)?;
     }
     for endpoint in &scenario.container_credentials {
         if !endpoint.path.starts_with('/') || endpoint.role.is_some() == endpoint.access_key.is_some() {
@@ -228,7 +229,7 @@ fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
     if settings.list_page_cap == Some(0) || settings.batch_page_cap == Some(0) {
         return fail("a page cap of 0 would never list anything".to_owned());
     }
-    if let Some(policy) = &settings.vpc_endpoint_policy {
+    for policy in [&settings.vpc_endpoint_policy, &settings.sts_endpoint_policy].into_iter().flatten() {
         check_policy(policy, true).map_err(ScenarioError)?;
     }
     Ok(())
@@ -250,6 +251,9 @@ fn check_secret(name: &str, secret: &Secret) -> Result<(), String> {
     if secret.spec.suffix.as_ref().is_some_and(odd) {
         return Err("a suffix is six alphanumerics".to_owned());
     }
+    if let Some(key) = &secret.spec.kms {
+        check_policy(&key.policy, true)?;
+    }
     check_policy(&secret.spec.policy, true)
 }
 
@@ -264,7 +268,7 @@ fn check_policy(policy: &[Statement], with_principals: bool) -> Result<(), Strin
                 return Err(format!("condition operator {operator:?} is not modelled"));
             }
             for key in keys.keys() {
-                if !CONDITION_KEYS.iter().any(|known| known.eq_ignore_ascii_case(key)) {
+                if !is_condition_key(key) {
                     return Err(format!("condition key {key:?} is not modelled"));
                 }
             }

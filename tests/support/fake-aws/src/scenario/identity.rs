@@ -82,6 +82,9 @@ pub(crate) struct Trust {
     pub web_identity: bool,
     #[serde(default, deserialize_with = "strings")]
     pub subjects: Vec<String>,
+    /// The trust policy itself; the short keys do not count beside it.
+    #[serde(default, deserialize_with = "policy")]
+    pub policy: Vec<Statement>,
 }
 
 /// An IAM role.
@@ -169,14 +172,26 @@ impl Role {
 pub struct WebIdentityToken {
     pub(crate) token: String,
     pub(crate) subject: String,
+    #[serde(default = "issuer")]
+    pub(crate) issuer: String,
+    #[serde(default = "audience")]
+    pub(crate) audience: String,
     #[serde(default)]
     pub(crate) expired: bool,
+}
+
+fn issuer() -> String {
+    "oidc.eks.eu-central-1.amazonaws.com/id/EXAMPLED539D4633E53DE1B71EXAMPLE".to_owned()
+}
+
+fn audience() -> String {
+    "sts.amazonaws.com".to_owned()
 }
 
 impl WebIdentityToken {
     /// A good token of a subject such as `system:serviceaccount:NS:NAME`.
     pub fn new(token: impl Into<String>, subject: impl Into<String>) -> Self {
-        Self { token: token.into(), subject: subject.into(), expired: false }
+        Self { token: token.into(), subject: subject.into(), issuer: issuer(), audience: audience(), expired: false }
     }
 
     /// The token is past its `exp`.
@@ -199,17 +214,39 @@ pub struct ContainerCredentials {
     pub(crate) role: Option<String>,
     #[serde(default)]
     pub(crate) access_key: Option<String>,
+    #[serde(default)]
+    pub(crate) session_tags: bool,
 }
 
 impl ContainerCredentials {
     /// `GET path` answers a fresh session of the role.
     pub fn for_role(path: impl Into<String>, role_arn: impl Into<String>) -> Self {
-        Self { path: path.into(), authorization: None, role: Some(role_arn.into()), access_key: None }
+        Self {
+            path: path.into(),
+            authorization: None,
+            role: Some(role_arn.into()),
+            access_key: None,
+            session_tags: false,
+        }
     }
 
     /// `GET path` answers the keys of a registered principal or account.
     pub fn for_access_key(path: impl Into<String>, access_key: impl Into<String>) -> Self {
-        Self { path: path.into(), authorization: None, role: None, access_key: Some(access_key.into()) }
+        Self {
+            path: path.into(),
+            authorization: None,
+            role: None,
+            access_key: Some(access_key.into()),
+            session_tags: false,
+        }
+    }
+
+    /// The sessions carry transitive tags, as those of EKS Pod Identity do:
+    /// whoever takes a role with them needs `sts:TagSession` as well.
+    #[must_use]
+    pub const fn session_tags(mut self) -> Self {
+        self.session_tags = true;
+        self
     }
 
     /// Requires this exact `Authorization` header.

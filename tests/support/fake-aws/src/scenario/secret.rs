@@ -45,12 +45,15 @@ pub struct Kms {
     /// admitted only through the account.
     #[serde(default, deserialize_with = "strings")]
     pub allowed_principals: Vec<String>,
+    /// The key policy itself; `allowed_principals` are admitted beside it.
+    #[serde(default, deserialize_with = "policy")]
+    pub policy: Vec<Statement>,
 }
 
 impl Kms {
     /// A key that nobody may use yet.
     pub fn customer(key_arn: impl Into<String>) -> Self {
-        Self { key_arn: key_arn.into(), allowed_principals: Vec::new() }
+        Self { key_arn: key_arn.into(), allowed_principals: Vec::new(), policy: Vec::new() }
     }
 
     /// Admits a principal in the key policy.

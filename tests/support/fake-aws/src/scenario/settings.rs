@@ -93,6 +93,9 @@ macro_rules! settings {
             /// (Secrets Manager user guide, "Retrieve a group of secrets").
             #[serde(default, deserialize_with = "some_policy")]
             pub vpc_endpoint_policy: Option<Vec<Statement>>,
+            /// The same for the calls of STS.
+            #[serde(default, deserialize_with = "some_policy")]
+            pub sts_endpoint_policy: Option<Vec<Statement>>,
         }
 
         impl Settings {
@@ -103,6 +106,9 @@ macro_rules! settings {
                 }
                 if later.vpc_endpoint_policy.is_some() {
                     self.vpc_endpoint_policy = later.vpc_endpoint_policy;
+                }
+                if later.sts_endpoint_policy.is_some() {
+                    self.sts_endpoint_policy = later.sts_endpoint_policy;
                 }
             }
 

@@ -46,7 +46,8 @@ pub struct Statement {
     #[serde(default = "everything", alias = "Resource", deserialize_with = "strings")]
     pub resources: Vec<String>,
     /// Operator (`StringEquals`, `StringLike`, with or without `Not`) to key to
-    /// values. Known keys: `kms:ViaService`, `sts:ExternalId`.
+    /// values. Known keys: `kms:ViaService`, `sts:ExternalId`, and `:aud` and
+    /// `:sub` behind the issuer of a web identity token.
     #[serde(default, alias = "Condition")]
     pub conditions: BTreeMap<String, BTreeMap<String, ConditionValues>>,
 }
@@ -122,22 +123,24 @@ impl Statement {
     }
 }
 
-/// `"*"`, `"arn"`, `["arn", ..]` or `{"AWS": ..}`.
+/// `"*"`, `"arn"`, `["arn", ..]`, `{"AWS": ..}` or `{"Federated": ..}`.
 fn principals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     struct Principals;
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
-    struct Aws {
-        #[serde(rename = "AWS", deserialize_with = "strings")]
+    struct Typed {
+        #[serde(default, rename = "AWS", deserialize_with = "strings")]
         aws: Vec<String>,
+        #[serde(default, rename = "Federated", deserialize_with = "strings")]
+        federated: Vec<String>,
     }
 
     impl<'de> Visitor<'de> for Principals {
         type Value = Vec<String>;
 
         fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str(r#"a principal, a list of principals or {"AWS": ..}"#)
+            f.write_str(r#"a principal, a list of principals, {"AWS": ..} or {"Federated": ..}"#)
         }
 
         fn visit_str<E: Error>(self, value: &str) -> Result<Vec<String>, E> {
@@ -153,7 +156,9 @@ fn principals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
         }
 
         fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Vec<String>, A::Error> {
-            Aws::deserialize(MapAccessDeserializer::new(map)).map(|p| p.aws)
+            let typed = Typed::deserialize(MapAccessDeserializer::new(map))?;
+            // An identity provider's ARN is no caller's, so they can stand in one list.
+            Ok(typed.aws.into_iter().chain(typed.federated).collect())
         }
     }
 

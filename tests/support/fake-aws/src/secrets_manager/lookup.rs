@@ -113,7 +113,7 @@ pub fn check_readable(env: Env<'_>, secret: &Stored, stage: Stage<'_>) -> Result
         Some(kms) => {
             let via = format!("secretsmanager.{}.amazonaws.com", env.region);
             let context = Context { via_service: Some(&via), ..Context::default() };
-            if !key_admits(&kms.allowed_principals, env.caller, &kms.key_arn, context) {
+            if !key_admits(kms, env.caller, context) {
                 return Err(AwsError::access_denied(KMS_DENIED));
             }
         }

@@ -60,3 +60,13 @@ fn in_the_own_account_the_key_policy_suffices() {
     assert!(get(APP, "account"));
     assert!(!get(APP, "nobody"));
 }
+
+#[test]
+fn a_key_policy_may_be_given_as_it_is() {
+    let statement = |service: &str| decrypt().to([ROLE]).when("StringEquals", "kms:ViaService", service);
+    let key = |statement: Statement| Kms { policy: vec![statement], ..Kms::customer(KEY) };
+    assert!(read(key(statement("secretsmanager.eu-central-1.amazonaws.com")), Some(decrypt())).is_ok());
+    assert!(read(key(statement("s3.eu-central-1.amazonaws.com")), Some(decrypt())).is_err());
+    let denying = Statement::deny(["kms:Decrypt"]).to([ROLE]);
+    assert!(read(key(denying).admit(ROLE), Some(decrypt())).is_err());
+}

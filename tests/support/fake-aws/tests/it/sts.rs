@@ -1,7 +1,7 @@
 //! STS.
 
 use fake_aws::{FakeAws, Principal, Role, Scenario, Statement, WebIdentityToken};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::client::{APP, Client, REGION, SHARED, names, tag};
 
@@ -139,4 +139,103 @@ fn web_identity() {
     assert_eq!(code("old-token"), (400, "ExpiredTokenException".into()));
     assert_eq!(code("other-token"), (403, "AccessDenied".into()));
     assert_eq!(aws.count_in("AssumeRoleWithWebIdentity", SHARED), 4);
+}
+
+/// Elsewhere the identity policy would do within an account.
+#[test]
+fn a_trust_policy_must_allow_even_in_the_own_account() {
+    let target = "arn:aws:iam::111111111111:role/other";
+    let may = Principal::new("AKIACONSUMER", CONSUMER).can(Statement::allow(["sts:AssumeRole"]));
+    let attempt = |role: Role, principal: Principal| {
+        let aws = FakeAws::start(Scenario::new().role(role).principal(principal));
+        Client::new(&aws, "AKIACONSUMER").assume(&aws, target, None).is_ok()
+    };
+    assert!(!attempt(Role::new(target), may.clone()));
+    assert!(attempt(Role::new(target).trust(APP), may));
+    assert!(attempt(Role::new(target).trust(CONSUMER), Principal::new("AKIACONSUMER", CONSUMER)), "named directly");
+}
+
+/// A role with this trust policy and this identity policy, and whatever else the scenario holds.
+fn by_documents(trust: &Value, permissions: &Value, more: &Value) -> FakeAws {
+    let mut scenario = json!({
+        "principals": [{"access_key": "AKIACONSUMER", "arn": CONSUMER, "policy": permissions}],
+        "roles": [
+            {"arn": CONSUMER, "policy": permissions},
+            {"arn": READER, "trust": {"policy": trust}, "policy": []},
+        ],
+        "web_identity_tokens": [{"token": "t", "subject": "system:serviceaccount:ns:sa", "issuer": "oidc.example/id/1"}],
+        "container_credentials": [{"path": "/creds/pod", "role": CONSUMER, "session_tags": true}],
+    });
+    for (key, value) in more.as_object().unwrap() {
+        scenario[key] = value.clone();
+    }
+    FakeAws::start(Scenario::from_json(scenario.to_string().as_bytes()).unwrap())
+}
+
+fn document(statements: &Value) -> Value {
+    json!({"Version": "2012-10-17", "Statement": statements})
+}
+
+#[test]
+fn incoming_transitive_tags_need_a_permission_of_their_own() {
+    let trust = |action: &str| json!({"Effect": "Allow", "Principal": {"AWS": CONSUMER}, "Action": action});
+    let may = |action: &str| json!({"Effect": "Allow", "Action": action, "Resource": READER});
+    let (assume, tag_session) = ("sts:AssumeRole", "sts:TagSession");
+    let attempt = |trusts: &[&str], permits: &[&str]| {
+        let all = |make: &dyn Fn(&str) -> Value, actions: &[&str]| document(&actions.iter().map(|a| make(a)).collect());
+        let aws = by_documents(&all(&trust, trusts), &all(&may, permits), &json!({}));
+        let keys: Value = serde_json::from_str(&Client::new(&aws, "").get("/creds/pod", "").body).unwrap();
+        let tagged = Client::new(&aws, keys["AccessKeyId"].as_str().unwrap()).token(keys["Token"].as_str().unwrap());
+        let untagged = Client::new(&aws, "AKIACONSUMER").assume(&aws, READER, None).is_ok();
+        (untagged, tagged.assume(&aws, READER, None).map(drop).map_err(|error| error.message))
+    };
+    assert_eq!(attempt(&[assume, tag_session], &[assume, tag_session]), (true, Ok(())));
+    for (trusts, permits) in [(&[assume][..], &[assume, tag_session][..]), (&[assume, tag_session], &[assume])] {
+        let (untagged, tagged) = attempt(trusts, permits);
+        assert!(untagged);
+        assert!(tagged.unwrap_err().contains("is not authorized to perform: sts:TagSession on resource: arn:"));
+    }
+}
+
+#[test]
+fn a_trust_policy_judges_the_claims_of_a_token() {
+    let attempt = |provider: &str, audience: &str, subject: &str, more: Value| {
+        let trust = document(&json!([{
+            "Effect": "Allow",
+            "Principal": {"Federated": provider},
+            "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {
+                "StringEquals": {"oidc.example/id/1:aud": audience},
+                "StringLike": {"oidc.example/id/1:sub": subject},
+            },
+        }]));
+        let aws = by_documents(&trust, &document(&json!([])), &more);
+        let form = [("RoleArn", READER), ("RoleSessionName", "pod"), ("WebIdentityToken", "t")];
+        Client::new(&aws, "").sts("AssumeRoleWithWebIdentity", &form).is_ok()
+    };
+    let provider = "arn:aws:iam::222222222222:oidc-provider/oidc.example/id/1";
+    let (sts, subject) = ("sts.amazonaws.com", "system:serviceaccount:ns:*");
+    assert!(attempt(provider, sts, subject, json!({})));
+    assert!(!attempt(provider, "other", subject, json!({})));
+    assert!(!attempt(provider, sts, "system:serviceaccount:other:*", json!({})));
+    assert!(!attempt("arn:aws:iam::111111111111:oidc-provider/oidc.example/id/1", sts, subject, json!({})));
+    let endpoint = |principal: Value| {
+        let statement = json!({"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRoleWithWebIdentity"});
+        json!({"settings": {"sts_endpoint_policy": document(&json!([statement]))}})
+    };
+    assert!(attempt(provider, sts, subject, endpoint(json!("*"))));
+    assert!(!attempt(provider, sts, subject, endpoint(json!({"AWS": CONSUMER}))), "nobody has signed the call");
+}
+
+#[test]
+fn an_endpoint_lets_through_what_its_policy_names() {
+    let trust = document(&json!([{"Effect": "Allow", "Principal": {"AWS": CONSUMER}, "Action": "sts:AssumeRole"}]));
+    let may = document(&json!([{"Effect": "Allow", "Action": "sts:AssumeRole", "Resource": "*"}]));
+    for (action, expected) in [("sts:AssumeRole", (true, false)), ("sts:GetCallerIdentity", (false, true))] {
+        let endpoint = document(&json!([{"Effect": "Allow", "Principal": {"AWS": CONSUMER}, "Action": action}]));
+        let aws = by_documents(&trust, &may, &json!({"settings": {"sts_endpoint_policy": endpoint}}));
+        let client = Client::new(&aws, "AKIACONSUMER");
+        let got = (client.assume(&aws, READER, None).is_ok(), client.sts("GetCallerIdentity", &[]).is_ok());
+        assert_eq!(got, expected, "{action}");
+    }
 }
