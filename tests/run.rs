@@ -115,14 +115,14 @@ fn an_account_that_is_shared_under_two_prefixes_keeps_both() {
 }
 
 #[test]
-fn flags_beat_variables_and_commands_that_are_not_there_yet_say_so() {
+fn flags_beat_variables_and_a_misspelt_one_is_told() {
     let run = Run::on_document(TWO);
     let other = run.path("flag.json");
     let flag = format!("--connections-file={}", other.display());
     let run = run.arg("render").arg(&flag);
     assert_eq!(run.go().code(0).file, None);
     assert!(other.exists());
-    Run::on_document(TWO).arg("iam").go().code(64).says("not yet there");
+    Run::on_document(TWO).arg("iams").go().code(64).says("iam");
     Run::on_document(TWO).arg("--conections-file=x").go().code(64).says("did you mean --connections-file?");
     let help = Run::new().arg("--help").go().code(0);
     assert!(help.stdout.contains("--connections-file") && help.stderr.is_empty());
