@@ -395,7 +395,7 @@ impl Fatal {
                 tell_not_there(kind, id, secret, reason, when);
                 None
             }
-            Err(error) if error.kind.is_of_one_secret() => Some(State::Unreadable(error)),
+            Err(error) if error.kind().is_of_one_secret() => Some(State::Unreadable(error)),
             Err(error) => {
                 self.errors.push(error);
                 return None;
@@ -410,7 +410,7 @@ impl Fatal {
         if self.errors.len() > 1 {
             lines.push(format!("{} more failed in the same way or a like one", count(self.errors.len() - 1, "secret")));
         }
-        Err(Failure::with_lines(first.kind.exit(), lines))
+        Err(Failure::with_lines(first.kind().exit(), lines))
     }
 }
 

@@ -6,6 +6,7 @@
 
 pub mod backend_kwargs;
 pub mod backend_module;
+pub mod cause;
 pub mod check;
 pub mod cli;
 pub mod connection;

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 
 use crate::backend_kwargs::{self, BackendKwargs, SharedNames};
 use crate::backend_module;
+use crate::cause::Notice;
 use crate::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::connection::AirflowTarget;
 use crate::env::Env;
@@ -603,15 +604,20 @@ impl Reader<'_> {
             && kwargs.shared.iter().any(|account| account.region.is_none())
         {
             self.notices.push(format!(
-                "neither aws_region nor AWS_REGION is set: the shared account is read in {DEFAULT_SHARED_REGION}, the Python \
-                 backend's default"
+                "{} neither aws_region nor AWS_REGION is set: the shared account is read in {DEFAULT_SHARED_REGION}, the Python \
+                 backend's default; {}",
+                Notice::NoRegion.code(),
+                Notice::NoRegion.mend()
             ));
         }
         let own = kwargs.region_name.is_some() || aws_region.is_some() || default_region.is_some();
         if *store == StoreChoice::Aws && !own {
             self.notices.push(format!(
-                "no region_name, AWS_REGION or AWS_DEFAULT_REGION: the own account is read in the profile's region, else in {}",
-                shared.as_deref().unwrap_or(DEFAULT_SHARED_REGION)
+                "{} no region_name, AWS_REGION or AWS_DEFAULT_REGION: the own account is read in the profile's region, else in \
+                 {}; {}",
+                Notice::NoRegion.code(),
+                shared.as_deref().unwrap_or(DEFAULT_SHARED_REGION),
+                Notice::NoRegion.mend()
             ));
         }
         Regions {

@@ -6,9 +6,11 @@ pub mod memory;
 
 use std::fmt;
 use std::future::Future;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::cause::Cause;
 use crate::exit::{Exit, Failure};
 use crate::text::printable;
 
@@ -106,14 +108,75 @@ impl ErrorKind {
     }
 }
 
+impl Cause {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Self::NoCredentials
+            | Self::TokenFile
+            | Self::Expired
+            | Self::ClockSkew
+            | Self::Signature
+            | Self::UnknownKey
+            | Self::TokenRefused
+            | Self::RoleDenied
+            | Self::WebIdentityDenied
+            | Self::AgentRefuses
+            | Self::ImdsSilent
+            | Self::BadConfiguration
+            | Self::RoleRejected
+            | Self::Unaccepted
+            | Self::WrongRegion
+            | Self::RegionDisabled => ErrorKind::Credentials,
+            Self::NodeRole
+            | Self::NoIdentityPolicy
+            | Self::ListDenied
+            | Self::NoResourcePolicy
+            | Self::ExplicitDenyIdentity
+            | Self::ExplicitDenyResource
+            | Self::EndpointPolicy
+            | Self::OrganizationPolicy
+            | Self::Boundary
+            | Self::Denied => ErrorKind::Denied,
+            Self::KmsDenied | Self::KmsDefaultKey | Self::KmsUnusable => ErrorKind::Kms,
+            Self::Rejected => ErrorKind::Rejected,
+            Self::AgentUnreachable
+            | Self::Dns
+            | Self::Connect
+            | Self::Tls
+            | Self::Proxy
+            | Self::NoAnswer
+            | Self::NotAws
+            | Self::ServerFault
+            | Self::Unsent => ErrorKind::Unavailable,
+            Self::Throttled => ErrorKind::Throttled,
+        }
+    }
+}
+
+/// The cause of which no more is known than its kind.
+impl From<ErrorKind> for Cause {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::Kms => Self::KmsDenied,
+            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::Throttled => Self::Throttled,
+            ErrorKind::Unavailable => Self::ServerFault,
+            ErrorKind::Credentials => Self::Unaccepted,
+        }
+    }
+}
+
 /// The "action" of an error that came up before any call could be made.
 pub const CREDENTIALS: &str = "credentials";
 
-/// Trouble with one call: what was asked, what came back. Holds no value.
+/// Trouble with one call: why, what was asked, where, what came back. Holds no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
-    /// What kind.
-    pub kind: ErrorKind,
+    /// Why.
+    pub cause: Cause,
     /// The API call, such as `secretsmanager:GetSecretValue`.
     pub action: &'static str,
     /// What it was about: a secret's name, a role, a file.
@@ -123,14 +186,34 @@ pub struct StoreError {
     /// The service's words, or ours.
     pub message: String,
     /// The service's request id.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
+    /// Where it was asked and by whom, as far as that is known.
+    pub asked: Option<Arc<Asked>>,
+}
+
+/// Where a call went, and who made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The account, where it is known.
+    pub account: Option<String>,
+    /// The region.
+    pub region: String,
+    /// The caller's ARN, where it is known and the service's words do not name it.
+    pub caller: Option<String>,
 }
 
 impl StoreError {
     /// An error in our own words.
     #[must_use]
-    pub fn new(kind: ErrorKind, action: &'static str, message: impl Into<String>) -> Self {
-        Self { kind, action, subject: None, code: None, message: message.into(), request_id: None }
+    pub fn new(cause: impl Into<Cause>, action: &'static str, message: impl Into<String>) -> Self {
+        let cause = cause.into();
+        Self { cause, action, subject: None, code: None, message: message.into(), request_id: None, asked: None }
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.cause.kind()
     }
 
     /// The same about a secret, where no subject is named yet. What fails before any secret is asked for (credentials,
@@ -146,41 +229,26 @@ impl StoreError {
     /// Ends the run with this.
     #[must_use]
     pub fn into_failure(self) -> Failure {
-        Failure::new(self.kind.exit(), self.to_string())
-    }
-
-    /// What to do about it.
-    fn advice(&self) -> &'static str {
-        match self.kind {
-            ErrorKind::Denied if self.action == "secretsmanager:ListSecrets" => {
-                "allow this action on resource * in the role's policy, or name the conn_ids in SECRETS_INIT_CONN_IDS"
-            }
-            ErrorKind::Credentials
-                if self.action.starts_with("sts:") && self.code.as_deref() == Some("AccessDenied") =>
-            {
-                "allow the action in the caller's policy, and the caller (with the external id, if any) in the role's trust policy"
-            }
-            ErrorKind::Denied => {
-                "allow this action in the role's policy and, across accounts, in the secret's resource policy"
-            }
-            ErrorKind::Kms => {
-                "allow kms:Decrypt on the secret's key; across accounts it must be a customer managed key"
-            }
-            ErrorKind::Rejected => "check the name, the prefix and the state of the secret",
-            ErrorKind::Throttled => "AWS still throttles; a retry helps, SECRETS_INIT_JITTER spreads many pods",
-            ErrorKind::Unavailable => "check the network, the endpoint and the region; a retry may help",
-            ErrorKind::Credentials => {
-                "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile"
-            }
-        }
+        Failure::new(self.kind().exit(), self.to_string())
     }
 }
 
+/// Code, action, subject, place, caller; the service's words; what to do.
 impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.action)?;
+        write!(f, "{} {}", self.cause.code(), self.action)?;
         if let Some(subject) = &self.subject {
             write!(f, " of {}", printable(subject))?;
+        }
+        if let Some(asked) = &self.asked {
+            // An ARN says both already.
+            if !self.subject.as_deref().is_some_and(|subject| subject.starts_with("arn:")) {
+                let account = asked.account.as_deref().map(|account| format!("{}/", printable(account)));
+                write!(f, " in {}{}", account.unwrap_or_default(), printable(&asked.region))?;
+            }
+            if let Some(caller) = &asked.caller {
+                write!(f, " as {}", printable(caller))?;
+            }
         }
         f.write_str(": ")?;
         if let Some(code) = &self.code {
@@ -190,7 +258,7 @@ impl fmt::Display for StoreError {
         if let Some(id) = &self.request_id {
             write!(f, " (request {})", printable(id))?;
         }
-        write!(f, "; {}", self.advice())
+        write!(f, "; {}", self.cause.mend())
     }
 }
 

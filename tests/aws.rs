@@ -666,11 +666,9 @@ fn no_credentials_and_bad_credentials_end_with_77() {
     run(&aws, "{}").var("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN").go().code(77).says("UnrecognizedClientException");
     let denied = Principal::new("AKIANOTHING", "arn:aws:iam::111111111111:user/nobody");
     aws.extend(Scenario::new().principal(denied)).unwrap();
-    run(&aws, "{}")
-        .var("AWS_ACCESS_KEY_ID", "AKIANOTHING")
-        .go()
-        .code(77)
-        .says("secretsmanager:ListSecrets of airflow/connections/*: AccessDeniedException");
+    run(&aws, "{}").var("AWS_ACCESS_KEY_ID", "AKIANOTHING").go().code(77).says(
+        "secretsmanager:ListSecrets of airflow/connections/* in 111111111111/eu-central-1: AccessDeniedException",
+    );
 }
 
 #[test]

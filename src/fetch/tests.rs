@@ -113,7 +113,7 @@ fn shown(fetched: &Resolved) -> Vec<String> {
     let show = |(id, entry): (&String, &Entry)| {
         let value = match &entry.state {
             State::Value(value) => value.text.expose_secret().to_owned(),
-            State::Unreadable(error) => format!("!{:?}", error.kind),
+            State::Unreadable(error) => format!("!{:?}", error.kind()),
             State::Refused(_) => "!refused".to_owned(),
         };
         format!("{id}={}:{value}{}", entry.source, "+".repeat(entry.shadowed.len()))

@@ -11,15 +11,19 @@ mod errors;
 mod http;
 mod listing;
 mod retries;
+mod situation;
 mod trust;
+mod watch;
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry, SortByType, SortOrderType};
@@ -30,11 +34,15 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
-use self::credentials::AccountOf;
+use self::credentials::{CallerArn, WhoAmI};
 use self::http::{Opened, OpensOnly};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
-use super::{Answer, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
+use self::situation::{Origin, Situation};
+use super::{
+    Answer, Asked, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
+};
+use crate::cause::{Cause, Notice};
 use crate::settings::FetchMode;
 use crate::text::printable;
 
@@ -61,7 +69,9 @@ const CONNECTIONS_FOR_MORE: usize = 32;
 pub struct AwsStore {
     client: Client,
     identity: SharedCredentialsProvider,
-    account_of: AccountOf,
+    who: WhoAmI,
+    place: Place,
+    situation: Arc<Situation>,
     batches: Cell<Batches>,
     fetch: FetchMode,
     concurrency: usize,
@@ -87,6 +97,13 @@ enum Batches {
     Throttled,
 }
 
+/// Where the secrets of a store are.
+struct Place {
+    /// A shared account's number; nobody names the own one.
+    account: Option<String>,
+    region: String,
+}
+
 /// What the stores of a run share.
 #[derive(Clone)]
 struct Shared {
@@ -94,13 +111,14 @@ struct Shared {
     concurrency: usize,
     retries: Retries,
     opened: Opened,
+    situation: Arc<Situation>,
 }
 
 impl AwsStore {
     fn new(
         client: Client,
-        identity: SharedCredentialsProvider,
-        account_of: AccountOf,
+        (identity, who): (SharedCredentialsProvider, WhoAmI),
+        place: Place,
         in_owner_account: bool,
         shared: Shared,
     ) -> Self {
@@ -110,7 +128,9 @@ impl AwsStore {
         Self {
             client,
             identity,
-            account_of,
+            who,
+            place,
+            situation: shared.situation,
             batches: Cell::new(if batches { Batches::Yes } else { Batches::No }),
             fetch: shared.fetch,
             concurrency: shared.concurrency,
@@ -144,6 +164,55 @@ impl AwsStore {
         self.identified().await?;
         self.retries.persist(action, attempt).await
     }
+
+    // ---- errors -------------------------------------------------------------------------------------------------
+
+    /// Adds to an error what only this store knows: where it asked, and as whom. STS is asked for the latter where it matters
+    /// and nobody has said it.
+    async fn explain(&self, error: StoreError) -> StoreError {
+        let mut error = self.with_place(error);
+        let Some(mut asked) = error.asked.as_deref().cloned() else { return error };
+        let credentials = self.identity.provide_credentials().await.ok();
+        let origin = credentials.as_ref().map_or(Origin::Other, Origin::of);
+        if error.kind() == ErrorKind::Denied && self.situation.is_node(origin) {
+            error.cause = Cause::NodeRole;
+        }
+        let of_role = credentials.as_ref().and_then(|known| known.get_property::<CallerArn>());
+        let of_role = of_role.map(|caller| caller.0.as_str()).or_else(|| self.situation.role_of(origin));
+        let (said, known) = match (named_user(&error.message), of_role) {
+            (Some(user), _) => (true, Some(user.to_owned())),
+            (None, Some(role)) => (false, Some(role.to_owned())),
+            (None, None) if error.kind().is_of_one_secret() => {
+                (false, self.who.quietly().await.and_then(|identity| identity.arn.clone()))
+            }
+            (None, None) => (false, None),
+        };
+        asked.account =
+            asked.account.or_else(|| known.as_deref().and_then(|arn| arn.split(':').nth(4)).map(str::to_owned));
+        asked.caller = known.filter(|_| !said);
+        error.asked = Some(Arc::new(asked));
+        error
+    }
+
+    /// What can be said without asking.
+    fn with_place(&self, error: StoreError) -> StoreError {
+        let mut error = self.situation.with_proxy(error);
+        // Credentials are nowhere yet.
+        if error.asked.is_none() && error.action != super::CREDENTIALS {
+            let Place { account, region } = &self.place;
+            error.asked = Some(Arc::new(Asked { account: account.clone(), region: region.clone(), caller: None }));
+        }
+        error
+    }
+
+    async fn explain_answer(&self, answer: Answer) -> Answer {
+        match answer {
+            Ok(found) => Ok(found),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    // ---- connections --------------------------------------------------------------------------------------------
 
     /// Once a list turns out to be longer than a page, opens the connections that its values will want.
     fn expect_more(&self) {
@@ -200,6 +269,7 @@ impl AwsStore {
             Err(error) if self.leads_around(&error) => return self.read_singly(ids).await,
             Err(error) => return ids.iter().map(|id| Err(error.clone().about(id.as_str()))).collect(),
         };
+        let request_id: Option<Box<str>> = output.request_id().map(Box::from);
         let mut answers: Vec<Option<Answer>> = ids.iter().map(|_| None).collect();
         let mut put = |id: &str, answer: Answer| {
             for place in places.get(id).into_iter().flatten() {
@@ -215,7 +285,7 @@ impl AwsStore {
                 put(&id, answer.clone());
             }
         }
-        for (id, answer) in answers_of_errors(output.errors) {
+        for (id, answer) in answers_of_errors(output.errors, request_id.as_deref()) {
             put(&id, answer);
         }
         // What is in neither list, and what failed for a reason that passes, is asked for once more by itself.
@@ -237,7 +307,7 @@ impl AwsStore {
             };
             match request.send().await.map_err(|error| errors::from_sdk(BATCH_GET, &error)) {
                 // Not to be waited for: single reads have a quota of their own.
-                Err(error) if error.kind == ErrorKind::Throttled && self.fetch == FetchMode::Auto => Ok(Err(error)),
+                Err(error) if error.kind() == ErrorKind::Throttled && self.fetch == FetchMode::Auto => Ok(Err(error)),
                 Err(error) => Err(error),
                 Ok(output) => Ok(Ok(output)),
             }
@@ -247,18 +317,16 @@ impl AwsStore {
 
     /// Whether single reads can do what a batch could not, and whether to try batches after this.
     fn leads_around(&self, error: &StoreError) -> bool {
-        match error.kind {
+        match error.kind() {
             // A VPC endpoint policy that denies one secret sinks the whole batch, but no other batch (Secrets Manager user
             // guide, "Retrieve a group of secrets in a batch").
-            ErrorKind::Denied if error.message.contains("VPC endpoint policy") => {
+            ErrorKind::Denied if error.cause == Cause::EndpointPolicy => {
                 debug!(%error, "a batch is denied as a whole; reading its secrets one by one");
             }
             ErrorKind::Denied => {
                 if self.batches.replace(Batches::Denied) == Batches::Yes {
-                    info!(
-                        "secrets are read one by one: allow secretsmanager:BatchGetSecretValue on resource * to read twenty \
-                         in a call"
-                    );
+                    let notice = Notice::BatchesDenied;
+                    info!("{} secrets are read one by one; {}", notice.code(), notice.mend());
                 }
             }
             ErrorKind::Throttled => {
@@ -283,10 +351,11 @@ impl AwsStore {
         let _turn = self.turn().await;
         match self.batch(&BatchIds::Under(owned(prefixes))).await {
             Ok(output) => {
+                let request_id: Option<Box<str>> = output.request_id().map(Box::from);
                 for entry in output.secret_values.unwrap_or_default() {
                     first.add(entry, prefixes);
                 }
-                first.errors = answers_of_errors(output.errors).collect();
+                first.errors = answers_of_errors(output.errors, request_id.as_deref()).collect();
             }
             // The listing meets the same trouble if it is one that matters.
             Err(error) => drop(self.leads_around(&error)),
@@ -423,15 +492,17 @@ impl FirstBatch {
     }
 }
 
-/// The final ones among the errors of a batch, by the id that AWS names. What may pass is left open.
+/// The final ones among the errors of a batch, by the id that AWS names; the request is the batch's. What may pass is left
+/// open.
 fn answers_of_errors(
     errors: Option<Vec<aws_sdk_secretsmanager::types::ApiErrorType>>,
+    request_id: Option<&str>,
 ) -> impl Iterator<Item = (String, Answer)> {
-    errors.unwrap_or_default().into_iter().filter_map(|error| {
+    errors.unwrap_or_default().into_iter().filter_map(move |error| {
         let id = error.secret_id?;
         let error = errors::of_code(GET, error.error_code, error.message).about(&id);
-        let answer = answer_of(error);
-        let is_final = answer.as_ref().err().is_none_or(|error| error.kind.is_of_one_secret());
+        let answer = answer_of(StoreError { request_id: request_id.map(Box::from), ..error });
+        let is_final = answer.as_ref().err().is_none_or(|error| error.kind().is_of_one_secret());
         is_final.then_some((id, answer))
     })
 }
@@ -450,7 +521,12 @@ fn found(secret_string: Option<String>, created: Option<DateTime>) -> Found {
 /// An id that got no answer although every one was asked for: never taken for "not there".
 fn lost(id: &SecretId) -> StoreError {
     let message = "the answer does not hold this secret";
-    StoreError::new(ErrorKind::Unavailable, GET, message).about(id.as_str())
+    StoreError::new(Cause::NotAws, GET, message).about(id.as_str())
+}
+
+/// The caller as a denial of AWS's names it: "User: ARN is not authorized to perform ...".
+fn named_user(message: &str) -> Option<&str> {
+    message.strip_prefix("User: ")?.split(' ').next().filter(|arn| arn.starts_with("arn:"))
 }
 
 fn account_of(listed: &Listed) -> Option<String> {
@@ -514,25 +590,38 @@ impl SecretStore for AwsStore {
             listing::walk(self, &owned(prefixes), &hand_over).await
         };
         let reading = async { Ok(self.read_listed(prefixes, pages, wanted).await) };
-        let ((), enumerated) = tokio::try_join!(listing, reading)?;
+        let listed = tokio::try_join!(listing, reading);
+        let ((), mut enumerated) = match listed {
+            Ok(listed) => listed,
+            Err(error) => return Err(self.explain(error).await),
+        };
+        for (_, answer) in &mut enumerated.secrets {
+            if let Err(error) = answer {
+                *error = self.explain(error.clone()).await;
+            }
+        }
         debug!(prefixes = %printable(&prefixes.join(" ")), secrets = enumerated.secrets.len(), skipped = enumerated.skipped, "listed");
         Ok(enumerated)
     }
 
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         let batches = stream::iter(ids.chunks(BATCH)).map(|batch| self.read_batch(batch)).buffered(self.concurrency);
-        batches.collect::<Vec<_>>().await.into_iter().flatten().collect()
+        let answers = batches.collect::<Vec<_>>().await.into_iter().flatten();
+        stream::iter(answers).then(|answer| self.explain_answer(answer)).collect().await
     }
 
     async fn account(&self) -> Result<Option<String>, StoreError> {
-        self.account_of.get().await.map(Some)
+        match self.who.account().await {
+            Ok(account) => Ok(Some(account)),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 
     fn calls(&self) -> u64 {
-        self.calls.get() + self.account_of.calls()
+        self.calls.get() + self.who.calls()
     }
 
     fn trouble(&self) -> Option<StoreError> {
-        self.retries.last()
+        self.retries.last().map(|error| self.with_place(error))
     }
 }

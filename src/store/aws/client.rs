@@ -14,9 +14,10 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use secrecy::ExposeSecret;
 
-use super::credentials::{AccountOf, Once, Role};
+use super::credentials::{Once, Role, WhoAmI};
 use super::retries::{self, Retries};
-use super::{AwsStore, Shared, http, trust};
+use super::situation::Situation;
+use super::{AwsStore, Place, Shared, http, trust};
 use crate::backend_kwargs::{OwnAccess, RoleVia};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
@@ -42,16 +43,18 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     )?;
     let retries = Retries::default();
     let base = load(&settings.regions.shared, &http, None).await;
-    let pod = Once::asking(provider_of(&base)?, retries.clone());
+    let situation = Arc::new(Situation::of(env));
+    let pod = Once::asking_for_the_pod(provider_of(&base)?, retries.clone(), situation.clone());
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
     let opened = http::Opened::default();
-    let own = own_config(settings, &base, env, (&retries, &opened)).await?;
+    let own = own_config(settings, &base, env, (&retries, &opened), &situation).await?;
     let shared_by_all = Shared {
         fetch: settings.fetch,
         concurrency: settings.concurrency,
         retries: retries.clone(),
         opened: opened.clone(),
+        situation: situation.clone(),
     };
     let mut stores = Vec::new();
     for account in &plan.accounts {
@@ -86,8 +89,14 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
         }
         let client = aws_sdk_secretsmanager::Client::from_conf(builder.build());
         let identity = provider_of(&config)?;
-        let account_of = AccountOf::new(Arc::new(config), retries.clone());
-        stores.push(AwsStore::new(client, identity, account_of, in_owner_account, shared_by_all.clone()));
+        let known = match &account.source {
+            Source::Own => None,
+            Source::Shared { account, .. } => Some(account.clone()),
+        };
+        let region = config.region().map(ToString::to_string).unwrap_or_default();
+        let place = Place { account: known, region };
+        let who = WhoAmI::new(Arc::new(config), retries.clone());
+        stores.push(AwsStore::new(client, (identity, who), place, in_owner_account, shared_by_all.clone()));
     }
     Ok(stores)
 }
@@ -125,6 +134,7 @@ async fn own_config(
     base: &SdkConfig,
     env: &Env,
     (retries, opened): (&Retries, &http::Opened),
+    situation: &Arc<Situation>,
 ) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
     let region = match &settings.regions.own {
@@ -136,6 +146,7 @@ async fn own_config(
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
         let http = http::client(&trust::context(ca, false, env)?, settings.concurrency)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
+        let of_profile = access.profile_name.is_some();
         let provider = match &access.profile_name {
             // As boto3 with a profile: that profile and nothing else, not even the AWS_* variables.
             Some(profile) => {
@@ -147,7 +158,11 @@ async fn own_config(
             }
             None => provider_of(&config)?,
         };
-        let provider = Once::asking(provider, retries.clone());
+        let provider = if of_profile {
+            Once::asking(provider, retries.clone())
+        } else {
+            Once::asking_for_the_pod(provider, retries.clone(), situation.clone())
+        };
         config.into_builder().credentials_provider(provider).build()
     } else {
         with_region(base, &region)

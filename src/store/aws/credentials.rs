@@ -1,28 +1,44 @@
 //! Who we are: the pod's own credentials, loaded once, and the roles that are taken with them.
 
 use std::cell::Cell;
+use std::fmt;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use aws_config::imds::client::error::ImdsError;
+use aws_config::meta::ProviderChainError;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_sdk_sts::types::Credentials as StsCredentials;
+use aws_sdk_sts::error::SdkError;
+use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
+use aws_sdk_sts::operation::assume_role_with_web_identity::{
+    AssumeRoleWithWebIdentityError, AssumeRoleWithWebIdentityOutput,
+};
+use aws_sdk_sts::types::{AssumedRoleUser, Credentials as StsCredentials};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_types::SdkConfig;
 use tokio::sync::OnceCell;
+use tokio::time::timeout;
 
 use super::errors;
 use super::http::{self, Opened, OpensOnly};
 use super::retries::{self, Retries};
+use super::situation::{Origin, Situation};
+use crate::cause::Cause;
 use crate::store::{ErrorKind, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
+const ASSUME_ROLE: &str = "sts:AssumeRole";
+const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
+/// How long an error waits for the name of the caller.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Asks a provider once and gives the same answer, or the same trouble, to everybody after that.
 ///
@@ -33,13 +49,25 @@ const SESSION_NAME: &str = "airflow-secrets-init";
 pub struct Once {
     provider: SharedCredentialsProvider,
     retries: Retries,
+    /// Of the pod's own credentials: what they are compared with.
+    situation: Option<Arc<Situation>>,
     answer: OnceCell<Result<Credentials, StoreError>>,
 }
 
 impl Once {
     /// Asks as often as [`Retries`] says.
     pub fn asking(provider: SharedCredentialsProvider, retries: Retries) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, retries, answer: OnceCell::new() })
+        SharedCredentialsProvider::new(Self { provider, retries, situation: None, answer: OnceCell::new() })
+    }
+
+    /// The same for what the environment names, which may turn out to be somebody else.
+    pub fn asking_for_the_pod(
+        provider: SharedCredentialsProvider,
+        retries: Retries,
+        situation: Arc<Situation>,
+    ) -> SharedCredentialsProvider {
+        let situation = Some(situation);
+        SharedCredentialsProvider::new(Self { provider, retries, situation, answer: OnceCell::new() })
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
@@ -48,7 +76,12 @@ impl Once {
 
     async fn ask(&self) -> Result<Credentials, StoreError> {
         let attempt = || async { self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) };
-        self.retries.persist_for(retries::SLOW_ATTEMPT, crate::store::CREDENTIALS, attempt).await
+        let credentials = self.retries.persist_for(retries::SLOW_ATTEMPT, crate::store::CREDENTIALS, attempt).await;
+        let Some(situation) = &self.situation else { return credentials };
+        if let Ok(credentials) = &credentials {
+            situation.tell_of(Origin::of(credentials));
+        }
+        credentials.map_err(|error| situation.explain(error))
     }
 }
 
@@ -94,7 +127,6 @@ impl Role {
     }
 
     async fn by_assume_role(&self) -> Result<Credentials, StoreError> {
-        const ACTION: &str = "sts:AssumeRole";
         let sts = aws_sdk_sts::Client::new(&self.config);
         self.wait_for_own_credentials(&sts).await?;
         let request = sts
@@ -104,8 +136,9 @@ impl Role {
             .set_external_id(self.external_id.clone())
             // The shortest that STS gives: a run lasts seconds.
             .duration_seconds(900);
-        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(ACTION, &error)))?;
-        self.convert(ACTION, output.credentials)
+        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(ASSUME_ROLE, &error)))?;
+        let AssumeRoleOutput { credentials, assumed_role_user, .. } = output;
+        self.convert(ASSUME_ROLE, credentials, assumed_role_user)
     }
 
     /// Waits for the credentials that the role is taken with, and has a connection to STS by then. Within a call the SDK has
@@ -130,11 +163,10 @@ impl Role {
     }
 
     async fn by_web_identity(&self, file: &Path) -> Result<Credentials, StoreError> {
-        const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
         let token = crate::files::read_text(file, 1 << 20).map_err(|error| {
             let message = format!("the web identity token file can't be read: {}", crate::text::os_error(&error));
             let subject = Some(file.display().to_string());
-            StoreError { subject, ..StoreError::new(ErrorKind::Credentials, ACTION, message) }
+            StoreError { subject, ..StoreError::new(Cause::TokenFile, WEB_IDENTITY, message) }
         })?;
         let request = aws_sdk_sts::Client::new(&self.config)
             .assume_role_with_web_identity()
@@ -142,29 +174,57 @@ impl Role {
             .role_session_name(self.session_name())
             .web_identity_token(token.trim())
             .duration_seconds(900);
-        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(ACTION, &error)))?;
-        self.convert(ACTION, output.credentials)
+        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(WEB_IDENTITY, &error)))?;
+        let AssumeRoleWithWebIdentityOutput { credentials, assumed_role_user, .. } = output;
+        self.convert(WEB_IDENTITY, credentials, assumed_role_user)
     }
 
-    /// A refusal by STS is about the role. Whether it throttles or is down stays what it is.
     fn refused(&self, error: StoreError) -> StoreError {
-        let kind = if error.kind.is_of_one_secret() { ErrorKind::Credentials } else { error.kind };
-        StoreError { kind, subject: Some(self.arn.clone()), ..error }
+        StoreError { subject: Some(self.arn.clone()), ..of_role(error) }
     }
 
-    fn convert(&self, action: &'static str, credentials: Option<StsCredentials>) -> Result<Credentials, StoreError> {
-        let credentials = credentials.ok_or_else(|| {
-            self.refused(StoreError::new(ErrorKind::Unavailable, action, "the answer holds no credentials"))
-        })?;
+    fn convert(
+        &self,
+        action: &'static str,
+        credentials: Option<StsCredentials>,
+        user: Option<AssumedRoleUser>,
+    ) -> Result<Credentials, StoreError> {
+        let credentials = credentials
+            .ok_or_else(|| self.refused(StoreError::new(Cause::NotAws, action, "the answer holds no credentials")))?;
         let expiry = SystemTime::try_from(credentials.expiration).ok();
-        Ok(Credentials::new(
+        let mut ours = Credentials::new(
             credentials.access_key_id,
             credentials.secret_access_key,
             Some(credentials.session_token),
             expiry,
             "airflow-secrets-init role",
-        ))
+        );
+        if let Some(user) = user {
+            ours.set_property(CallerArn(user.arn));
+        }
+        Ok(ours)
     }
+}
+
+/// Whose credentials these are: kept with those of a role that we took.
+#[derive(Clone)]
+pub struct CallerArn(pub String);
+
+impl fmt::Debug for CallerArn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A refusal by STS is about the role. Whether it throttles or is down stays what it is.
+fn of_role(error: StoreError) -> StoreError {
+    let cause = match (error.kind(), error.action) {
+        (ErrorKind::Denied, WEB_IDENTITY) => Cause::WebIdentityDenied,
+        (ErrorKind::Denied, _) => Cause::RoleDenied,
+        (kind, _) if kind.is_of_one_secret() => Cause::RoleRejected,
+        _ => error.cause,
+    };
+    StoreError { cause, ..error }
 }
 
 impl ProvideCredentials for Role {
@@ -176,30 +236,53 @@ impl ProvideCredentials for Role {
     }
 }
 
-/// Asks STS which account an identity belongs to. Every identity may ask that.
-pub struct AccountOf {
+/// Asks STS who an identity is. Every identity may ask that.
+pub struct WhoAmI {
     config: Arc<SdkConfig>,
     retries: Retries,
     calls: Cell<u64>,
+    known: OnceCell<Option<Identity>>,
 }
 
-impl AccountOf {
-    pub const fn new(config: Arc<SdkConfig>, retries: Retries) -> Self {
-        Self { config, retries, calls: Cell::new(0) }
+/// What STS says.
+#[derive(Clone, Debug)]
+pub struct Identity {
+    pub arn: Option<String>,
+    pub account: Option<String>,
+}
+
+impl WhoAmI {
+    const ACTION: &str = "sts:GetCallerIdentity";
+
+    pub fn new(config: Arc<SdkConfig>, retries: Retries) -> Self {
+        Self { config, retries, calls: Cell::new(0), known: OnceCell::new() }
     }
 
     pub const fn calls(&self) -> u64 {
         self.calls.get()
     }
 
-    pub async fn get(&self) -> Result<String, StoreError> {
-        const ACTION: &str = "sts:GetCallerIdentity";
+    /// The account, without which the run can't go on.
+    pub async fn account(&self) -> Result<String, StoreError> {
         self.calls.set(self.calls.get() + 1);
+        let identity = self.retries.persist(Self::ACTION, || self.ask()).await?;
+        identity.account.ok_or_else(|| StoreError::new(Cause::NotAws, Self::ACTION, "the answer holds no account"))
+    }
+
+    /// Who it is, for an error that is about to be told. An endpoint policy may deny that, or there may be no way to STS: then
+    /// nobody knows.
+    pub async fn quietly(&self) -> Option<&Identity> {
+        let ask = || async {
+            self.calls.set(self.calls.get() + 1);
+            timeout(PATIENCE, self.ask()).await.ok()?.ok()
+        };
+        self.known.get_or_init(ask).await.as_ref()
+    }
+
+    async fn ask(&self) -> Result<Identity, StoreError> {
         let sts = aws_sdk_sts::Client::new(&self.config);
-        let attempt =
-            || async { sts.get_caller_identity().send().await.map_err(|error| errors::from_sdk(ACTION, &error)) };
-        let output = self.retries.persist(ACTION, attempt).await?;
-        output.account.ok_or_else(|| StoreError::new(ErrorKind::Unavailable, ACTION, "the answer holds no account"))
+        let output = sts.get_caller_identity().send().await.map_err(|error| errors::from_sdk(Self::ACTION, &error))?;
+        Ok(Identity { arn: output.arn, account: output.account })
     }
 }
 
@@ -219,46 +302,63 @@ pub fn in_our_words(error: &CredentialsError) -> StoreError {
 /// know to be harmless is repeated.
 pub fn explain(error: &CredentialsError) -> StoreError {
     const ACTION: &str = crate::store::CREDENTIALS;
-    let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(current) = next {
-        if let Some(sts) = current
-            .downcast_ref::<aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError>()
-        {
-            return refused_by_sts("sts:AssumeRoleWithWebIdentity", sts);
+    for current in errors::chain(error) {
+        if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>() {
+            return of_role(errors::from_sdk(WEB_IDENTITY, sts));
         }
-        if let Some(sts) = current.downcast_ref::<aws_sdk_sts::operation::assume_role::AssumeRoleError>() {
-            return refused_by_sts("sts:AssumeRole", sts);
+        if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
+            return of_role(errors::from_sdk(ASSUME_ROLE, sts));
+        }
+        if let Some(sts) = current.downcast_ref::<AssumeRoleWithWebIdentityError>() {
+            return refused_by_sts(WEB_IDENTITY, sts);
+        }
+        if let Some(sts) = current.downcast_ref::<AssumeRoleError>() {
+            return refused_by_sts(ASSUME_ROLE, sts);
+        }
+        if current.is::<ConnectorError>() {
+            return errors::unreached(ACTION, current);
+        }
+        if current.is::<ImdsError>() {
+            return StoreError::new(Cause::ImdsSilent, ACTION, "the instance metadata service gives none");
         }
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             return of_io(io);
         }
         if let Some(status) = http_status(&current.to_string()) {
-            let kind = match status {
-                429 => ErrorKind::Throttled,
-                500.. => ErrorKind::Unavailable,
-                _ => ErrorKind::Credentials,
+            let cause = match status {
+                429 => Cause::Throttled,
+                500.. => Cause::ServerFault,
+                _ => Cause::AgentRefuses,
             };
-            return StoreError::new(kind, ACTION, format!("the credentials endpoint answers HTTP {status}"));
+            return StoreError::new(cause, ACTION, format!("the credentials endpoint answers HTTP {status}"));
         }
-        if current.downcast_ref::<ConnectorError>().is_some_and(|error| error.is_timeout() || error.is_io()) {
-            return StoreError::new(ErrorKind::Unavailable, ACTION, "the credentials endpoint does not answer");
+        if let Some(tried) = current.downcast_ref::<ProviderChainError<CredentialsError>>() {
+            let mut tried = tried.attempts().iter().flat_map(|attempt| errors::chain(attempt.error()));
+            // Not configured says every provider without more; this one alone was asked.
+            if let Some(silent) = tried.find(|error| error.is::<ConnectorError>()) {
+                let message = format!(
+                    "none found: no AWS_* variables, profile, web identity or container role, and the instance metadata service \
+                     does not help: {}",
+                    errors::unreached(ACTION, silent).message
+                );
+                return StoreError::new(Cause::ImdsSilent, ACTION, message);
+            }
         }
-        next = current.source();
     }
-    let (kind, message) = match error {
+    let (cause, message) = match error {
         CredentialsError::CredentialsNotLoaded(_) => (
-            ErrorKind::Credentials,
+            Cause::NoCredentials,
             "none found: no AWS_* variables, profile, web identity, container or instance role (or the profile that is named \
              is not there)",
         ),
-        CredentialsError::ProviderTimedOut(_) => (ErrorKind::Unavailable, "the provider did not answer in time"),
+        CredentialsError::ProviderTimedOut(_) => (Cause::NoAnswer, "the provider did not answer in time"),
         CredentialsError::InvalidConfiguration(_) => (
-            ErrorKind::Credentials,
+            Cause::BadConfiguration,
             "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)",
         ),
-        _ => (ErrorKind::Credentials, "the provider that the environment names gave none"),
+        _ => (Cause::Unaccepted, "the provider that the environment names gave none"),
     };
-    StoreError::new(kind, ACTION, message)
+    StoreError::new(cause, ACTION, message)
 }
 
 /// A file that can't be read is a mistake of the Pod's; a connection that can't be made may pass.
@@ -276,15 +376,12 @@ fn of_io(error: &std::io::Error) -> StoreError {
             | Io::TimedOut
             | Io::UnexpectedEof
     );
-    let (kind, what) = if passes {
-        (
-            ErrorKind::Unavailable,
-            "the endpoint for credentials (STS, the container's or the instance's) can't be reached",
-        )
+    let (cause, what) = if passes {
+        (Cause::Connect, "the endpoint for credentials (STS, the container's or the instance's) can't be reached")
     } else {
-        (ErrorKind::Credentials, "a token or credentials file that the environment or profile names can't be read")
+        (Cause::TokenFile, "a token or credentials file that the environment or profile names can't be read")
     };
-    StoreError::new(kind, crate::store::CREDENTIALS, format!("{what}: {}", crate::text::os_error(error)))
+    StoreError::new(cause, crate::store::CREDENTIALS, format!("{what}: {}", crate::text::os_error(error)))
 }
 
 /// The status in the SDK's words for an answer of the container's endpoint (aws-config 1.13
@@ -296,7 +393,5 @@ fn http_status(words: &str) -> Option<u16> {
 fn refused_by_sts(action: &'static str, sts: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {
     use aws_sdk_sts::operation::RequestId;
     let ours = errors::of_code(action, sts.code().map(str::to_owned), sts.message().map(str::to_owned));
-    let kind = if ours.kind.is_of_one_secret() { ErrorKind::Credentials } else { ours.kind };
-    let request_id = sts.meta().request_id().map(str::to_owned);
-    StoreError { kind, request_id, ..ours }
+    StoreError { request_id: sts.meta().request_id().map(Box::from), ..of_role(ours) }
 }

@@ -27,6 +27,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
 
+use super::watch::Watched;
 use crate::exit::{Exit, Failure};
 
 /// The pool of a run, with at most so many connections to an endpoint: a request then waits for one that is being opened
@@ -44,7 +45,8 @@ pub fn client(tls: &TlsContext, connections: usize) -> Result<SharedHttpClient, 
         .max_connections_per_host(connections)
         .build_https()
         .map_err(|error| unusable(error.to_string()))?;
-    Client::new(&pool).map(SharedHttpClient::new).map_err(|error| unusable(error.to_string()))
+    let client = Client::new(&pool).map(SharedHttpClient::new);
+    client.map(|client| SharedHttpClient::new(Watched(client))).map_err(|error| unusable(error.to_string()))
 }
 
 // ---- connections ahead of requests -----------------------------------------------------------------------------

@@ -12,7 +12,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{sleep, timeout};
 
-use super::errors::NO_ANSWER;
+use super::watch::RETRIES;
+use crate::cause::Cause;
 use crate::store::{ErrorKind, StoreError};
 
 /// How long one attempt may take: a stalled connection costs seconds, not the run.
@@ -86,15 +87,16 @@ impl Retries {
     {
         let (mut faults, mut timeouts, mut throttles) = (0, 0, 0);
         loop {
-            let error = match timeout(patience, attempt()).await {
+            let made = faults + throttles;
+            let error = match timeout(patience, RETRIES.scope(made, attempt())).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     patience = (patience * 2).min(LONGEST_ATTEMPT);
-                    StoreError::new(ErrorKind::Unavailable, action, NO_ANSWER)
+                    StoreError::new(Cause::NoAnswer, action, "no answer in time")
                 }
             };
-            let wait = match error.kind {
+            let wait = match error.kind() {
                 ErrorKind::Throttled => {
                     throttles += 1;
                     THROTTLED.wait(throttles - 1)
@@ -103,7 +105,7 @@ impl Retries {
                     faults += 1;
                     // A call that was not answered has waited long enough to be no hammering: where everything is slow, as
                     // when a thousand pods start on few nodes, it is only a matter of time.
-                    timeouts += u32::from(error.message == NO_ANSWER);
+                    timeouts += u32::from(error.cause == Cause::NoAnswer);
                     if faults - timeouts == MOST_FAULTS {
                         return Err(error);
                     }
@@ -120,7 +122,7 @@ impl Retries {
     /// Remembers trouble that another way led around.
     pub fn note(&self, error: StoreError) {
         let mut met = self.met.lock().unwrap_or_else(PoisonError::into_inner);
-        met.throttled += u64::from(error.kind == ErrorKind::Throttled);
+        met.throttled += u64::from(error.cause == Cause::Throttled);
         met.last = Some(error);
     }
 

@@ -10,6 +10,7 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::cause::Notice;
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
 use crate::settings::Settings;
@@ -39,8 +40,8 @@ fn of_system(env: &Env) -> Result<TrustStore, Failure> {
         return Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(pem));
     }
     if rustls_native_certs::load_native_certs().certs.is_empty() {
-        let line = "no CA certificates found: set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at \
-                    /etc/ssl/certs/ca-certificates.crt";
+        let notice = Notice::NoCa;
+        let line = format!("{} no CA certificates found; {}", notice.code(), notice.mend());
         return Err(Failure::new(Exit::Config, line));
     }
     Ok(TrustStore::default())

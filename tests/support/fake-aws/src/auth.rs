@@ -5,6 +5,7 @@ use hyper::HeaderMap;
 
 use crate::error::AwsError;
 use crate::sessions::{BadKey, Identity, Sessions};
+use crate::time::{basic, now, parse_basic};
 use crate::world::World;
 
 /// `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
@@ -23,6 +24,26 @@ pub fn scope(headers: &HeaderMap) -> Option<Scope<'_>> {
     let access_key = parts.next()?;
     let _date = parts.next()?;
     Some(Scope { access_key, region: parts.next()?, service: parts.next()? })
+}
+
+/// Signatures are good for five minutes (IAM user guide, "Troubleshoot Signature
+/// Version 4 requests"; the texts are those of its examples).
+fn check_clock(ahead: i64, headers: &HeaderMap) -> Result<(), String> {
+    let date = headers.get("x-amz-date").and_then(|date| date.to_str().ok()).unwrap_or_default();
+    let Some(signed) = parse_basic(date) else { return Ok(()) };
+    let here = now() + ahead;
+    if signed < here - 300 {
+        let limit = basic(here - 300);
+        return Err(format!("Signature expired: {date} is now earlier than {limit} ({} - 5 min.)", basic(here)));
+    }
+    if signed > here + 300 {
+        let limit = basic(here + 300);
+        return Err(format!(
+            "Signature not yet current: {date} is still later than {limit} ({} + 5 min.)",
+            basic(here)
+        ));
+    }
+    Ok(())
 }
 
 /// Authenticates a call to Secrets Manager (JSON) or STS (query): the two give
@@ -48,6 +69,10 @@ pub fn authenticate(
         } else {
             AwsError::front_end(400, "InvalidSignatureException", message)
         });
+    }
+    if let Err(message) = check_clock(world.settings.clock_ahead_seconds(), headers) {
+        let code = if sts { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
+        return Err(AwsError::front_end(if sts { 403 } else { 400 }, code, message));
     }
     let token = headers.get("x-amz-security-token").and_then(|t| t.to_str().ok());
     sessions.identify(world, scope.access_key, token).map_err(|bad| match (bad, sts) {

@@ -146,6 +146,9 @@ settings! {
     cross_account_missing: CrossAccountMissing = CrossAccountMissing::default();
     /// Are temporary keys refused without their session token? Yes.
     check_session_token: bool = true;
+    /// How far the fake's clock is ahead of the machine's, in seconds: signatures
+    /// older or newer than five minutes are refused.
+    clock_ahead_seconds: i64 = 0;
     /// Largest request body taken, in bytes; 413 beyond. 1 MiB.
     max_request_bytes: usize = 1 << 20;
     /// Wait before a new connection is served, standing for the round trips of

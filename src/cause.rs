@@ -1,0 +1,158 @@
+//! Why AWS can't be asked or does not answer: each cause with its code and what to do about it, once, in two tables.
+//!
+//! A code never changes its meaning and is never used again; docs/TROUBLESHOOTING.md has a section for each. The hundreds: 1
+//! who we are, 2 what we may do, 3 keys, 4 region and request, 5 the network and the service.
+
+/// Makes an enum of causes with their codes and mends.
+macro_rules! table {
+    ($(#[$doc:meta])* $table:ident: $($(#[$about:meta])* $name:ident $code:literal $mend:literal;)*) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $table {
+            $($(#[$about])* $name,)*
+        }
+
+        impl $table {
+            /// Every one, in the order of the codes.
+            pub const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The code that names it for good.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)* }
+            }
+
+            /// What to do about it.
+            #[must_use]
+            pub const fn mend(self) -> &'static str {
+                match self { $(Self::$name => $mend,)* }
+            }
+        }
+    };
+}
+
+table! {
+    /// Why a call failed. What that means for the run is its kind's business (`store.rs`).
+    Cause:
+    /// No provider of the chain has credentials.
+    NoCredentials "ASI-101" "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile";
+    /// A file with a token or credentials can't be read.
+    TokenFile "ASI-102"
+        "let the container's user or group read it: set fsGroup in the pod's securityContext, and recreate pods that are older than their service account's annotation";
+    /// The credentials or the web identity token have expired.
+    Expired "ASI-103" "renew them; in a cluster recreate the pod, and check the clock of its node";
+    /// Our clock and AWS's differ by more than AWS allows.
+    ClockSkew "ASI-104" "set the clock of the node (NTP, chrony); AWS allows five minutes";
+    /// The signature is wrong for another reason.
+    Signature "ASI-105" "check the secret key for missing or extra characters, and that no proxy rewrites headers";
+    /// AWS does not know the access key.
+    UnknownKey "ASI-106" "check the access key and its account: a deleted key, a key of another partition, or a session token that is missing";
+    /// STS does not take the web identity token.
+    TokenRefused "ASI-107" "check that IAM has the cluster's OIDC provider, with its issuer and the audience sts.amazonaws.com, in the role's account";
+    /// The role may not be assumed.
+    RoleDenied "ASI-108" "allow the action in the caller's policy, and the caller (with the external id, if any) in the role's trust policy";
+    /// The role may not be assumed with this web identity.
+    WebIdentityDenied "ASI-109" "check the role's ARN, and its trust policy: the cluster's OIDC provider, and the pod's namespace and service account as sub";
+    /// The endpoint of container credentials can't be reached.
+    AgentUnreachable "ASI-110" "check that the EKS Pod Identity agent runs on the node (DaemonSet eks-pod-identity-agent), and that no proxy or network policy covers its address";
+    /// The endpoint of container credentials gives none.
+    AgentRefuses "ASI-111" "check the Pod Identity association of the service account, its role's trust policy (pods.eks.amazonaws.com), and the agent's log";
+    /// The instance metadata service does not answer.
+    ImdsSilent "ASI-112" "give the pod a role of its own (IRSA or Pod Identity); where the node's role is meant, set its metadata hop limit to 2";
+    /// The configuration of the credentials is wrong.
+    BadConfiguration "ASI-113" "correct the profile or the AWS_* variables that name the credentials";
+    /// Denied, and the caller is the node.
+    NodeRole "ASI-114" "the pod uses the node's role: annotate its service account (IRSA) or associate it with a role (Pod Identity), and recreate the pod";
+    /// The role is not taken as it is asked for.
+    RoleRejected "ASI-115" "check the role's ARN, the external id and the session name";
+    /// AWS does not accept the credentials, for a reason that it does not name by a code we know.
+    Unaccepted "ASI-119" "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile";
+
+    /// No policy of the caller's allows it.
+    NoIdentityPolicy "ASI-201" "allow this action in the role's policy and, across accounts, in the secret's resource policy";
+    /// The same of a listing.
+    ListDenied "ASI-202" "allow this action on resource * in the role's policy, or name the conn_ids in SECRETS_INIT_CONN_IDS";
+    /// Across accounts, the secret's policy does not allow it.
+    NoResourcePolicy "ASI-203" "allow this action for the caller in the secret's resource policy; AWS says the same of a secret that is not there";
+    /// A policy of the caller's denies it.
+    ExplicitDenyIdentity "ASI-204" "take the deny out of the role's policies, or exempt this secret";
+    /// The secret's policy denies it.
+    ExplicitDenyResource "ASI-205" "take the deny out of the secret's resource policy, or exempt the caller";
+    /// A VPC endpoint's policy does not allow it.
+    EndpointPolicy "ASI-206" "allow this action for this secret in the policy of the VPC endpoint com.amazonaws.REGION.secretsmanager";
+    /// A policy of the organisation does not allow it.
+    OrganizationPolicy "ASI-207" "ask who runs the AWS organisation: a service or resource control policy stands above every policy of the account";
+    /// A permissions boundary or session policy does not allow it.
+    Boundary "ASI-208" "allow this action in the role's permissions boundary or the session policy as well";
+    /// Denied, without a reason.
+    Denied "ASI-209" "allow this action in the role's policy and, across accounts, in the secret's resource policy";
+
+    /// The key may not be used.
+    KmsDenied "ASI-301" "allow kms:Decrypt on the secret's key, in the role's policy and in the key's; across accounts it must be a customer managed key";
+    /// The default key, from another account.
+    KmsDefaultKey "ASI-302" "encrypt the secret with a customer managed key that admits the caller, or read through shared_role_arn";
+    /// The key can't be used by anybody.
+    KmsUnusable "ASI-303" "check the state of the secret's key: disabled, or pending deletion";
+
+    /// The request was signed for another region.
+    WrongRegion "ASI-401" "set the region of the endpoint: region_name, aws_region or AWS_REGION, and no AWS_ENDPOINT_URL of another region";
+    /// The account has not opted in to the region.
+    RegionDisabled "ASI-402" "enable the region in the account, or correct region_name, aws_region or AWS_REGION";
+    /// AWS does not take the request as it is.
+    Rejected "ASI-403" "check the name, the prefix and the state of the secret";
+
+    /// The endpoint's name can't be resolved.
+    Dns "ASI-501" "check the region's name, the cluster's DNS, and the VPC endpoint with private DNS where there is no internet";
+    /// No connection.
+    Connect "ASI-502" "check the network, the endpoint and the region; a retry may help";
+    /// TLS fails.
+    Tls "ASI-503" "add the CA that signed it (a proxy's, as a rule) to the bundle that AWS_CA_BUNDLE names";
+    /// The proxy does not let it through.
+    Proxy "ASI-505" "check HTTPS_PROXY and HTTP_PROXY and the proxy's rules; NO_PROXY exempts a host, such as a VPC endpoint or 169.254.170.23";
+    /// No answer in time.
+    NoAnswer "ASI-506" "check security groups, network policies, routes and the VPC endpoint; a retry may help";
+    /// What answers is not AWS.
+    NotAws "ASI-507" "check the endpoint and what stands before it: a proxy, a gateway, a service mesh";
+    /// AWS has a fault.
+    ServerFault "ASI-508" "a retry may help; see the AWS Health Dashboard";
+    /// AWS throttles.
+    Throttled "ASI-509" "AWS still throttles; a retry helps, SECRETS_INIT_JITTER spreads many pods";
+    /// The request could not be made at all.
+    Unsent "ASI-510" "check the endpoint's address and the AWS_* variables";
+}
+
+table! {
+    /// What is told although no call failed for it.
+    Notice:
+    /// In a cluster the credentials are the node's.
+    NodeCredentials "ASI-120" "annotate the service account (IRSA) or associate it with a role (Pod Identity), and recreate the pod; AWS_EC2_METADATA_DISABLED=true makes it an error";
+    /// The environment names a role that is not used.
+    UnusedRole "ASI-121" "take the other credentials out of the container's environment, or the role's variables";
+    /// Batches are denied.
+    BatchesDenied "ASI-210" "allow secretsmanager:BatchGetSecretValue on resource * to read twenty in a call";
+    /// No region is set.
+    NoRegion "ASI-404" "set AWS_REGION, or region_name and aws_region";
+    /// No CA certificate is there.
+    NoCa "ASI-504" "set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at /etc/ssl/certs/ca-certificates.crt";
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_code_is_one_causes_alone() {
+        let causes = Cause::ALL.iter().map(|cause| (cause.code(), cause.mend()));
+        let all: Vec<_> = causes.chain(Notice::ALL.iter().map(|notice| (notice.code(), notice.mend()))).collect();
+        let codes: BTreeSet<&str> = all.iter().map(|(code, _)| *code).collect();
+        assert_eq!(codes.len(), all.len());
+        for (code, mend) in all {
+            let number = code.strip_prefix("ASI-").unwrap();
+            assert!(number.len() == 3 && (101..600).contains(&number.parse::<u16>().unwrap()), "{code}");
+            assert!(!mend.is_empty() && !mend.ends_with('.'), "{code}");
+        }
+        assert!(Cause::ALL.is_sorted_by_key(|cause| cause.code()));
+    }
+}

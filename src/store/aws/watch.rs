@@ -1,0 +1,179 @@
+//! What goes over the wire, for `--log debug` and for errors: one line a call, and where a call that failed was to go.
+//!
+//! It stands below the SDK, so that the calls which the SDK makes by itself (web identity, container and instance credentials)
+//! are seen too. Bodies are never looked at, but for the name of an STS action; paths neither, since that of the ECS endpoint
+//! is a secret.
+
+use std::error::Error;
+use std::fmt;
+use std::time::Instant;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::config_bag::ConfigBag;
+
+tokio::task_local! {
+    /// How often the call that is being made was made before.
+    pub static RETRIES: u32;
+}
+
+/// An HTTP client that tells what passes through it.
+#[derive(Clone, Debug)]
+pub struct Watched(pub SharedHttpClient);
+
+impl HttpClient for Watched {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        SharedHttpConnector::new(Watching(self.0.http_connector(settings, components)))
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.validate_base_client_config(components, config)
+    }
+
+    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
+        self.0.validate_final_config(components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
+}
+
+#[derive(Debug)]
+struct Watching(SharedHttpConnector);
+
+impl HttpConnector for Watching {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let origin = origin(request.uri());
+        let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let answer = answer.await;
+            if let Some(line) = line {
+                line.tell(&origin, &answer);
+            }
+            answer.map_err(|error| Unreached { origin, error: None }.around(error))
+        })
+    }
+}
+
+/// Scheme, host and port of a URI, without what may stand before an `@`.
+fn origin(uri: &str) -> String {
+    let (scheme, rest) = uri.split_once("://").unwrap_or(("http", uri));
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}")
+}
+
+/// A request that got no answer, and where it was to go.
+#[derive(Debug)]
+pub struct Unreached {
+    /// Such as `https://secretsmanager.eu-central-1.amazonaws.com`.
+    pub origin: String,
+    error: Option<BoxError>,
+}
+
+impl Unreached {
+    /// Puts itself between a connector's error and its source; what kind of error it is stays.
+    fn around(mut self, error: ConnectorError) -> ConnectorError {
+        let (is_timeout, is_user, is_io, other) =
+            (error.is_timeout(), error.is_user(), error.is_io(), error.as_other());
+        self.error = Some(error.into_source());
+        let inner = self.into();
+        match (is_timeout, is_user, is_io) {
+            (true, ..) => ConnectorError::timeout(inner),
+            (_, true, _) => ConnectorError::user(inner),
+            (_, _, true) => ConnectorError::io(inner),
+            _ => ConnectorError::other(inner, other),
+        }
+    }
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no answer from {}", self.origin)
+    }
+}
+
+impl Error for Unreached {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.error.as_deref().map(|error| error as &(dyn Error + 'static))
+    }
+}
+
+/// What is known of a call before its answer.
+struct Line {
+    action: String,
+    retries: u32,
+    sent: Option<u64>,
+    started: Instant,
+}
+
+impl Line {
+    fn of(request: &HttpRequest) -> Self {
+        let sent = request.body().content_length();
+        let retries = RETRIES.try_with(|retries| *retries).unwrap_or_default();
+        Self { action: action(request), retries, sent, started: Instant::now() }
+    }
+
+    /// Durations are up to the head of the answer; the bodies are small.
+    fn tell(self, endpoint: &str, answer: &Result<HttpResponse, ConnectorError>) {
+        let Self { action, retries, sent, started } = self;
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        match answer {
+            Ok(answer) => {
+                let header = |name| answer.headers().get(name).map(crate::text::printable);
+                let length = header("content-length").and_then(|length| length.parse().ok());
+                let received: Option<u64> = length.or_else(|| answer.body().content_length());
+                let request_id = header("x-amzn-requestid");
+                let status = answer.status().as_u16();
+                tracing::debug!(action, endpoint, retries, status, elapsed_ms, sent, received, request_id, "call");
+            }
+            Err(error) => {
+                let error = super::errors::unreached("call", error).message;
+                tracing::debug!(action, endpoint, retries, elapsed_ms, sent, error, "call");
+            }
+        }
+    }
+}
+
+/// What a request asks for: `secretsmanager:ListSecrets`, `sts:AssumeRole`, or where it goes.
+fn action(request: &HttpRequest) -> String {
+    let is_name = |name: &&str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric());
+    if let Some(operation) = request.headers().get("x-amz-target").and_then(|target| target.rsplit('.').next()) {
+        return format!("secretsmanager:{}", Some(operation).filter(is_name).unwrap_or("?"));
+    }
+    if request.method() == "POST" {
+        let form = request.body().bytes().unwrap_or_default();
+        let form = std::str::from_utf8(form).unwrap_or_default();
+        let operation = form.split('&').find_map(|field| field.strip_prefix("Action="));
+        return format!("sts:{}", operation.filter(is_name).unwrap_or("?"));
+    }
+    let path = request.uri().splitn(4, '/').nth(3).unwrap_or_default();
+    let is_imds = path.starts_with("latest/");
+    if is_imds { "imds:Get" } else { "credentials:Get" }.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_origin_has_no_path_and_no_password() {
+        assert_eq!(
+            origin("https://secretsmanager.eu-central-1.amazonaws.com/"),
+            "https://secretsmanager.eu-central-1.amazonaws.com"
+        );
+        assert_eq!(origin("http://u:p@127.0.0.1:9/v2/credentials/GUID?x=y"), "http://127.0.0.1:9");
+    }
+}
