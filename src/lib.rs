@@ -82,7 +82,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
     let _logging = chosen.start();
     report::failure(&failure);
     report::termination_message(chosen.termination_log.as_deref(), &failure);
-    summary.failed(failure.exit());
+    summary.failed(&failure);
     failure.exit()
 }
 

@@ -13,7 +13,7 @@ use crate::check;
 use crate::diff;
 use crate::entries::{Entries, LeftOut, Why};
 use crate::env::Env;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::kind::Kind;
 use crate::output::shown;
 use crate::plan::{Plan, Source};
@@ -117,11 +117,11 @@ impl Summary {
         );
     }
 
-    /// The last line of a run that did not.
-    pub fn failed(&self, exit: Exit) {
+    /// The last line of a run that did not, with the first of its reasons: who reads one line reads this one.
+    pub fn failed(&self, failure: &Failure) {
         error!(
             outcome = "failed",
-            exit_code = exit.code(),
+            exit_code = failure.exit().code(),
             own = self.own,
             shared = self.shared,
             shadowed = self.shadowed,
@@ -132,6 +132,7 @@ impl Summary {
             missing = self.missing,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
+            reason = failure.lines().first().map(String::as_str),
             "failed"
         );
     }
