@@ -122,7 +122,7 @@ fn flags_beat_variables_and_a_misspelt_one_is_told() {
     let run = run.arg("render").arg(&flag);
     assert_eq!(run.go().code(0).file, None);
     assert!(other.exists());
-    Run::on_document(TWO).arg("iams").go().code(64).says("iam");
+    Run::on_document(TWO).arg("rendre").go().code(64).says("neither a flag nor one of render, check, diff, iam");
     Run::on_document(TWO).arg("--conections-file=x").go().code(64).says("did you mean --connections-file?");
     let help = Run::new().arg("--help").go().code(0);
     assert!(help.stdout.contains("--connections-file") && help.stderr.is_empty());

@@ -18,7 +18,7 @@ use crate::settings::{FetchMode, Settings};
 use crate::text::printable;
 
 /// An endpoint has one policy of at most 20,480 characters (AWS PrivateLink quotas).
-const LONGEST_IN_ENDPOINT: usize = 8_000;
+const LONGEST_IN_ENDPOINT: usize = 5_000;
 
 /// The statement on `role_arn` of the kwargs.
 const OWN_ROLE: &str = "AssumeOwnRole";
