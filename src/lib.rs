@@ -36,6 +36,7 @@ pub mod validate;
 use std::ffi::OsString;
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -153,18 +154,54 @@ fn load(env: &Env, flags: RawSettings) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
+/// The stack of the rendering thread, in bytes: that of a main thread.
+const STACK: usize = 8 << 20;
+
+/// What the rendering thread sees. A thread that does not end can't be waited for, and needs this until the process ends.
+fn kept<T>(value: T) -> &'static T {
+    Box::leak(Box::new(value))
+}
+
+/// Renders on a thread of its own, so that no template holds up a signal, or the run for ever: not all that minijinja does
+/// takes fuel. It has as long as reading had: a thousand connections take some 20 ms.
+///
+/// # Errors
+/// [`Exit::InvalidData`] when it takes longer; [`Exit::Terminated`] or [`Exit::Interrupted`].
+async fn aside<T: Send + 'static>(
+    signals: &mut Signals,
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let log = tracing::dispatcher::get_default(Clone::clone);
+    let thread = tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&log, work));
+    match signals.or(tokio::time::timeout(limit, thread)).await? {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(broken)) => match broken.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Err(Failure::new(Exit::Bug, "rendering was cut off; please report this as a bug")),
+        },
+        Err(_) => Err(Failure::new(
+            Exit::InvalidData,
+            format!(
+                "rendering took longer than {limit:?}; look for a template that makes a list of itself many times over, give the container more CPU, or set a longer SECRETS_INIT_DEADLINE"
+            ),
+        )),
+    }
+}
+
 /// The pipeline.
 fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
-    let settings = load(env, flags)?;
+    let settings = kept(load(env, flags)?);
     settings.refuse_terraform()?;
-    let plan = Plan::of(&settings);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+    let plan = kept(Plan::of(settings));
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().thread_stack_size(STACK).build().map_err(|error| {
         Failure::new(Exit::Bug, format!("the runtime can't start: {}", crate::text::os_error(&error)))
     })?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
         // On the heap: the futures of the SDK are large.
-        let resolving = Box::pin(resolve(&settings, &plan, env, summary));
+        let resolving = Box::pin(resolve(settings, plan, env, summary));
         let fetched = match signals.or(resolving).await.and_then(std::convert::identity) {
             Ok(fetched) => fetched,
             Err(failure) => {
@@ -173,28 +210,39 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
             }
         };
         let rules = entries::rules(&settings.kwargs, settings.target);
-        let entries = Entries::of(fetched, &plan, &rules, settings.template_env.clone());
-        summary.take(&entries, &plan);
-        let mut prepared = prepare(&settings, &plan, &entries);
+        let entries = kept(Entries::of(fetched, plan, &rules, settings.template_env.clone()));
+        summary.take(entries, plan);
+        let mut prepared = match aside(&mut signals, settings.deadline, move || prepare(settings, plan, entries)).await
+        {
+            Ok(prepared) => prepared,
+            Err(failure) => {
+                ending.tell(&failure, settings.output);
+                return Err(failure);
+            }
+        };
         summary.take_left_out(&prepared.not_carried);
         let verdict = std::mem::replace(&mut prepared.verdict, Ok(()));
         let files = &prepared.files;
         let outcome = match ending {
             Ending::Check { show: false, stdout } => {
-                let found = check::report(&plan, &entries, &prepared.not_carried, files, &settings.policies, &verdict);
+                let found = check::report(plan, entries, &prepared.not_carried, files, &settings.policies, &verdict);
                 report::found(&found, settings.output, stdout, env);
                 verdict?;
                 "checked"
             }
             Ending::Check { show: true, stdout } => {
                 verdict?;
-                report::placeholders(&render::templates(&settings, &entries.with_placeholders())?, stdout);
+                let shown = aside(&mut signals, settings.deadline, move || {
+                    render::templates(settings, &entries.with_placeholders())
+                })
+                .await??;
+                report::placeholders(&shown, stdout);
                 "checked"
             }
             Ending::Write | Ending::Diff { .. } => {
                 verdict?;
                 report::left_out(entries.left_out.iter().chain(&prepared.not_carried), &settings.policies);
-                report::large_set(entries.connections.len(), &settings);
+                report::large_set(entries.connections.len(), settings);
                 match ending {
                     Ending::Diff { stdout } => report::difference(&diff::report(files), settings.output, stdout),
                     _ => match write(files, &mut signals).await? {
@@ -204,7 +252,7 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
                 }
             }
         };
-        summary.done(outcome, &settings);
+        summary.done(outcome, settings);
         Ok(if outcome == report::DIFFERENT { Exit::Different } else { Exit::Ok })
     });
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.

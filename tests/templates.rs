@@ -122,6 +122,37 @@ fn nothing_of_a_secret_is_said_whatever_fails() {
     assert!(searched > 1500, "only {searched}");
 }
 
+/// A list that doubles forty times costs few steps to make, and comparing it would take minijinja (3.1.0) years.
+const ENDLESS: &str = "{% set ns = namespace(x=[1]) %}{% for _ in range(40) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}\
+    {% set other = namespace(x=[1]) %}{% for _ in range(40) %}{% set other.x = [other.x, other.x] %}{% endfor %}{{ ns.x == other.x }}";
+
+fn endless() -> Run {
+    let run = Run::on_document(&secrets());
+    fs::write(run.path("t.j2"), ENDLESS).unwrap();
+    run.var("SECRETS_INIT_TEMPLATES", "t.j2=t")
+}
+
+#[test]
+fn a_template_that_does_not_end_ends_with_the_deadline_and_changes_no_file() {
+    let run = endless().var("SECRETS_INIT_DEADLINE", "2s");
+    run.go().code(65).says("rendering took longer than 2s");
+    assert!(!run.path("t").exists() && !run.path("connections.json").exists());
+}
+
+#[test]
+fn sigterm_ends_a_run_that_renders() {
+    let run = endless();
+    let child = run.command().spawn().unwrap();
+    let threads = || fs::read_dir(format!("/proc/{}/task", child.id())).unwrap().count();
+    // The first, one that renders files, and the template's own.
+    while threads() < 3 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    common::signal("TERM", &child);
+    run.ended(&child.wait_with_output().unwrap()).code(143).says("SIGTERM came");
+    assert!(!run.path("t").exists());
+}
+
 /// The search can fail: a secret that somebody writes into the template itself is found, in every disguise.
 #[test]
 fn a_leak_that_is_planted_is_found() {
