@@ -525,6 +525,36 @@ fn nobody_is_asked_and_nothing_is_written() {
     }
 }
 
+/// The conditions hold: another external id, another service account and another way to the key are refused.
+#[test]
+fn the_conditions_of_the_policies_are_needed_to_be_met() {
+    let mut met = 0;
+    for mut case in cases() {
+        let documents = documents(&case);
+        let mut change = |from: &str, to: &str| {
+            let changed = Value::from(documents.clone()).to_string().replace(from, to);
+            let changed: Vec<Value> = serde_json::from_str(&changed).unwrap();
+            if changed == documents {
+                return;
+            }
+            met += 1;
+            let outcome = go(&case, &aws(&case, &changed));
+            let some_missing = outcome.written.len() < case.expected.len();
+            assert!(outcome.ended.code == 77 || some_missing, "{} with {to}: {}", case.name, outcome.ended.stderr);
+        };
+        change("secretsmanager.eu-central-1.amazonaws.com", "s3.eu-central-1.amazonaws.com");
+        change("system:serviceaccount:airflow:airflow-*", "system:serviceaccount:airflow:other");
+        change("sts.amazonaws.com", "other.example");
+        let external_id = ["external_id", "shared_external_id"].iter().find(|key| case.kwargs.get(**key).is_some());
+        if let Some(key) = external_id {
+            met += 1;
+            case.kwargs[*key] = json!("another");
+            assert_eq!(go(&case, &aws(&case, &documents)).ended.code, 77, "{}: {key}", case.name);
+        }
+    }
+    assert!(met > cases().len() + 4, "{met}");
+}
+
 /// `*` and `?`, as IAM has them.
 fn glob(pattern: &str, text: &str) -> bool {
     match (pattern.chars().next(), text.chars().next()) {
