@@ -179,12 +179,6 @@ impl Report {
         }
     }
 
-    /// As a document.
-    #[must_use]
-    pub fn json(&self) -> String {
-        document(self)
-    }
-
     /// As tables. With `colour`, what is wrong stands out.
     #[must_use]
     pub fn text(&self, colour: bool) -> String {
@@ -413,12 +407,6 @@ fn how_of(source: &SourcePlan) -> (String, Vec<String>) {
 }
 
 impl OfflineReport {
-    /// As a document.
-    #[must_use]
-    pub fn json(&self) -> String {
-        document(self)
-    }
-
     /// A line for each.
     #[must_use]
     pub fn text(&self) -> String {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::check::{VERSION, document};
+use crate::check::VERSION;
 use crate::files;
 use crate::output::shown;
 use crate::render::{Meant, Rendered};
@@ -125,12 +125,6 @@ fn compare(old: &Fields, new: &Fields, diff: &mut FileDiff) {
 }
 
 impl Report {
-    /// As a document.
-    #[must_use]
-    pub fn json(&self) -> String {
-        document(self)
-    }
-
     /// A line for each file and each entry that would change.
     #[must_use]
     pub fn text(&self) -> String {

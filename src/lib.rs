@@ -140,7 +140,8 @@ impl Ending<'_> {
             Self::Diff { stdout } => ("diff", stdout),
         };
         if form == OutputForm::Json {
-            report::data(&check::Report::of_verdict(command, &Err(failure.clone())).json(), stdout);
+            let found = check::Report::of_verdict(command, &Err(failure.clone()));
+            report::data(&check::document(&found), stdout);
         }
     }
 }
@@ -200,32 +201,17 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
     })?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        // On the heap: the futures of the SDK are large.
-        let resolving = Box::pin(resolve(settings, plan, env, summary));
-        let fetched = match signals.or(resolving).await.and_then(std::convert::identity) {
-            Ok(fetched) => fetched,
+        let found = find(settings, plan, env, summary, &mut signals).await;
+        let (entries, Prepared { files, not_carried, verdict }) = match found {
+            Ok(found) => found,
             Err(failure) => {
                 ending.tell(&failure, settings.output);
                 return Err(failure);
             }
         };
-        let rules = entries::rules(&settings.kwargs, settings.target);
-        let entries = kept(Entries::of(fetched, plan, &rules, settings.template_env.clone()));
-        summary.take(entries, plan);
-        let mut prepared = match aside(&mut signals, settings.deadline, move || prepare(settings, plan, entries)).await
-        {
-            Ok(prepared) => prepared,
-            Err(failure) => {
-                ending.tell(&failure, settings.output);
-                return Err(failure);
-            }
-        };
-        summary.take_left_out(&prepared.not_carried);
-        let verdict = std::mem::replace(&mut prepared.verdict, Ok(()));
-        let files = &prepared.files;
         let outcome = match ending {
             Ending::Check { show: false, stdout } => {
-                let found = check::report(plan, entries, &prepared.not_carried, files, &settings.policies, &verdict);
+                let found = check::report(plan, entries, &not_carried, &files, &settings.policies, &verdict);
                 report::found(&found, settings.output, stdout, env);
                 verdict?;
                 "checked"
@@ -241,11 +227,11 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
             }
             Ending::Write | Ending::Diff { .. } => {
                 verdict?;
-                report::left_out(entries.left_out.iter().chain(&prepared.not_carried), &settings.policies);
+                report::left_out(entries.left_out.iter().chain(&not_carried), &settings.policies);
                 report::large_set(entries.connections.len(), settings);
                 match ending {
-                    Ending::Diff { stdout } => report::difference(&diff::report(files), settings.output, stdout),
-                    _ => match write(files, &mut signals).await? {
+                    Ending::Diff { stdout } => report::difference(&diff::report(&files), settings.output, stdout),
+                    _ => match write(&files, &mut signals).await? {
                         Change::Written => "written",
                         Change::Unchanged => "unchanged",
                     },
@@ -258,6 +244,24 @@ fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: End
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
     runtime.shutdown_background();
     outcome
+}
+
+/// Asks, converts and prepares: all that comes before anything is said or written.
+async fn find(
+    settings: &'static Settings,
+    plan: &'static Plan,
+    env: &Env,
+    summary: &mut Summary,
+    signals: &mut Signals,
+) -> Result<(&'static Entries, Prepared<'static>), Failure> {
+    // On the heap: the futures of the SDK are large.
+    let fetched = signals.or(Box::pin(resolve(settings, plan, env, summary))).await??;
+    let rules = entries::rules(&settings.kwargs, settings.target);
+    let entries = kept(Entries::of(fetched, plan, &rules, settings.template_env.clone()));
+    summary.take(entries, plan);
+    let prepared = aside(signals, settings.deadline, move || prepare(settings, plan, entries)).await?;
+    summary.take_left_out(&prepared.not_carried);
+    Ok((entries, prepared))
 }
 
 /// What would be written, and whether it may be.
@@ -284,11 +288,7 @@ fn check_offline(env: &Env, flags: RawSettings, stdout: &mut dyn Write) -> Resul
     let settings = load(env, flags)?;
     settings.refuse_terraform()?;
     let found = check::offline(&settings, &Plan::of(&settings));
-    let text = match settings.output {
-        OutputForm::Text | OutputForm::Terraform => found.text(),
-        OutputForm::Json => found.json(),
-    };
-    report::data(&text, stdout);
+    report::in_form(settings.output, &found, || found.text(), stdout);
     Ok(Exit::Ok)
 }
 

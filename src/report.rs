@@ -6,6 +6,7 @@ use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::time::Instant;
 
+use serde::Serialize;
 use tracing::{debug, error, info, warn};
 
 use crate::backend_module;
@@ -173,23 +174,24 @@ pub fn data(text: &str, stdout: &mut dyn Write) {
     drop(stdout.write_all(text.as_bytes()));
 }
 
-/// Prints what `check` found: in colour on a terminal, unless `NO_COLOR` is set.
-pub fn found(found: &check::Report, form: OutputForm, stdout: &mut dyn Write, env: &Env) {
-    let colour = std::io::stdout().is_terminal() && env.raw("NO_COLOR").is_none_or(str::is_empty);
+/// Prints what a command found, as text for people or as a document.
+pub fn in_form(form: OutputForm, found: &impl Serialize, text: impl FnOnce() -> String, stdout: &mut dyn Write) {
     let text = match form {
-        OutputForm::Text | OutputForm::Terraform => found.text(colour),
-        OutputForm::Json => found.json(),
+        OutputForm::Text | OutputForm::Terraform => text(),
+        OutputForm::Json => check::document(found),
     };
     data(&text, stdout);
 }
 
+/// Prints what `check` found: in colour on a terminal, unless `NO_COLOR` is set.
+pub fn found(found: &check::Report, form: OutputForm, stdout: &mut dyn Write, env: &Env) {
+    let colour = std::io::stdout().is_terminal() && env.raw("NO_COLOR").is_none_or(str::is_empty);
+    in_form(form, found, || found.text(colour), stdout);
+}
+
 /// Prints what would change; gives the outcome in a word.
 pub fn difference(difference: &diff::Report, form: OutputForm, stdout: &mut dyn Write) -> &'static str {
-    let text = match form {
-        OutputForm::Text | OutputForm::Terraform => difference.text(),
-        OutputForm::Json => difference.json(),
-    };
-    data(&text, stdout);
+    in_form(form, difference, || difference.text(), stdout);
     if difference.different { DIFFERENT } else { "same" }
 }
 

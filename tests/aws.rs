@@ -29,7 +29,7 @@ fn run(aws: &FakeAws, kwargs: &str) -> Run {
 }
 
 fn run_without_keys(aws: &FakeAws, kwargs: &str) -> Run {
-    Run::new().kwargs(kwargs).var("AWS_ENDPOINT_URL", &aws.endpoint()).var("AWS_REGION", REGION)
+    Run::on_aws(&aws.endpoint(), kwargs)
 }
 
 /// The pod may list and read its own connections and take the reader's role.

@@ -144,10 +144,7 @@ fn secrets_that_are_malformed_or_that_no_file_can_carry() {
 
 /// A run against a fake that holds the canary in every secret.
 fn aws_run(aws: &FakeAws, canary: &str) -> Run {
-    Run::new()
-        .kwargs("{}")
-        .var("AWS_ENDPOINT_URL", &aws.endpoint())
-        .var("AWS_REGION", REGION)
+    Run::on_aws(&aws.endpoint(), "{}")
         .var("AWS_ACCESS_KEY_ID", POD_KEY)
         .var("AWS_SECRET_ACCESS_KEY", canary)
         .var("SECRETS_INIT_DEADLINE", "1s")

@@ -45,10 +45,7 @@ fn aws() -> FakeAws {
 }
 
 fn run(aws: &FakeAws) -> Run {
-    Run::new()
-        .kwargs(KWARGS)
-        .var("AWS_ENDPOINT_URL", &aws.endpoint())
-        .var("AWS_REGION", REGION)
+    Run::on_aws(&aws.endpoint(), KWARGS)
         .var("AWS_ACCESS_KEY_ID", POD_KEY)
         .var("AWS_SECRET_ACCESS_KEY", "secret")
         .var("SECRETS_INIT_EXCLUDE", "test_*")
@@ -124,7 +121,7 @@ fn the_table_is_for_people_and_the_exit_code_is_that_of_a_render() {
 fn a_document_says_that_nothing_could_be_found_out() {
     let aws = FakeAws::start(Scenario::new().principal(Principal::new(POD_KEY, POD)));
     for command in ["check", "diff"] {
-        let run = Run::new().kwargs("{}").var("AWS_ENDPOINT_URL", &aws.endpoint()).var("AWS_REGION", REGION);
+        let run = Run::on_aws(&aws.endpoint(), "{}");
         let run = run.var("AWS_ACCESS_KEY_ID", POD_KEY).var("AWS_SECRET_ACCESS_KEY", "secret").arg(command);
         let found = document(&run.var("SECRETS_INIT_OUTPUT", "json").go().code(77).stdout);
         assert_eq!((&found["command"], &found["outcome"]), (&json!(command), &json!("failed")));

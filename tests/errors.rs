@@ -112,11 +112,7 @@ fn the_page_has_every_code_and_its_mend() {
 // ---- runs --------------------------------------------------------------------------------------------------------
 
 fn run_without_keys(aws: &FakeAws, kwargs: &str) -> Run {
-    Run::new()
-        .kwargs(kwargs)
-        .var("AWS_ENDPOINT_URL", &aws.endpoint())
-        .var("AWS_REGION", REGION)
-        .var("SECRETS_INIT_LOG_FORMAT", "text")
+    Run::on_aws(&aws.endpoint(), kwargs).var("SECRETS_INIT_LOG_FORMAT", "text")
 }
 
 /// As the pod, by keys of its own.

@@ -11,7 +11,9 @@ mod common;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::canary::{assert_silent, base64, canary, disguises, everything_said};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use common::canary::{assert_silent, canary, disguises, everything_said};
 use common::{Ended, Run};
 
 const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/templates");
@@ -164,9 +166,9 @@ fn a_leak_that_is_planted_is_found() {
     assert!(said.contains(&canary), "{said}");
     let forms = disguises(&canary);
     let encoded = [
-        base64(format!("ab{canary}c").as_bytes()),
-        base64(format!("abc{canary}").as_bytes()),
-        base64(format!("a{canary}bcd").as_bytes()),
+        STANDARD.encode(format!("ab{canary}c")),
+        STANDARD.encode(format!("abc{canary}")),
+        STANDARD.encode(format!("a{canary}bcd")),
     ];
     for text in encoded {
         assert!(forms.iter().any(|form| text.contains(form.as_str())), "{text}");

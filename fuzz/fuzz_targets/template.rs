@@ -21,6 +21,8 @@ use airflow_secrets_init::exit::Failure;
 use airflow_secrets_init::mistakes::Mistakes;
 use airflow_secrets_init::render::template_text;
 use airflow_secrets_init::template::Template;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
 
@@ -130,25 +132,12 @@ fn disguises(text: &str) -> Vec<String> {
     ];
     // What base64 makes of it depends on where it begins; its ends depend on what stands beside it.
     for shift in 0..3 {
-        let encoded = base64(&[&b"xx"[..shift], text.as_bytes()].concat());
+        let encoded = STANDARD.encode([&b"xx"[..shift], text.as_bytes()].concat());
         all.push(encoded[4..encoded.len() - 4].to_owned());
     }
     let reversed: Vec<String> = all.iter().map(|text| text.chars().rev().collect()).collect();
     all.extend(reversed);
     all
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let number = chunk.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = ALPHABET[(number >> (18 - 6 * place) & 63) as usize];
-            out.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
 }
 
 /// Every stretch of a text, whatever the case of its letters, mixed: libFuzzer looks at what is compared, and would put the

@@ -322,7 +322,7 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
                 None => "something in it is undefined".to_owned(),
             }
         }
-        ErrorKind::UnknownFilter => unknown("filter", error, expression, &known_filters()),
+        ErrorKind::UnknownFilter => unknown("filter", error, expression, &super::FILTERS),
         ErrorKind::UnknownTest => unknown("test", error, expression, &KNOWN_TESTS),
         ErrorKind::UnknownFunction => unknown("function", error, expression, &FUNCTIONS),
         ErrorKind::UnknownMethod => {
@@ -389,10 +389,6 @@ fn unknown(what: &str, error: &Error, expression: Option<&str>, known: &[&str]) 
         },
         None => format!("there is no such {what}; docs/TEMPLATES.md has them all"),
     }
-}
-
-fn known_filters() -> Vec<&'static str> {
-    super::FILTERS.to_vec()
 }
 
 /// minijinja's own tests.

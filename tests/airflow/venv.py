@@ -63,6 +63,19 @@ def main() -> int:
     return 0
 
 
+def alone(name: str, here: pathlib.Path, as_of: str) -> int:
+    """The command line of a script that makes one environment of its own, below target/NAME; returns the exit code."""
+    try:
+        if sys.argv[1:2] == ["--relock"]:
+            relock(name, here, as_of, f"tests/{here.name}/environment.py --relock")
+        else:
+            print(make(name, here, TARGET.parent / name))
+    except Failed as failure:
+        print(f"environment.py: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def make(name: str, locks: pathlib.Path = HERE, below: pathlib.Path = TARGET) -> pathlib.Path:
     """Makes the environment unless it is there already; returns its Python."""
     lock_file = locks / f"requirements-{name}.txt"

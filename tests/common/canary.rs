@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::expect_used, clippy::panic, reason = "tests end by panics")]
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Ended, Run, names};
 
 /// A word that stands nowhere by chance, another one for each number and run.
@@ -21,7 +24,7 @@ pub fn canary(number: u32) -> String {
 pub fn disguises(canary: &str) -> Vec<String> {
     // Base64 of a part of a longer text depends on where it begins; the digits at the ends are shared with its neighbours.
     let shifted = |shift: usize| {
-        let encoded = base64(format!("{}{canary}", "x".repeat(shift)).as_bytes());
+        let encoded = STANDARD.encode(format!("{}{canary}", "x".repeat(shift)));
         encoded[[0, 2, 3][shift]..encoded.len() - 4].to_owned()
     };
     let percent: String = canary.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -31,19 +34,6 @@ pub fn disguises(canary: &str) -> Vec<String> {
     let hex: String = canary.bytes().map(|byte| format!("{byte:02x}")).collect();
     let reversed = canary.chars().rev().collect();
     [vec![canary.to_owned(), percent, swapped.collect(), json, hex, reversed], (0..3).map(shifted).collect()].concat()
-}
-
-pub fn base64(bytes: &[u8]) -> String {
-    const ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in bytes.chunks(3) {
-        let number = chunk.iter().fold(0_u32, |number, byte| number << 8 | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = ALPHABET[(number >> (18 - 6 * place) & 63) as usize];
-            out.push(if place <= chunk.len() { char::from(digit) } else { '=' });
-        }
-    }
-    out
 }
 
 /// What the program said anywhere, with the names of the files in its directory.

@@ -49,6 +49,11 @@ impl Run {
         run.var("SECRETS_INIT_STORE", &store)
     }
 
+    /// A run whose AWS, in eu-central-1, is at this endpoint.
+    pub fn on_aws(endpoint: &str, kwargs: &str) -> Self {
+        Self::new().kwargs(kwargs).var("AWS_ENDPOINT_URL", endpoint).var("AWS_REGION", "eu-central-1")
+    }
+
     pub fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -18,18 +18,5 @@ import venv  # pylint: disable=wrong-import-position
 RESOLVED_AS_OF = "2026-11-20"
 
 
-def main() -> int:
-    """Runs the command line; returns the exit code."""
-    try:
-        if sys.argv[1:2] == ["--relock"]:
-            venv.relock("formats", HERE, RESOLVED_AS_OF, "tests/formats/environment.py --relock")
-        else:
-            print(venv.make("formats", HERE, venv.TARGET.parent / "formats"))
-    except venv.Failed as failure:
-        print(f"environment.py: {failure}", file=sys.stderr)
-        return 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(venv.alone("formats", HERE, RESOLVED_AS_OF))
