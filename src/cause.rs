@@ -132,8 +132,8 @@ table! {
     BatchesDenied "ASI-210" "allow secretsmanager:BatchGetSecretValue on resource * to read twenty in a call";
     /// No region is set.
     NoRegion "ASI-404" "set AWS_REGION, or region_name and aws_region";
-    /// No CA certificate is there.
-    NoCa "ASI-504" "set AWS_CA_BUNDLE or SSL_CERT_FILE to a bundle, or put one at /etc/ssl/certs/ca-certificates.crt";
+    /// No CA certificate is there where the environment says that there are some.
+    NoCa "ASI-504" "correct SSL_CERT_FILE and SSL_CERT_DIR, or remove them: without them the system's certificates are taken, or else Amazon's own, built in";
 }
 
 #[cfg(test)]

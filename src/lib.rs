@@ -35,7 +35,7 @@ pub mod validate;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -53,11 +53,12 @@ use crate::signals::Signals;
 use crate::store::{SecretStore, StoreError};
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
-/// tells how it ended. Writes data to `stdout`, everything else to stderr. A panic in here ends as [`Exit::Bug`].
+/// tells how it ended. Writes data to `stdout`, everything else to stderr.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write) -> Exit {
     let mut summary = Summary::start();
     let mut chosen = LogChoice::of(&RawSettings::default(), env);
-    let outcome = catch_unwind(AssertUnwindSafe(|| {
+    chosen.remember();
+    let outcome = || {
         let (command, flags) = match cli::parse(args)? {
             Parsed::Run(command, flags) => (command, *flags),
             Parsed::Print(text) => {
@@ -66,6 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             }
         };
         chosen = LogChoice::of(&flags, env);
+        chosen.remember();
         let _logging = chosen.start();
         match command {
             CommandName::Render => run_command(env, flags, &mut summary, Ending::Write),
@@ -74,29 +76,34 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             CommandName::Diff => run_command(env, flags, &mut summary, Ending::Diff { stdout }),
             CommandName::Iam => print_policies(env, flags, stdout),
         }
-    }));
-    let failure = match outcome {
-        Ok(Ok(exit)) => return exit,
-        Ok(Err(failure)) => failure,
-        Err(_) => Failure::new(Exit::Bug, "a bug stopped the program; please report the line above"),
     };
-    let _logging = chosen.start();
-    report::failure(&failure);
-    report::termination_message(chosen.termination_log.as_deref(), &failure);
-    summary.failed(&failure);
-    failure.exit()
+    match outcome() {
+        Ok(exit) => exit,
+        Err(failure) => chosen.say(&failure, &summary),
+    }
 }
 
-/// Makes panics of this process say where they happened and nothing else: a payload may hold what was being worked on.
-pub fn hide_panic_payloads() {
-    std::panic::set_hook(Box::new(|panic| {
+/// Makes a panic on any thread the end of the process: it says where it happened and nothing else (a payload may hold what
+/// was being worked on), then why the run failed, as any other failure, and calls `end` with [`Exit::Bug`].
+///
+/// Nothing is unwound, so that the release build can do without (`panic = "abort"`), which makes it a fifth smaller. A
+/// temporary file that is there is left to a later run.
+pub fn end_on_panic(end: fn(Exit) -> !) {
+    std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let line = format!("airflow-secrets-init: a bug at {place}; please report it\n");
         drop(std::io::stderr().write_all(line.as_bytes()));
+        let chosen = SPEAKS.try_lock().ok().and_then(|chosen| chosen.clone()).unwrap_or_default();
+        let failure = Failure::new(Exit::Bug, "a bug stopped the program; please report the line above");
+        end(chosen.say(&failure, &Summary::start()));
     }));
 }
 
+/// Where this process speaks, for a panic: nothing can be handed to its hook.
+static SPEAKS: Mutex<Option<LogChoice>> = Mutex::new(None);
+
 /// Where a run speaks, as flags and variables say it before anything is checked.
+#[derive(Clone, Default)]
 struct LogChoice {
     level: Option<String>,
     format: Option<String>,
@@ -118,6 +125,21 @@ impl LogChoice {
 
     fn start(&self) -> tracing::subscriber::DefaultGuard {
         log::start(self.level.as_deref(), self.format.as_deref())
+    }
+
+    fn remember(&self) {
+        if let Ok(mut speaks) = SPEAKS.lock() {
+            *speaks = Some(self.clone());
+        }
+    }
+
+    /// Says why a run failed, everywhere where that is said.
+    fn say(&self, failure: &Failure, summary: &Summary) -> Exit {
+        let _logging = self.start();
+        report::failure(failure);
+        report::termination_message(self.termination_log.as_deref(), failure);
+        summary.failed(failure);
+        failure.exit()
     }
 }
 
@@ -177,10 +199,7 @@ async fn aside<T: Send + 'static>(
     let thread = tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&log, work));
     match signals.or(tokio::time::timeout(limit, thread)).await? {
         Ok(Ok(done)) => Ok(done),
-        Ok(Err(broken)) => match broken.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(_) => Err(Failure::new(Exit::Bug, "rendering was cut off; please report this as a bug")),
-        },
+        Ok(Err(_)) => Err(Failure::new(Exit::Bug, "rendering was cut off; please report this as a bug")),
         Err(_) => Err(Failure::new(
             Exit::InvalidData,
             format!(

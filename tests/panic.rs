@@ -26,17 +26,27 @@ const CHILD: &str = "PANIC_TEST_CHILD";
 #[test]
 fn a_panic_ends_with_70_and_without_its_payload() {
     if std::env::var_os(CHILD).is_some() {
-        airflow_secrets_init::hide_panic_payloads();
-        let args = ["airflow-secrets-init", "--help"].map(OsString::from);
-        let exit = airflow_secrets_init::run(args, &Env::default(), &mut Faulty);
-        std::process::exit(i32::from(exit.code()));
+        airflow_secrets_init::end_on_panic(|exit| std::process::exit(i32::from(exit.code())));
+        let message = std::env::var_os(CHILD).unwrap();
+        let args = ["airflow-secrets-init", "check", "--offline", "--store", "file:none", "--termination-log"];
+        let args = args.map(OsString::from).into_iter().chain([message]);
+        airflow_secrets_init::run(args, &Env::default(), &mut Faulty);
+        unreachable!("the hook ends the process");
     }
+    let directory = tempfile::tempdir().unwrap();
+    let message = directory.path().join("message");
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "a_panic_ends_with_70_and_without_its_payload", "--nocapture"])
-        .env(CHILD, "1")
+        .env(CHILD, &message)
         .output()
         .unwrap();
     let said = format!("{}{}", String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
     assert_eq!(child.status.code(), Some(70), "{said}");
-    assert!(said.contains("a bug at tests/panic.rs:") && !said.contains("c4nary"), "{said}");
+    assert!(
+        said.contains("a bug at tests/panic.rs:") && said.contains(r#""outcome":"failed","exit_code":70"#),
+        "{said}"
+    );
+    let message = std::fs::read_to_string(message).unwrap();
+    assert!(message.starts_with("airflow-secrets-init failed with 70: a bug stopped the program"), "{message}");
+    assert!(![said, message].concat().contains("c4nary"));
 }

@@ -1,8 +1,9 @@
 //! Which CA certificates are trusted.
 //!
 //! AWS_CA_BUNDLE or the provider's `verify` alone where one is given; else SSL_CERT_FILE and SSL_CERT_DIR; else the
-//! system's one bundle. Without a single certificate every call would fail as an I/O error and be retried, so that is
-//! a mistake in the settings, found here. (The Rust SDK does not read AWS_CA_BUNDLE; boto3 and we do.)
+//! system's one bundle; else Amazon's own roots, which are built in. Without a single certificate every call would fail
+//! as an I/O error and be retried, so variables that lead to none are a mistake in the settings, found here. (The Rust
+//! SDK does not read AWS_CA_BUNDLE; boto3 and we do.)
 
 use std::path::Path;
 
@@ -39,13 +40,20 @@ fn of_system(env: &Env) -> Result<TrustStore, Failure> {
     if let Some(pem) = bundle.and_then(|path| read_bundle(&path).ok()) {
         return Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(pem));
     }
-    if rustls_native_certs::load_native_certs().certs.is_empty() {
+    if !rustls_native_certs::load_native_certs().certs.is_empty() {
+        return Ok(TrustStore::default());
+    }
+    if chosen {
         let notice = Notice::NoCa;
         let line = format!("{} no CA certificates found; {}", notice.code(), notice.mend());
         return Err(Failure::new(Exit::Config, line));
     }
-    Ok(TrustStore::default())
+    tracing::info!("this machine has no CA certificates; Amazon's own, built into the program, are trusted");
+    Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(AMAZON_ROOTS))
 }
+
+/// The roots that AWS's endpoints have their certificates from: <https://www.amazontrust.com/repository/>.
+const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
 /// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed. A profile may name
 /// endpoints of its own, so with one the answer is no.
@@ -79,4 +87,26 @@ fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
         return Err(refuse("holds no certificate in PEM form".to_owned()));
     }
     Ok(pem)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An image from scratch without a bundle can still talk to AWS.
+    #[test]
+    fn the_built_in_roots_are_what_the_client_takes() {
+        let mut roots = rustls::RootCertStore::empty();
+        let certificates = CertificateDer::pem_slice_iter(AMAZON_ROOTS).map(Result::unwrap);
+        assert_eq!(roots.add_parsable_certificates(certificates), (5, 0));
+        let subject = |name: &str| {
+            let holds = |subject: &[u8]| subject.windows(name.len()).any(|part| part == name.as_bytes());
+            roots.roots.iter().any(|root| holds(&root.subject))
+        };
+        for name in
+            ["Amazon Root CA 1", "Amazon Root CA 2", "Amazon Root CA 3", "Amazon Root CA 4", "Starfield Services"]
+        {
+            assert!(subject(name), "{name}");
+        }
+    }
 }
