@@ -1,0 +1,211 @@
+//! The examples for compose, Kubernetes jobs and CI pipelines: what stands in them is run by the program. Images and Pods are
+//! scripts/e2e-image's.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::Run;
+use fake_aws::{FakeAws, Role, Scenario, Statement, WebIdentityToken};
+use serde_json::{Map, Value};
+
+fn example(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
+}
+
+/// The documents of a YAML file.
+fn documents(path: &str) -> Vec<Value> {
+    let text = fs::read_to_string(example(path)).unwrap();
+    text.split("\n---\n")
+        .map(|one| serde_saphyr::from_str(one).unwrap_or_else(|error| panic!("{path}: {error}")))
+        .collect()
+}
+
+/// The text of a field, with `${NAME:-default}` as it is when NAME is not set.
+fn text(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    match text.split_once("${").and_then(|(before, rest)| Some((before, rest.split_once('}')?))) {
+        Some((before, (variable, after))) => {
+            let default = variable.split_once(":-").map_or("", |(_, default)| default);
+            format!("{before}{default}{after}")
+        }
+        None => text,
+    }
+}
+
+/// The one-shot of compose, over these files as compose merges them: its environment.
+fn one_shot(files: &[&str]) -> Map<String, Value> {
+    let service = |file: &&str| documents(&format!("compose/{file}"))[0]["services"]["airflow-secrets-init"].clone();
+    let environments = files.iter().map(service).map(|service| service["environment"].as_object().cloned());
+    environments.flatten().flatten().filter(|(_, value)| !value.is_null()).collect()
+}
+
+/// The environment of a run, with its own places for what it writes.
+fn run_with(environment: impl IntoIterator<Item = (String, String)>) -> Run {
+    environment.into_iter().fold(Run::new(), |run, (name, value)| run.var(&name, &value))
+}
+
+#[test]
+fn compose_with_the_file_store_renders_for_both_versions_of_airflow() {
+    for (file, left_out) in [("airflow-2.yaml", 1), ("airflow-3.yaml", 1)] {
+        let environment = one_shot(&[file, "file-store.yaml"]);
+        assert_eq!(environment["SECRETS_INIT_STORE"], "file:/dev-secrets.yaml");
+        let store = format!("file:{}", example("dev-secrets.yaml").display());
+        let run = run_with(environment.iter().map(|(name, value)| (name.clone(), text(value))));
+        let ended = run.var("SECRETS_INIT_STORE", &store).go().code(0);
+        assert_eq!(ended.conn_ids(), ["my_db", "snowflake", "warehouse"]);
+        assert_eq!(ended.summary()["invalid"], left_out);
+    }
+}
+
+#[test]
+fn compose_with_an_emulator_or_aws_has_settings_without_a_mistake() {
+    for file in ["airflow-2.yaml", "airflow-3.yaml"] {
+        for store in ["emulator.yaml", "aws.yaml"] {
+            let environment = one_shot(&[file, store]);
+            let run = run_with(environment.iter().map(|(name, value)| (name.clone(), text(value))));
+            let ended = run.arg("check").arg("--offline").go().code(0);
+            assert_eq!(ended.stderr, "", "{file} {store}");
+        }
+    }
+}
+
+/// Airflow's services get the reader's settings, the volume read-only, and wait; the one-shot is confined and runs once.
+#[test]
+fn compose_gives_every_service_of_airflow_the_same_and_confines_the_one_shot() {
+    let services = |file: &str| documents(&format!("compose/{file}"))[0]["services"].as_object().unwrap().clone();
+    let of_airflow = |file: &str| {
+        let names: BTreeSet<String> = services(file).into_iter().map(|(name, _)| name).collect();
+        names.into_iter().filter(|name| name != "airflow-secrets-init").collect::<Vec<_>>()
+    };
+    let common = ["airflow-cli", "airflow-scheduler", "airflow-triggerer"];
+    let named = |others: &[&'static str]| {
+        let mut names = [&common, others].concat();
+        names.sort_unstable();
+        names
+    };
+    assert_eq!(of_airflow("airflow-2.yaml"), named(&["airflow-webserver", "airflow-worker"]));
+    assert_eq!(of_airflow("airflow-3.yaml"), named(&["airflow-apiserver", "airflow-dag-processor", "airflow-worker"]));
+    for file in ["airflow-2.yaml", "airflow-3.yaml"] {
+        for (name, service) in services(file) {
+            if name == "airflow-secrets-init" {
+                assert_eq!((&service["restart"], &service["read_only"]), (&"no".into(), &true.into()));
+                assert_eq!((text(&service["user"]), &service["cap_drop"][0]), ("50000:0".to_owned(), &"ALL".into()));
+                assert_eq!(service["volumes"][0], "airflow-secrets:/opt/airflow/secrets");
+                continue;
+            }
+            let kwargs: Value =
+                serde_json::from_str(&text(&service["environment"]["AIRFLOW__SECRETS__BACKEND_KWARGS"])).unwrap();
+            assert_eq!(
+                kwargs,
+                serde_json::json!({"connections_file_path": "/opt/airflow/secrets/connections.json"}),
+                "{name}"
+            );
+            assert_eq!(service["volumes"][0], "airflow-secrets:/opt/airflow/secrets:ro", "{name}");
+            let waits = &service["depends_on"]["airflow-secrets-init"]["condition"];
+            assert_eq!(waits, "service_completed_successfully", "{name}");
+        }
+    }
+}
+
+/// The container of the program in a workload, with the spec of its pod and of its job.
+fn of_kubernetes(path: &str) -> (Value, Value) {
+    let workload =
+        documents(path).into_iter().find(|one| ["Job", "CronJob"].iter().any(|kind| one["kind"] == *kind)).unwrap();
+    let job = if workload["kind"] == "CronJob" { &workload["spec"]["jobTemplate"]["spec"] } else { &workload["spec"] };
+    let pod = &job["template"]["spec"];
+    let containers = [&pod["initContainers"], &pod["containers"]];
+    let all = containers.into_iter().filter_map(Value::as_array).flatten();
+    let container = all.into_iter().find(|container| container["name"] == "airflow-secrets-init").unwrap();
+    (container.clone(), job.clone())
+}
+
+#[test]
+fn jobs_have_settings_without_a_mistake_and_retry_what_a_retry_helps() {
+    let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/EXIT-CODES.md")).unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    let hopeless: Vec<u64> = rows
+        .filter(|(_, rest)| rest.trim_end_matches('|').trim_end().rsplit('|').next().unwrap().trim().starts_with("no"))
+        .map(|(code, _)| code.parse().unwrap())
+        .collect();
+    assert!(hopeless.contains(&78) && !hopeless.contains(&75), "{hopeless:?}");
+    for path in ["kubernetes/job.yaml", "kubernetes/cronjob.yaml"] {
+        let (container, job) = of_kubernetes(path);
+        let environment = container["env"].as_array().unwrap();
+        let run = run_with(environment.iter().map(|one| (text(&one["name"]), text(&one["value"]))));
+        let ended = run.arg("check").arg("--offline").go().code(0);
+        assert_eq!(ended.stderr, "", "{path}");
+        let rule = &job["podFailurePolicy"]["rules"][0];
+        assert_eq!((&rule["action"], &rule["onExitCodes"]["operator"]), (&"FailJob".into(), &"In".into()), "{path}");
+        let codes: Vec<u64> =
+            rule["onExitCodes"]["values"].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).collect();
+        assert_eq!(codes, hopeless, "{path}: the codes of docs/EXIT-CODES.md that no retry mends");
+    }
+}
+
+/// The step of the pipeline as it stands, by a shell, with two programs in the way: `curl` gives a token as the forge does, and
+/// `docker` runs this program with the environment that it was given.
+#[test]
+fn the_pipeline_turns_its_token_into_an_env_file() {
+    let (account, role) = ("111122223333", "arn:aws:iam::111122223333:role/dags-ci");
+    let subject = "repo:team/dags:ref:refs/heads/main";
+    let aws = FakeAws::start(
+        Scenario::new()
+            .role(Role::new(role).trust_web_identity(subject).can_all(Statement::secrets_reader(
+                account,
+                "eu-central-1",
+                "airflow/connections/",
+            )))
+            .web_identity_token(WebIdentityToken::new("the-token", subject))
+            .secret(account, "eu-central-1", "airflow/connections/warehouse", "postgres://u:p@h/db")
+            .secret(account, "eu-central-1", "airflow/connections/reporting_db", "mysql://u:p@h/db"),
+    );
+    let pipeline = &documents("ci/github-actions.yml")[0]["jobs"]["test"]["steps"];
+    let step = |name: &str| {
+        let steps = pipeline.as_array().unwrap();
+        text(&steps.iter().find(|step| step["name"] == name).unwrap()["run"])
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let place = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let bin = place("bin");
+    fs::create_dir(&bin).unwrap();
+    let program = env!("CARGO_BIN_EXE_airflow-secrets-init");
+    let docker = format!(
+        "#!/bin/bash\nvariables=()\nwhile [ $# -gt 0 ]; do\n  if [ \"$1\" = --env ]; then variables+=(\"${{2//\\/secrets\\//{}/}}\"); fi\n  shift\ndone\n\
+         exec env -i \"${{variables[@]}}\" AWS_ENDPOINT_URL={} AWS_EC2_METADATA_DISABLED=true {program}\n",
+        place("secrets").replace('/', "\\/"),
+        aws.endpoint(),
+    );
+    let curl = "#!/bin/sh\ncase \"$*\" in *'Bearer request-token'*'http://token?x&audience=sts.amazonaws.com'*) echo '{\"value\": \"the-token\"}';; *) exit 22;; esac\n";
+    let jq = "#!/bin/sh\ncase $1 in *j*) end=;; *) end='\\n';; esac\nprintf \"%s$end\" \"$(sed 's/.*: \"\\(.*\\)\".*/\\1/')\"\n";
+    for (name, script) in [("docker", docker.as_str()), ("curl", curl), ("jq", jq)] {
+        let path = format!("{bin}/{name}");
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let shell = |script: &str| {
+        let script = script.replace("/dev/shm/secrets", &place("secrets"));
+        let path = format!("{bin}:{}", "/usr/local/bin:/usr/bin:/bin");
+        let mut command = Command::new("bash");
+        command.args(["-e", "-c", &script]).env("PATH", path).current_dir(directory.path());
+        command
+            .env("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "request-token")
+            .env("ACTIONS_ID_TOKEN_REQUEST_URL", "http://token?x");
+        let done = command.output().unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    };
+    shell(&step("Render connections"));
+    assert_eq!(common::names(&directory.path().join("secrets")), ["airflow.env"]);
+    let (reading, _) =
+        step("Test").split_once("python").map(|(before, after)| (before.to_owned(), after.to_owned())).unwrap();
+    let said = shell(&format!("{reading}env | grep ^AIRFLOW_CONN_ | sort"));
+    let names: Vec<&str> = said.lines().map(|line| line.split_once('=').unwrap().0).collect();
+    assert_eq!(names, ["AIRFLOW_CONN_REPORTING_DB", "AIRFLOW_CONN_WAREHOUSE"]);
+    assert_eq!(aws.count("AssumeRoleWithWebIdentity"), 1);
+}
