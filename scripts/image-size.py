@@ -1,0 +1,39 @@
+"""How large an image is: scripts/image-size.py OCI_ARCHIVE NAME. Raw is what its files take, compressed what a node pulls."""
+
+import gzip
+import io
+import json
+import sys
+import tarfile
+
+GOAL = {"raw": 9.0, "compressed": 4.0}
+
+
+def main() -> None:
+    archive, name = sys.argv[1:]
+    with tarfile.open(archive) as image:
+
+        def blob(digest: str) -> bytes:
+            return image.extractfile(f"blobs/{digest.replace(':', '/')}").read()
+
+        index = json.load(image.extractfile("index.json"))
+        manifest = json.loads(blob(index["manifests"][0]["digest"]))
+        layers = [blob(layer["digest"]) for layer in manifest["layers"]]
+    raw = compressed = 0
+    files = []
+    for layer in layers:
+        plain = gzip.decompress(layer) if layer[:2] == b"\x1f\x8b" else layer
+        compressed += len(gzip.compress(plain, 9, mtime=0))
+        with tarfile.open(fileobj=io.BytesIO(plain)) as content:
+            for member in content:
+                raw += member.size
+                if member.isfile():
+                    files.append(f"{member.name} {member.size:,}")
+    sizes = {"raw": raw / 2**20, "compressed": compressed / 2**20}
+    print(f"{name}: " + ", ".join(f"{size:.2f} MiB {what} (goal {GOAL[what]:g})" for what, size in sizes.items()))
+    print("  " + "; ".join(files) + " bytes")
+    if any(sizes[what] > goal for what, goal in GOAL.items()):
+        sys.exit("image-size: larger than the goal")
+
+
+main()
