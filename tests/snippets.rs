@@ -58,13 +58,25 @@ fn every_file_means_the_same_to_two_parsers() {
     let mut names = Vec::new();
     yaml_files(&Path::new(ROOT).join("helm-snippets"), &mut names);
     assert!(names.len() >= 9, "{names:?}");
+    let readme = fs::read_to_string(format!("{ROOT}/helm-snippets/README.md")).unwrap();
     for name in names {
+        assert!(name.contains('/') || readme.contains(&format!("]({name})")), "the README does not lead to {name}");
         let theirs: Vec<serde_json::Value> =
             serde_json::from_slice(&checks("snippets.py", &["json", &name]).stdout).unwrap();
         let text = fs::read_to_string(Path::new(ROOT).join("helm-snippets").join(&name)).unwrap();
         let ours: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
         assert_eq!(ours, theirs, "{name}");
     }
+}
+
+/// The tag of the image is that of this release, in the constant that every file is compared with, and so is the plugin's version.
+#[test]
+fn the_snippets_are_of_this_release() {
+    let version = env!("CARGO_PKG_VERSION");
+    let read = |name: &str| fs::read_to_string(format!("{ROOT}/{name}")).unwrap();
+    let image = format!("IMAGE = \"registry.example.com/airflow-secrets-init:{version}\"");
+    assert!(read("tests/snippets/promises.py").contains(&image));
+    assert!(read("helm-snippets/community-8.8/plugin.yaml").contains(&format!("\nversion: {version}\n")));
 }
 
 /// The README shows the file that is tested, from its first key to what is an option for all pods, and nothing of its own.

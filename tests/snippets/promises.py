@@ -256,7 +256,9 @@ def selinux(pod, container):
 def apparmor(pod, container):
     profile = either(pod, container, "appArmorProfile") or {}
     annotations = pod["metadata"].get("annotations") or {}
-    annotated = annotations.get(f"container.apparmor.security.beta.kubernetes.io/{container['name']}", "runtime/default")
+    annotated = annotations.get(
+        f"container.apparmor.security.beta.kubernetes.io/{container['name']}", "runtime/default"
+    )
     allowed = annotated == "runtime/default" or annotated.startswith("localhost/")
     return profile.get("type", "RuntimeDefault") not in ("RuntimeDefault", "Localhost") or not allowed
 
@@ -267,7 +269,9 @@ def capabilities(container):
 
 RESTRICTED = {
     "hostProcess": each(lambda pod, c: (either(pod, c, "windowsOptions") or {}).get("hostProcess")),
-    "host namespaces": of_pod(lambda spec: any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")) and "shared"),
+    "host namespaces": of_pod(
+        lambda spec: any(spec.get(key) for key in ("hostNetwork", "hostPID", "hostIPC")) and "shared"
+    ),
     "privileged": each(lambda pod, c: context(c).get("privileged")),
     "capabilities": each(
         lambda pod, c: "ALL" not in (capabilities(c).get("drop") or [])
@@ -282,7 +286,9 @@ RESTRICTED = {
     "selinux": each(selinux),
     "procMount": each(lambda pod, c: context(c).get("procMount", "Default") != "Default"),
     "sysctls": of_pod(
-        lambda spec: [s for s in (spec.get("securityContext") or {}).get("sysctls") or [] if s["name"] not in SAFE_SYSCTLS]
+        lambda spec: [
+            s for s in (spec.get("securityContext") or {}).get("sysctls") or [] if s["name"] not in SAFE_SYSCTLS
+        ]
     ),
     "allowPrivilegeEscalation": each(lambda pod, c: context(c).get("allowPrivilegeEscalation") is not False),
     "runAsNonRoot": each(lambda pod, c: either(pod, c, "runAsNonRoot") is not True),

@@ -15,6 +15,7 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,6 +24,7 @@ import yaml
 
 import promises
 import snippets
+import spoil
 
 HERE = pathlib.Path(__file__).resolve().parent
 RENDER = str(pathlib.Path(sys.argv[1]).resolve())
@@ -37,19 +39,19 @@ class Wrong(Exception):
 def main():
     """All cases, two at a time; returns the exit code."""
     cases = [*good_cases(), *(functools.partial(case) for case in BAD)]
-    wrong = 0
+    wrong, pods, readers = 0, 0, 0
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for case, future in [(case, pool.submit(case)) for case in cases]:
             try:
-                future.result()
+                seen = future.result() or (0, 0)
+                pods, readers = pods + seen[0], readers + seen[1]
             except Wrong as problem:
                 wrong += 1
-                print(f"{' '.join(map(str, getattr(case, 'args', ()))) or case.func.__name__}: {problem}", file=sys.stderr)
-    print(f"{len(cases)} cases, {len(BAD)} of them of what goes wrong; {SEEN['pods']} pods, {SEEN['readers']} with the init container")
+                print(
+                    f"{' '.join(map(str, getattr(case, 'args', ()))) or case.func.__name__}: {problem}", file=sys.stderr
+                )
+    print(f"{len(cases)} cases, {len(BAD)} of them of what goes wrong; {pods} pods, {readers} with the init container")
     return int(bool(wrong))
-
-
-SEEN = {"pods": 0, "readers": 0}
 
 
 # ---- what must be right ------------------------------------------------------------------------------------------------
@@ -58,13 +60,19 @@ SEEN = {"pods": 0, "readers": 0}
 def good_cases():
     """Every snippet with the charts that it is for."""
     for on in (False, True):
-        for version, airflow, executor in itertools.product(("1.21.0", "1.22.0"), ("2.11.2", "3.1.8"), (CELERY, KUBERNETES, BOTH)):
+        for version, airflow, executor in itertools.product(
+            ("1.21.0", "1.22.0"), ("2.11.2", "3.1.8"), (CELERY, KUBERNETES, BOTH)
+        ):
             yield functools.partial(official, "official-1.21.yaml", version, airflow, executor, on)
-        for version, executor in itertools.product(("1.11.0", "1.13.1", "1.15.0", "1.16.0", "1.19.0", "1.20.0"), (CELERY, KUBERNETES)):
+        for version, executor in itertools.product(
+            ("1.11.0", "1.13.1", "1.15.0", "1.16.0", "1.19.0", "1.20.0"), (CELERY, KUBERNETES)
+        ):
             yield functools.partial(official, "official-1.11.yaml", version, "2.10.5", executor, on)
         for version in ("1.16.0", "1.18.0", "1.20.0", "1.21.0"):
             yield functools.partial(official, "official-1.11.yaml", version, "3.0.6", BOTH, on)
-        for name, executor in itertools.product(("community-8.9.yaml", "community-8.9-keep-config.yaml"), (CELERY, KUBERNETES, BOTH)):
+        for name, executor in itertools.product(
+            ("community-8.9.yaml", "community-8.9-keep-config.yaml"), (CELERY, KUBERNETES, BOTH)
+        ):
             yield functools.partial(community, name, "8.9.0", executor, on)
         for version, executor in itertools.product(("8.8.0", "8.5.2"), (CELERY, KUBERNETES, BOTH)):
             yield functools.partial(community_patched, version, executor, on)
@@ -79,13 +87,17 @@ def official(name, version, airflow, executor, on):
     more = {"executor": ",".join(executor), "airflowVersion": airflow}
     expected = {"scheduler", "triggerer", "api-server" if airflow.startswith("3") else "webserver"}
     expected |= {"dag-processor"} if airflow.startswith("3") else set()
-    check(helm("official", version, values_text(name, on), more), expected | workers(executor), on)
+    return check(helm("official", version, values_text(name, on), more), expected | workers(executor), on)
 
 
 def community(name, version, executor, on):
     """A snippet of the community chart."""
     more = {"airflow": {"executor": "".join(executor).replace("ExecutorK", "K")}}
-    check(helm("community", version, values_text(name, on), more), {"scheduler", "triggerer", "web"} | workers(executor), on)
+    return check(
+        helm("community", version, values_text(name, on), more),
+        {"scheduler", "triggerer", "web"} | workers(executor),
+        on,
+    )
 
 
 def community_patched(version, executor, on):
@@ -100,7 +112,7 @@ def community_patched(version, executor, on):
         by_plugin = run([RENDER, "plugin", plugins, "airflow-secrets-init"], rendered, environment)
     if by_script != by_plugin:
         raise Wrong("the plugin makes something else than the script")
-    check(by_script, {"scheduler", "triggerer", "web"} | workers(executor), on)
+    return check(by_script, {"scheduler", "triggerer", "web"} | workers(executor), on)
 
 
 def flux(on):
@@ -124,7 +136,7 @@ def flux(on):
         kustomization = {"resources": ["rendered.yaml"], "patches": patches}
         (place / "kustomization.yaml").write_text(json.dumps(kustomization), encoding="utf-8")
         rendered = run([RENDER, "kustomize", place])
-    check(rendered, {"scheduler", "triggerer", "web", "worker"}, on)
+    return check(rendered, {"scheduler", "triggerer", "web", "worker"}, on)
 
 
 def whole_template(on):
@@ -132,7 +144,11 @@ def whole_template(on):
     text = values_text("pod-template.yaml", on)
     for chart, version, values in (
         ("official", "1.21.0", {"executor": KUBERNETES[0], "podTemplate": text}),
-        ("community", "8.9.0", {"airflow": {"executor": KUBERNETES[0], "kubernetesPodTemplate": {"stringOverride": text}}}),
+        (
+            "community",
+            "8.9.0",
+            {"airflow": {"executor": KUBERNETES[0], "kubernetesPodTemplate": {"stringOverride": text}}},
+        ),
     ):
         pods, *around = parts(helm(chart, version, "{}", values))
         if pods["task"] != snippets.documents(text)[0]:
@@ -142,7 +158,9 @@ def whole_template(on):
 
 def same_to_both_parsers(name, on):
     """Helm's parser finds what PyYAML finds, anchors and merge keys included."""
-    for text, found in zip(values_text(name, on).split("\n---\n"), snippets.documents(values_text(name, on)), strict=True):
+    for text, found in zip(
+        values_text(name, on).split("\n---\n"), snippets.documents(values_text(name, on)), strict=True
+    ):
         with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
             file.write(text)
             file.flush()
@@ -160,13 +178,27 @@ def workers(executor):
 
 def newer_community_file_on_an_older_chart():
     """Keys that the chart does not know are ignored without a word."""
-    pods, *_ = parts(helm("community", "8.8.0", values_text("community-8.9.yaml"), {"airflow": {"executor": "CeleryKubernetesExecutor"}}))
+    pods, *_ = parts(
+        helm(
+            "community",
+            "8.8.0",
+            values_text("community-8.9.yaml"),
+            {"airflow": {"executor": "CeleryKubernetesExecutor"}},
+        )
+    )
     expect_init(pods, {"scheduler", "task"})
 
 
 def patch_forgotten():
     """The values for 8.8 without the post-renderer: no deployment has the init container."""
-    pods, *_ = parts(helm("community", "8.8.0", values_text("community-8.8.yaml"), {"airflow": {"executor": "CeleryKubernetesExecutor"}}))
+    pods, *_ = parts(
+        helm(
+            "community",
+            "8.8.0",
+            values_text("community-8.8.yaml"),
+            {"airflow": {"executor": "CeleryKubernetesExecutor"}},
+        )
+    )
     expect_init(pods, {"task"})
 
 
@@ -191,7 +223,10 @@ def global_init_containers_of_the_community_chart():
 def kwargs_as_a_map():
     """The official chart's schema refuses it, in both places. The community chart prints it as Go does, and the pod is invalid."""
     for pattern in ("AWS_KWARGS", "READER_KWARGS"):
-        refused(spoilt("official-1.21.yaml", pattern), "got object, want string" if pattern == "AWS_KWARGS" else "got object")
+        refused(
+            spoilt("official-1.21.yaml", pattern),
+            "got object, want string" if pattern == "AWS_KWARGS" else "got object",
+        )
     for pattern, word in (("AWS_KWARGS", "schema"), ("READER_KWARGS", "reader")):
         rendered = helm("community", "8.9.0", spoilt("community-8.9.yaml", pattern), {})
         pods, secrets, airflow_cfg, _ = parts(rendered)
@@ -227,9 +262,14 @@ def env_beats_config():
 
 
 def braces_in_pairs():
-    """From 1.14 on they are evaluated, before they stay."""
-    text = values_text("official-1.11.yaml").replace('"airflow/connections"', '"{{ .Release.Name }}"')
-    for version, expected in (("1.13.1", "{{ .Release.Name }}"), ("1.14.0", RELEASE)):
+    """From 1.14 on they are evaluated, before they stay. And what the README says is the way around."""
+    braces, around = "{{ .Release.Name }}", '{{ "{{" }}'
+    for version, written, expected in (
+        ("1.13.1", braces, braces),
+        ("1.14.0", braces, RELEASE),
+        ("1.21.0", around, "{{"),
+    ):
+        text = values_text("official-1.11.yaml").replace('"airflow/connections"', f'"{written}"')
         pods, *_ = parts(helm("official", version, text, {"airflowVersion": "2.9.3"}))
         env = promises.environment(pods["scheduler"]["spec"]["initContainers"][-1], {})
         if json.loads(env[promises.KWARGS])["connections_prefix"] != expected:
@@ -251,8 +291,6 @@ BAD = [
 
 def spoilt(name, pattern):
     """A snippet with its kwargs as a map."""
-    import spoil  # pylint: disable=import-outside-toplevel
-
     entry = next(entry for entry in spoil.SPOILT if entry[1] is getattr(spoil, pattern) and "a map" in entry[0])
     return entry[1].sub(entry[2], values_text(name))
 
@@ -270,7 +308,9 @@ def refused(text, word):
 
 def expect_init(pods, expected):
     """Exactly these pods have the init container."""
-    found = {name for name, pod in pods.items() if promises.INIT in {one["name"] for one in promises.containers(pod["spec"])}}
+    found = {
+        name for name, pod in pods.items() if promises.INIT in {one["name"] for one in promises.containers(pod["spec"])}
+    }
     if found != expected:
         raise Wrong(f"the init container is in {sorted(found)}, not in {sorted(expected)}")
 
@@ -298,7 +338,9 @@ def helm(chart, version, values, more):
 
 def run(command, stdin="", environment=None):
     """What a command prints."""
-    ended = subprocess.run(list(map(str, command)), input=stdin, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        list(map(str, command)), input=stdin, env=environment, capture_output=True, text=True, check=False
+    )
     if ended.returncode != 0:
         raise Wrong(ended.stderr.strip())
     return ended.stdout
@@ -331,11 +373,9 @@ def check(rendered, expected, on):
     if missing := expected - set(pods):
         raise Wrong(f"the chart makes no {sorted(missing)}")
     for name, pod in pods.items():
-        SEEN["pods"] += 1
         if name not in expected:
             found += [f"{problem} (pod of {name})" for problem in promises.of_other(pod)]
             continue
-        SEEN["readers"] += 1
         found += [f"{problem} (pod of {name})" for problem in promises.of_reader(pod, secrets, airflow_cfg)]
         annotated = promises.SKIP in (pod["metadata"].get("annotations") or {})
         if annotated != on:
@@ -345,7 +385,13 @@ def check(rendered, expected, on):
             found.append(f"account: that of {name} has no role")
     for one in [*filter(None, snippets.documents(rendered)), *([pods["task"]] if "task" in pods else [])]:
         found += valid(json.dumps(one, sort_keys=True))
+    # What the README counts with grep. kustomize writes the pod template in another way.
+    if "# Source:" in rendered and (
+        counted := len(re.findall(r"name: airflow-secrets-init$", rendered, re.MULTILINE))
+    ) != len(expected):
+        found.append(f"count: {counted} lines name the init container")
     fail_on(found)
+    return len(pods), len(expected)
 
 
 @functools.cache

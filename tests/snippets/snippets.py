@@ -62,7 +62,8 @@ def main():
         text = read(rest[-1])
         json.dump(documents(switched_on(text) if "--on" in rest else text), sys.stdout)
         return 0
-    wrong = False
+    unknown = {path.name for path in HOME.glob("*.yaml")} - set(SNIPPETS)
+    wrong = show("helm-snippets", (f"{name} is not checked" for name in sorted(unknown)))
     pods_checked, environments = 0, []
     for name in SNIPPETS:
         for on in (False, True):
@@ -77,7 +78,9 @@ def main():
     for env in environments:
         wrong |= show("the program", of_program(rest[0], env))
     versions = f"Kubernetes {promises.VERSIONS[0]} to {promises.VERSIONS[-1]}"
-    print(f"{pods_checked} pods of {len(SNIPPETS)} files by the schemas of {versions}, {len(environments)} environments run")
+    print(
+        f"{pods_checked} pods of {len(SNIPPETS)} files by the schemas of {versions}, {len(environments)} environments run"
+    )
     return int(wrong)
 
 
@@ -108,9 +111,9 @@ def problems(name, reading, on=False):
     """What is wrong with a snippet. `reading` gives the files' texts."""
     expected = SNIPPETS[name]
     made = pods(name, reading, on)
-    for container, (pod, secrets, airflow_cfg) in made.items():
+    for container, (pod, secrets, config) in made.items():
         whole = name == "pod-template.yaml"
-        found = promises.of_reader(pod, secrets, airflow_cfg, whole)
+        found = promises.of_reader(pod, secrets, config, whole)
         yield from (f"{problem} (pod of {container})" for problem in found)
         env = promises.environment(pod["spec"]["initContainers"][-1], secrets)
         has_few = on and container in FEW and PATCHED.get(name) is None
@@ -175,7 +178,12 @@ def pods(name, reading, on=False):
         }
         if container == "base":
             del spec["initContainers"][0]
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": container, "annotations": annotations}, "spec": spec}
+        pod = {
+            "apiVersion": "v1",
+            "kind": "Pod",
+            "metadata": {"name": container, "annotations": annotations},
+            "spec": spec,
+        }
         if annotations is None:
             del pod["metadata"]["annotations"]
         made[container] = (pod, {} if official else config_envs(values), airflow_cfg(values) if official else "")
@@ -196,7 +204,7 @@ def patch(name, reading, container):
     """The init containers that the post-renderer adds to the pod of a container."""
     if name == "community-8.8.yaml":
         rules = documents(reading("community-8.8/kustomization.yaml"))[0]["patches"]
-        rules = [rule | {"patch": reading(rule["path"]) if "/" in rule["path"] else reading(f"community-8.8/{rule['path']}")} for rule in rules]
+        rules = [rule | {"patch": reading(f"community-8.8/{rule['path']}")} for rule in rules]
     else:
         rules = documents(reading(name))[1]["spec"]["postRenderers"][0]["kustomize"]["patches"]
     kind = "StatefulSet" if container == "airflow-worker" else "Deployment"
@@ -273,19 +281,28 @@ def of_release(objects):
     for one in objects:
         if one["metadata"] != {"name": one["metadata"]["name"], "namespace": "airflow"}:
             yield "release: not all in one namespace"
-    if (repository["apiVersion"], release["apiVersion"]) != ("source.toolkit.fluxcd.io/v1", "helm.toolkit.fluxcd.io/v2"):
+    if (repository["apiVersion"], release["apiVersion"]) != (
+        "source.toolkit.fluxcd.io/v1",
+        "helm.toolkit.fluxcd.io/v2",
+    ):
         yield "release: not the versions of Flux's API"
     if chart["sourceRef"] != {"kind": repository["kind"], "name": repository["metadata"]["name"]}:
         yield "release: the chart is not of the repository"
     if (release["kind"], chart["chart"], chart["version"]) != ("HelmRelease", "airflow", "8.8.0"):
         yield "release: not the chart that the file is for"
-    if not repository["spec"]["url"].startswith("https://") or not (repository["spec"]["interval"] and spec["interval"]):
+    if not repository["spec"]["url"].startswith("https://") or not (
+        repository["spec"]["interval"] and spec["interval"]
+    ):
         yield "release: no address, or no interval"
     targets = [rule["target"]["name"] for rule in spec["postRenderers"][0]["kustomize"]["patches"]]
     if not all(target.startswith(f"{spec['releaseName']}-") for target in targets):
         yield "release: the patches are not about what the release is called"
     airflow = spec["values"]["airflow"]
-    if (airflow["executor"], airflow["image"]["repository"], airflow["image"]["tag"][:6]) != ("CeleryExecutor", "apache/airflow", "2.8.1-"):
+    if (airflow["executor"], airflow["image"]["repository"], airflow["image"]["tag"][:6]) != (
+        "CeleryExecutor",
+        "apache/airflow",
+        "2.8.1-",
+    ):
         yield "release: not the Airflow that the file is for"
 
 

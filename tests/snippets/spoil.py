@@ -26,7 +26,12 @@ SPOILT = [
     ("the kwargs of the init container are no JSON", AWS_KWARGS, "value: connections_prefix=x", "env"),
     ("the init container has the reader's kwargs", AWS_KWARGS, """value: '{"connections_file_path": "/x"}'""", "env"),
     ("Airflow's kwargs are a map", READER_KWARGS, r"\1: \2", "reader"),
-    ("Airflow has the kwargs of AWS", re.compile(r'"connections_file_path": "[^"]*"'), '"connections_prefix": "x"', "reader"),
+    (
+        "Airflow has the kwargs of AWS",
+        re.compile(r'"connections_file_path": "[^"]*"'),
+        '"connections_prefix": "x"',
+        "reader",
+    ),
     ("Airflow reads another file", re.compile(r"secrets/connections\.json"), "secrets/other.json", "reader"),
     ("Airflow has another backend", re.compile(re.escape(promises.READER)), "some.other.Backend", "reader"),
     ("the volume is on disk", re.compile(r"medium: Memory, "), "", "volume"),
@@ -36,26 +41,58 @@ SPOILT = [
     ("no limit of memory", re.compile(r"limits: \{cpu: 500m, memory: 64Mi\}"), "limits: {cpu: 500m}", "resources"),
     ("much is asked for", re.compile(r"cpu: 10m"), "cpu: 250m", "resources"),
     ("Airflow could write the file", re.compile(r", readOnly: true"), "", "mount"),
-    ("Airflow does not mount the file", re.compile(r"- \{name: airflow-secrets, mountPath: [^}]*readOnly: true\}"), "[]", "mount"),
-    ("it is mounted elsewhere", re.compile(r"mountPath: /opt/airflow/secrets, readOnly"), "mountPath: /opt/secrets, readOnly", "mount"),
-    ("the init container can't write", re.compile(r"mountPath: /opt/airflow/secrets\}"), "mountPath: /opt/airflow/secrets, readOnly: true}", "mount"),
+    (
+        "Airflow does not mount the file",
+        re.compile(r"- \{name: airflow-secrets, mountPath: [^}]*readOnly: true\}"),
+        "[]",
+        "mount",
+    ),
+    (
+        "it is mounted elsewhere",
+        re.compile(r"mountPath: /opt/airflow/secrets, readOnly"),
+        "mountPath: /opt/secrets, readOnly",
+        "mount",
+    ),
+    (
+        "the init container can't write",
+        re.compile(r"mountPath: /opt/airflow/secrets\}"),
+        "mountPath: /opt/airflow/secrets, readOnly: true}",
+        "mount",
+    ),
     ("another image", re.compile(re.escape(promises.IMAGE)), "airflow-secrets-init:latest", "init"),
     ("no last words", re.compile(r"FallbackToLogsOnError"), "File", "init"),
     ("capabilities are kept", re.compile(r"drop: \[ALL\]"), "drop: [NET_RAW]", "capabilities"),
     ("a capability comes back", re.compile(r"drop: \[ALL\]"), "drop: [ALL], add: [SYS_PTRACE]", "capabilities"),
-    ("it may get more rights", re.compile(r"allowPrivilegeEscalation: false"), "allowPrivilegeEscalation: true", "allowPrivilegeEscalation"),
+    (
+        "it may get more rights",
+        re.compile(r"allowPrivilegeEscalation: false"),
+        "allowPrivilegeEscalation: true",
+        "allowPrivilegeEscalation",
+    ),
     ("it may be root", re.compile(r"runAsNonRoot: true"), "runAsNonRoot: false", "runAsNonRoot"),
     ("it is root", re.compile(r"runAsUser: 50000"), "runAsUser: 0", "runAsUser"),
     ("no seccomp", re.compile(r"type: RuntimeDefault"), "type: Unconfined", "seccomp"),
-    ("it may write to its image", re.compile(r"readOnlyRootFilesystem: true"), "readOnlyRootFilesystem: false", "readOnlyRootFilesystem"),
-    ("a volume of the node", re.compile(r"emptyDir: \{medium: Memory, sizeLimit: 8Mi\}"), "hostPath: {path: /tmp}", "volume types"),
+    (
+        "it may write to its image",
+        re.compile(r"readOnlyRootFilesystem: true"),
+        "readOnlyRootFilesystem: false",
+        "readOnlyRootFilesystem",
+    ),
+    (
+        "a volume of the node",
+        re.compile(r"emptyDir: \{medium: Memory, sizeLimit: 8Mi\}"),
+        "hostPath: {path: /tmp}",
+        "volume types",
+    ),
 ]
 # What a file does not have, and so can't be spoilt in: its init container takes the kwargs from the chart's Secret.
-NOT_IN = {"community-8.9-keep-config.yaml": {
-    "the kwargs of the init container are a map",
-    "the kwargs of the init container are no JSON",
-    "the init container has the reader's kwargs",
-}}
+NOT_IN = {
+    "community-8.9-keep-config.yaml": {
+        "the kwargs of the init container are a map",
+        "the kwargs of the init container are no JSON",
+        "the init container has the reader's kwargs",
+    }
+}
 
 
 def main():
@@ -95,7 +132,7 @@ def by_line():
             lines = snippets.read(part).splitlines()
             for number, line in enumerate(lines):
                 bare = line.strip()
-                if not bare or bare == "#" or bare.startswith(("# ", *FREE.get(name, ["# "]))):
+                if not bare or bare == "#" or bare.startswith(("# ", *FREE.get(name, []))):
                     continue
                 COUNT["by line"] += 1
                 if not any(problems(name, part, "\n".join(lines[:number] + lines[number + 1 :]) + "\n")):
@@ -153,14 +190,19 @@ BROKEN = [
     ("apparmor", on_context(appArmorProfile={"type": "Unconfined"})),
     (
         "apparmor",
-        lambda pod: pod["metadata"].setdefault("annotations", {}).update(
-            {f"container.apparmor.security.beta.kubernetes.io/{promises.INIT}": "unconfined"}
-        ),
+        lambda pod: pod["metadata"]
+        .setdefault("annotations", {})
+        .update({f"container.apparmor.security.beta.kubernetes.io/{promises.INIT}": "unconfined"}),
     ),
     ("selinux", on_context(seLinuxOptions={"type": "spc_t"})),
     ("selinux", on_context(seLinuxOptions={"user": "system_u"})),
     ("procMount", on_context(procMount="Unmasked")),
-    ("sysctls", lambda pod: pod["spec"].setdefault("securityContext", {}).update(sysctls=[{"name": "kernel.msgmax", "value": "1"}])),
+    (
+        "sysctls",
+        lambda pod: pod["spec"]
+        .setdefault("securityContext", {})
+        .update(sysctls=[{"name": "kernel.msgmax", "value": "1"}]),
+    ),
     ("allowPrivilegeEscalation", on_context(allowPrivilegeEscalation=None)),
     ("runAsNonRoot", on_context(runAsNonRoot=False)),
     ("runAsUser", on_context(runAsUser=0)),
