@@ -11,10 +11,11 @@ lint:
 	scripts/cargo-deny check bans licenses sources
 
 # What needs Go, or root for podman: the env file, read by what docker, compose and podman read it with; what Terraform's own
-# formatter says of `iam`.
+# formatter says of `iam`; the Helm snippets, rendered by Helm.
 e2e:
 	scripts/e2e-env-file
 	scripts/e2e-iam
+	scripts/e2e-helm
 
 ci:
 	.ci/run

@@ -1,0 +1,22 @@
+#!/usr/bin/env python3.11
+"""Makes the virtual environment of the checks of helm-snippets/ from requirements-snippets.txt, below target/snippets.
+
+    environment.py              make it unless it is there; print its Python
+    environment.py --relock     resolve requirements-snippets.in again into requirements-snippets.txt
+
+Needs python3.11, its venv module and PyPI (tests/airflow/venv.py does the work). kubernetes-validate brings the schemas
+of all its Kubernetes versions along.
+"""
+
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "airflow"))
+import venv  # pylint: disable=wrong-import-position
+
+RESOLVED_AS_OF = "2026-11-20"
+
+
+if __name__ == "__main__":
+    sys.exit(venv.alone("snippets", HERE, RESOLVED_AS_OF))
