@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint e2e ci bench bench-goals bench-herd bench-airflow bench-outputs bench-programs
+.PHONY: test lint e2e ci image release-check bench bench-goals bench-herd bench-airflow bench-outputs bench-programs
 
 test:
 	cargo test --workspace
@@ -11,11 +11,20 @@ lint:
 	scripts/cargo-deny check bans licenses sources
 
 # What needs Go, or root for podman: the env file, read by what docker, compose and podman read it with; what Terraform's own
-# formatter says of `iam`; the Helm snippets, rendered by Helm.
+# formatter says of `iam`; the Helm snippets, rendered by Helm; the image, alone, in a Pod and in compose.
 e2e:
 	scripts/e2e-env-file
 	scripts/e2e-iam
 	scripts/e2e-helm
+	scripts/e2e-image
+
+# The image, from the Dockerfile, without a registry where there is none. Needs root for podman.
+image:
+	scripts/image
+
+# Before a tag: two builds with the same bytes, SBOM, checksums, the forge's workflows. Needs root and Go; a quarter of an hour.
+release-check:
+	scripts/release-check
 
 ci:
 	.ci/run

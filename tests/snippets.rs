@@ -47,6 +47,13 @@ fn every_snippet_keeps_its_promises() {
     checks("snippets.py", &["check", env!("CARGO_BIN_EXE_airflow-secrets-init")]);
 }
 
+/// The same of the Jobs of examples/kubernetes; what the program makes of their settings is in tests/deploy.rs.
+#[test]
+fn every_job_keeps_its_promises() {
+    let files = ["job.yaml", "cronjob.yaml"].map(|name| format!("{ROOT}/examples/kubernetes/{name}"));
+    checks("workloads.py", &files.each_ref().map(String::as_str));
+}
+
 #[test]
 fn a_spoilt_snippet_is_found() {
     checks("spoil.py", &[]);

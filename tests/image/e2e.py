@@ -232,7 +232,7 @@ def compose(lab: Lab) -> None:
             command = [lab.options.compose, "--project-name", f"asi-{major}", *[word for file in files for word in ("-f", file)]]
             environment = os.environ | {
                 "AIRFLOW_UID": user,
-                "AIRFLOW_SECRETS_INIT_IMAGE": lab.options.image,
+                "AIRFLOW_SECRETS_IMAGE": lab.options.image,
                 "EMULATOR_URL": f"https://localhost:{port}",
             }
             began = time.monotonic()
