@@ -80,6 +80,12 @@ def good_cases():
         yield functools.partial(whole_template, on)
     for name, on in itertools.product(snippets.SNIPPETS, (False, True)):
         yield functools.partial(same_to_both_parsers, name, on)
+    for chart, version, name in (
+        ("official", "1.21.0", "official-1.21.yaml"),
+        ("community", "8.9.0", "community-8.9.yaml"),
+    ):
+        yield functools.partial(pod_identity, chart, version, name)
+        yield functools.partial(openshift, chart, version, name)
 
 
 def official(name, version, airflow, executor, on):
@@ -166,6 +172,26 @@ def same_to_both_parsers(name, on):
             file.flush()
             if json.loads(run([RENDER, "values", file.name])) != found:
                 raise Wrong("Helm reads the file in another way")
+
+
+def pod_identity(chart, version, name):
+    """As the README says it: no annotation. Then no service account names a role, and the rest is as it was."""
+    text = re.sub(r"annotations: .*\n +eks.amazonaws.com/role-arn: .*", "annotations: {}", values_text(name))
+    rendered = helm(chart, version, text, {})
+    with_role = helm(chart, version, values_text(name), {})
+    if snippets.ROLE in rendered or parts(rendered)[:3] != parts(with_role)[:3]:
+        raise Wrong("more than the annotation changes, or it is still there")
+
+
+def openshift(chart, version, name):
+    """As the README says it: without user and group. The init container still passes the level "restricted"."""
+    text = re.sub(r"\n +runAs(User|Group): .*", "", values_text(name))
+    pods, secrets, airflow_cfg, _ = parts(helm(chart, version, text, {}))
+    for pod in (pods["scheduler"], pods["worker"]):
+        del pod["spec"]["securityContext"]
+        rules = {problem.split(":")[0] for problem in promises.of_reader(pod, secrets, airflow_cfg)}
+        if rules != {"user"}:
+            raise Wrong(f"{sorted(rules)} are broken")
 
 
 def workers(executor):
