@@ -5,7 +5,16 @@ import sys
 import tomllib
 
 # Whatever the features: without these the program would be another.
-CERTAIN = {"aws-sdk-secretsmanager", "aws-sdk-sts", "aws-lc-sys", "rustls", "tokio", "minijinja", "serde_json", "airflow-secrets-init"}
+CERTAIN = {
+    "aws-sdk-secretsmanager",
+    "aws-sdk-sts",
+    "aws-lc-sys",
+    "rustls",
+    "tokio",
+    "minijinja",
+    "serde_json",
+    "airflow-secrets-init",
+}
 
 
 def main() -> None:

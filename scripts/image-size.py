@@ -1,4 +1,7 @@
-"""How large an image is: scripts/image-size.py OCI_ARCHIVE NAME. Raw is what its files take, compressed what a node pulls."""
+"""How large an image is: scripts/image-size.py OCI_ARCHIVE NAME.
+
+Raw is what its files take, compressed what a node pulls. Ends with 1 above the goal.
+"""
 
 import gzip
 import io

@@ -1,4 +1,7 @@
-"""Whether two images have the same bytes: scripts/same-image.py FIRST.tar SECOND.tar (OCI archives). Says what differs where they do not."""
+"""Whether two images have the same bytes: scripts/same-image.py FIRST.tar SECOND.tar (OCI archives).
+
+Says which files differ where they have not.
+"""
 
 import io
 import json
@@ -40,8 +43,13 @@ class Image:
     def files(self, digest: str) -> dict[str, tuple]:
         """What each file of a layer is, content included."""
         with tarfile.open(fileobj=io.BytesIO(self.blob(digest))) as layer:
-            read = lambda member: layer.extractfile(member).read() if member.isfile() else member.linkname
-            return {one.name: (one.mode, one.uid, one.gid, one.mtime, read(one)) for one in layer}
+            return {
+                one.name: (
+                    *(one.mode, one.uid, one.gid, one.mtime, one.linkname),
+                    layer.extractfile(one).read() if one.isfile() else b"",
+                )
+                for one in layer
+            }
 
 
 main()

@@ -1,4 +1,4 @@
-"""The image as it is deployed: alone, in a Pod, in compose. Needs root and podman; scripts/e2e-image makes what it takes.
+"""The image as it is deployed: alone, in a Pod, in compose. Needs root and podman; scripts/e2e-image makes the rest.
 
 Prints what was seen, with times, and ends with 1 at the first thing that is not as it should be.
 """
@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import time
 from datetime import datetime
@@ -22,7 +23,14 @@ ACCOUNT, SHARED, REGION = "111111111111", "258781458051", "eu-central-1"
 NAME = "secretsmanager.fake.test"
 CERTIFICATES = PROJECT / "tests/support/fake-aws/certs"
 # What the Pod Security level "restricted" asks for, and what a node does to a small container.
-CONFINED = ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--memory=32m", "--memory-swap=32m", "--pids-limit=64"]
+CONFINED = [
+    "--read-only",
+    "--cap-drop=ALL",
+    "--security-opt=no-new-privileges",
+    "--memory=32m",
+    "--memory-swap=32m",
+    "--pids-limit=64",
+]
 
 
 def main() -> None:
@@ -30,12 +38,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ["image", "reader", "fake-aws", "airflow-2", "airflow-3", "compose"]:
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--only", help="one part, by the name of its function")
     options = parser.parse_args()
     if os.geteuid() != 0:
         sys.exit("e2e: needs root")
     with tempfile.TemporaryDirectory(dir=PROJECT / "target/e2e") as work, contextlib.ExitStack() as stack:
         lab = Lab(options, pathlib.Path(work), stack)
         for part in [confinement, contents, any_user, names_and_tls, pod, pod_that_fails, compose]:
+            if options.only not in (None, part.__name__):
+                continue
             before = time.monotonic()
             print(f"\n== {part.__doc__.splitlines()[0]}", flush=True)
             part(lab)
@@ -48,17 +59,24 @@ class Lab:
     def __init__(self, options: argparse.Namespace, work: pathlib.Path, stack: contextlib.ExitStack) -> None:
         self.options, self.work, self.stack = options, work, stack
         work.chmod(0o755)
-        self.certificate, self.key = certificate(work)
+        self.ca, self.certificate, self.key = certificate(work)
 
     def aws(self, count: int = 1000) -> str:
         """A fake AWS over TLS; gives its port."""
-        big = {f"airflow/connections/db_{n:04}": f"postgres://user:p%20w@db-{n}.internal:5432/app" for n in range(count)}
+        big = {
+            f"airflow/connections/db_{n:04}": f"postgres://user:p%20w@db-{n}.internal:5432/app" for n in range(count)
+        }
         own = big | {"airflow/connections/warehouse": "mysql://own:pw@h/db"}
         shared = {
             "airflow/connections/warehouse": "mysql://shared:pw@h/db",
-            "airflow/connections/snowflake": json.dumps({"conn_type": "snowflake", "login": "svc", "password": "line\nbreak", "extra": {"a": 1}}),
+            "airflow/connections/snowflake": json.dumps(
+                {"conn_type": "snowflake", "login": "svc", "password": "line\nbreak", "extra": {"a": 1}}
+            ),
         }
-        accounts = {account: {"regions": {REGION: {"secrets": secrets}}} for account, secrets in [(ACCOUNT, own), (SHARED, shared)]}
+        accounts = {
+            account: {"regions": {REGION: {"secrets": secrets}}}
+            for account, secrets in [(ACCOUNT, own), (SHARED, shared)]
+        }
         reader = f"arn:aws:iam::{SHARED}:role/reader"
         everything = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
         roles = [{"arn": reader, "trust": [f"arn:aws:iam::{ACCOUNT}:root"], "policy": everything}]
@@ -87,7 +105,9 @@ class Lab:
 def confinement(lab: Lab) -> None:
     """The image runs as any user, read-only, without capabilities, in 32 MiB; and the limit is a limit"""
     for user in ["50000:0", "12345:0", "65532:65532"]:
-        said = podman("run", "--rm", *CONFINED, "--network=none", f"--user={user}", lab.options.image, "--version").stdout
+        said = podman(
+            "run", "--rm", *CONFINED, "--network=none", f"--user={user}", lab.options.image, "--version"
+        ).stdout
         check(re.fullmatch(r"airflow-secrets-init \d+\.\d+\.\d+\n", said), said)
         print(f"   {user}: {said.strip()}")
     hog = "b = bytearray(100 << 20); b[::4096] = b'x' * len(b[::4096]); print('kept')"
@@ -98,37 +118,67 @@ def confinement(lab: Lab) -> None:
 def contents(lab: Lab) -> None:
     """What is in the image: one program, certificates, a directory with owner and mode; no shell"""
     [config] = json.loads(podman("image", "inspect", lab.options.image).stdout)
-    check(config["Config"]["User"] == "50000:0" and config["Config"]["Entrypoint"] == ["/airflow-secrets-init"], config["Config"])
-    labels = {name.rsplit(".", 1)[1] for name in config["Config"]["Labels"] if name.startswith("org.opencontainers.image.")}
+    check(
+        config["Config"]["User"] == "50000:0" and config["Config"]["Entrypoint"] == ["/airflow-secrets-init"],
+        config["Config"],
+    )
+    labels = {
+        name.rsplit(".", 1)[1] for name in config["Config"]["Labels"] if name.startswith("org.opencontainers.image.")
+    }
     check({"title", "description", "licenses", "version", "revision"} <= labels, labels)
     container = podman("create", lab.options.image).stdout.strip()
     archive = lab.work / "image.tar"
     podman("export", "--output", str(archive), container)
     podman("rm", container)
-    import tarfile
-
     with tarfile.open(archive) as files:
         members = {member.name.rstrip("/"): member for member in files}
     programs = [name for name, member in members.items() if member.isfile() and member.mode & 0o111]
     check(programs == ["airflow-secrets-init"], programs)
     there = members["opt/airflow/secrets"]
-    check((there.uid, there.gid, oct(there.mode)) == (50000, 0, "0o2770"), (there.uid, there.gid, oct(there.mode)))
+    seen = there.uid, there.gid, oct(there.mode & 0o7777)
+    check(seen == (50000, 0, "0o2770"), seen)
     check("etc/ssl/certs/ca-certificates.crt" in members, list(members))
     print(f"   files: {', '.join(sorted(name for name, member in members.items() if member.isfile()))}")
 
 
 def any_user(lab: Lab) -> None:
-    """On an emptyDir with fsGroup 0 any user writes the file, and 50000:0 reads it; on a named volume 50000:0 and 1000:0 do"""
+    """Any user writes to an emptyDir with fsGroup 0, and 50000:0 reads; any of group 0 writes to a named volume"""
     secrets = PROJECT / "examples/dev-secrets.yaml"
     for user in ["50000:0", "1000:0", "65532:65532"]:
         directory = lab.tmpfs(f"emptydir-{user.split(':')[0]}")
         render = ["--user", user, "-v", f"{directory}:/opt/airflow/secrets", "-v", f"{secrets}:/dev-secrets.yaml:ro"]
-        podman("run", "--rm", *CONFINED, "--network=none", *render, lab.options.image, "--store=file:/dev-secrets.yaml", "--backend-kwargs={}")
-        read = ["--user=50000:0", "-v", f"{directory}:/s:ro", lab.options.reader, "sh", "-c", "stat -c '%a %u:%g' /s/connections.json; cat /s/connections.json >/dev/null"]
+        podman(
+            "run",
+            "--rm",
+            *CONFINED,
+            "--network=none",
+            *render,
+            lab.options.image,
+            "--store=file:/dev-secrets.yaml",
+            "--backend-kwargs={}",
+        )
+        read = [
+            "--user=50000:0",
+            "-v",
+            f"{directory}:/s:ro",
+            lab.options.reader,
+            "sh",
+            "-c",
+            "stat -c '%a %u:%g' /s/connections.json; cat /s/connections.json >/dev/null",
+        ]
         print(f"   {user} wrote:", podman("run", "--rm", *read).stdout.strip())
     for user in ["50000:0", "1000:0"]:
         render = ["--user", user, "-v", "asi-e2e-volume:/opt/airflow/secrets", "-v", f"{secrets}:/dev-secrets.yaml:ro"]
-        podman("run", "--rm", *CONFINED, "--network=none", *render, lab.options.image, "--store=file:/dev-secrets.yaml", "--backend-kwargs={}")
+        podman(
+            "run",
+            "--rm",
+            *CONFINED,
+            "--network=none",
+            *render,
+            lab.options.image,
+            "--store=file:/dev-secrets.yaml",
+            "--backend-kwargs={}",
+        )
     podman("volume", "rm", "asi-e2e-volume")
 
 
@@ -141,12 +191,14 @@ def names_and_tls(lab: Lab) -> None:
     command = ["run", "--rm", *CONFINED, "--network=host", "--dns=127.0.0.1", "-v", f"{directory}:/opt/airflow/secrets"]
     environment = environment_of(f"https://{NAME}:{port}") | {"AWS_CA_BUNDLE": "/ca.pem"}
     command += [f"--env={name}={value}" for name, value in environment.items()]
-    done = podman(*command, "-v", f"{self_signed(lab)}:/ca.pem:ro", lab.options.image)
+    done = podman(*command, "-v", f"{lab.ca}:/ca.pem:ro", lab.options.image)
     summary = json.loads(done.stderr.splitlines()[-1])
     check((summary["outcome"], summary["connections"]) == ("written", 1002), summary)
     print("  ", done.stderr.splitlines()[-1])
     # The bundle in the image is read, and does not trust this server.
-    distrusts = podman(*command[:-1], "--env=AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", lab.options.image, fails=True)
+    distrusts = podman(
+        *command[:-1], "--env=AWS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt", lab.options.image, fails=True
+    )
     check("ASI-503" in distrusts.stderr, distrusts.stderr)
     nowhere = [word.replace(NAME, "absent.fake.test") for word in command]
     unknown = podman(*nowhere, "--env=AWS_CA_BUNDLE=", lab.options.image, fails=True)
@@ -177,19 +229,38 @@ def pod(lab: Lab) -> None:
         [app] = json.loads(podman("inspect", f"{name}-airflow").stdout)
         check(init["State"]["ExitCode"] == 0 and init["HostConfig"]["ReadonlyRootfs"], init["State"])
         check(init["HostConfig"]["Memory"] == 32 << 20 and not init["EffectiveCaps"], init["HostConfig"])
-        times = {what: moment(container["State"][key]) for what, container, key in [("start", init, "StartedAt"), ("exit", init, "FinishedAt"), ("airflow", app, "StartedAt")]}
+        times = {
+            what: moment(container["State"][key])
+            for what, container, key in [
+                ("start", init, "StartedAt"),
+                ("exit", init, "FinishedAt"),
+                ("airflow", app, "StartedAt"),
+            ]
+        }
         log = podman("logs", f"{name}-airflow-secrets-init").stderr.splitlines()
-        print(f"   Airflow {major}: init container start to exit {ms(times['start'], times['exit'])} ms (its own count: {json.loads(log[-1])['elapsed_ms']} ms),")
-        print(f"      then Airflow's container after {ms(times['exit'], times['airflow'])} ms; the whole Pod, Airflow's import included, {whole:.1f} s")
+        print(
+            f"   Airflow {major}: init container start to exit {ms(times['start'], times['exit'])} ms "
+            f"(its own count: {json.loads(log[-1])['elapsed_ms']} ms),"
+        )
+        print(
+            f"      then Airflow's container after {ms(times['exit'], times['airflow'])} ms; "
+            f"the whole Pod, Airflow's import included, {whole:.1f} s"
+        )
         print(f"      init: {log[-1]}")
-        print(f"      Airflow found {sum(value is not None for value in found.values())} of {len(found)} by {found['warehouse'][0]}")
+        print(
+            f"      Airflow found {sum(value is not None for value in found.values())} of {len(found)} "
+            f"by {found['warehouse'][0]}"
+        )
 
 
 def pod_that_fails(lab: Lab) -> None:
     """A Pod whose init container fails: Airflow does not start, and the termination message names the cause"""
     port = lab.aws(1)
     secrets = lab.tmpfs("pod-fails")
-    environment = environment_of(f"https://localhost:{port}") | {"AWS_CA_BUNDLE": "/ca.pem", "AWS_ACCESS_KEY_ID": "AKIAUNKNOWN"}
+    environment = environment_of(f"https://localhost:{port}") | {
+        "AWS_CA_BUNDLE": "/ca.pem",
+        "AWS_ACCESS_KEY_ID": "AKIAUNKNOWN",
+    }
     spec = pod_spec(lab, "fails", secrets, environment)
     message = lab.work / "termination-log"
     message.touch()
@@ -204,7 +275,10 @@ def pod_that_fails(lab: Lab) -> None:
     played = podman("kube", "play", str(manifest), fails=True)
     check("77" in played.stderr, played.stderr)
     [app] = json.loads(podman("inspect", f"{name}-airflow").stdout)
-    check(app["State"]["Status"] in ("created", "initialized") and moment(app["State"]["StartedAt"]).year == 1, app["State"])
+    check(
+        app["State"]["Status"] in ("created", "initialized") and moment(app["State"]["StartedAt"]).year == 1,
+        app["State"],
+    )
     told = message.read_text()
     check(told.startswith("airflow-secrets-init failed with 77: ASI-106 "), told)
     check(not list(secrets.iterdir()), "files are there")
@@ -213,9 +287,12 @@ def pod_that_fails(lab: Lab) -> None:
 
 
 def compose(lab: Lab) -> None:
-    """docker compose: Airflow's own file, an override of examples/compose, the file store or an emulator; then readers"""
+    """Compose: a file like Airflow's own, the overrides of examples/compose, file store and emulator, then readers"""
     port = lab.aws(1)
-    services = {"2": ["webserver", "scheduler", "worker", "triggerer"], "3": ["apiserver", "dag-processor", "scheduler", "worker", "triggerer"]}
+    services = {
+        "2": ["webserver", "scheduler", "worker", "triggerer"],
+        "3": ["apiserver", "dag-processor", "scheduler", "worker", "triggerer"],
+    }
     for major, names in services.items():
         project = lab.work / f"compose-{major}"
         project.mkdir()
@@ -223,37 +300,64 @@ def compose(lab: Lab) -> None:
             shutil.copy(file, project)
         shutil.copy(PROJECT / "examples/dev-secrets.yaml", project)
         (project / "docker-compose.yaml").write_text(json.dumps(airflows_file(lab, major, names)))
-        # For this machine alone: the fake AWS has a certificate of its own, and is on the loopback.
-        loopback = {"network_mode": "host", "environment": {"AWS_CA_BUNDLE": "/ca.pem"}, "volumes": [f"{self_signed(lab)}:/ca.pem:ro"]}
+        # For this machine alone: podman 4.3 knows no host-gateway; the fake AWS has a CA of its own, and is on the loopback.
+        emulator = project / "emulator.yaml"
+        emulator.write_text(re.sub(r"    extra_hosts:\n      - .*\n", "", emulator.read_text()))
+        loopback = {
+            "network_mode": "host",
+            "environment": {"AWS_CA_BUNDLE": "/ca.pem"},
+            "volumes": [f"{lab.ca}:/ca.pem:ro"],
+        }
         (project / "loopback.yaml").write_text(json.dumps({"services": {"airflow-secrets-init": loopback}}))
         # The second user comes to a volume that the first has filled.
-        for store, extra, user, expected in [("file-store", [], "50000", "own-wins"), ("emulator", ["loopback.yaml"], "1000", "pw")]:
+        for store, extra, user, expected in [
+            ("file-store", [], "50000", "own-wins"),
+            ("emulator", ["loopback.yaml"], "1000", "pw"),
+        ]:
             files = ["docker-compose.yaml", f"airflow-{major}.yaml", f"{store}.yaml", *extra]
-            command = [lab.options.compose, "--project-name", f"asi-{major}", *[word for file in files for word in ("-f", file)]]
+            command = [
+                lab.options.compose,
+                "--project-name",
+                f"asi-{major}",
+                *[word for file in files for word in ("-f", file)],
+            ]
             environment = os.environ | {
                 "AIRFLOW_UID": user,
                 "AIRFLOW_SECRETS_IMAGE": lab.options.image,
                 "EMULATOR_URL": f"https://localhost:{port}",
+                "EMULATOR_ACCOUNT": ACCOUNT,
             }
             began = time.monotonic()
             run([*command, "up", "--detach", *[f"airflow-{name}" for name in names]], cwd=project, env=environment)
+            [init] = json.loads(podman("inspect", f"asi-{major}_airflow-secrets-init_1").stdout)
+            # podman-compose waits for its end, not for its success.
+            check(init["State"]["ExitCode"] == 0, podman("logs", f"asi-{major}_airflow-secrets-init_1").stderr)
             for name in names:
                 said = run([*command, "logs", f"airflow-{name}"], cwd=project, env=environment)
-                container = podman("ps", "--all", "--filter", f"name=asi-{major}_airflow-{name}_", "--format={{.Names}}").stdout.split()[0]
+                container = podman(
+                    "ps", "--all", "--filter", f"name=asi-{major}_airflow-{name}_", "--format={{.Names}}"
+                ).stdout.split()[0]
                 check(podman("wait", container).stdout.strip() == "0", said)
                 found = json.loads(podman("logs", container).stdout.splitlines()[-1])
                 check(found["warehouse"][0] == "LocalFilesystemBackend" and found["warehouse"][4] == expected, found)
-            print(f"   Airflow {major}, {store}, AIRFLOW_UID={user}: {len(names)} services read it ({time.monotonic() - began:.1f} s)")
+            print(
+                f"   Airflow {major}, {store}, AIRFLOW_UID={user}: {len(names)} services read it "
+                f"({time.monotonic() - began:.1f} s)"
+            )
             run([*command, "down"], cwd=project, env=environment)
         run([*command, "down", "--volumes"], cwd=project, env=environment)
 
 
 def airflows_file(lab: Lab, major: str, names: list[str]) -> dict:
-    """A file of the shape of Airflow's own docker-compose.yaml: common keys, `user` by AIRFLOW_UID, airflow-init as root."""
+    """A file of the shape of Airflow's own docker-compose.yaml: common keys, AIRFLOW_UID, airflow-init as root."""
     packages = lab.options.airflow_2 if major == "2" else lab.options.airflow_3
     common = {
         "image": lab.options.reader,
-        "environment": {"AIRFLOW_HOME": "/tmp/airflow", "PYTHONPATH": "/airflow", "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor"},
+        "environment": {
+            "AIRFLOW_HOME": "/tmp/airflow",
+            "PYTHONPATH": "/airflow",
+            "AIRFLOW__CORE__EXECUTOR": "CeleryExecutor",
+        },
         "volumes": [f"{packages}:/airflow:ro", f"{HERE / 'read_connections.py'}:/read_connections.py:ro"],
         "user": "${AIRFLOW_UID:-50000}:0",
         "command": ["python3", "/read_connections.py", "warehouse"],
@@ -265,10 +369,14 @@ def airflows_file(lab: Lab, major: str, names: list[str]) -> dict:
 
 
 def pod_spec(lab: Lab, name: str, secrets: pathlib.Path, environment: dict[str, str]) -> dict:
-    """The Pod of a chart: the init container confined, Airflow's container with the file read-only and without credentials."""
+    """The Pod of a chart: the init container confined, Airflow's with the file read-only and without credentials."""
     restricted = {
-        "runAsUser": 50000, "runAsGroup": 0, "runAsNonRoot": True, "readOnlyRootFilesystem": True,
-        "allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]},
+        "runAsUser": 50000,
+        "runAsGroup": 0,
+        "runAsNonRoot": True,
+        "readOnlyRootFilesystem": True,
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
     }
     packages = lab.options.airflow_2 if name == "2" else lab.options.airflow_3
     init = {
@@ -278,7 +386,10 @@ def pod_spec(lab: Lab, name: str, secrets: pathlib.Path, environment: dict[str, 
         "env": [{"name": key, "value": value} for key, value in environment.items()],
         "resources": {"limits": {"memory": "32Mi"}},
         "securityContext": restricted,
-        "volumeMounts": [{"name": "secrets", "mountPath": "/opt/airflow/secrets"}, {"name": "ca", "mountPath": "/ca.pem", "readOnly": True}],
+        "volumeMounts": [
+            {"name": "secrets", "mountPath": "/opt/airflow/secrets"},
+            {"name": "ca", "mountPath": "/ca.pem", "readOnly": True},
+        ],
     }
     reads = {
         "AIRFLOW__SECRETS__BACKEND": "airflow.secrets.local_filesystem.LocalFilesystemBackend",
@@ -299,17 +410,37 @@ def pod_spec(lab: Lab, name: str, secrets: pathlib.Path, environment: dict[str, 
             {"name": "script", "mountPath": "/read_connections.py", "readOnly": True},
         ],
     }
-    paths = {"secrets": (secrets, "Directory"), "ca": (self_signed(lab), "File"), "airflow": (packages, "Directory"), "script": (HERE / "read_connections.py", "File")}
+    paths = {
+        "secrets": (secrets, "Directory"),
+        "ca": (lab.ca, "File"),
+        "airflow": (packages, "Directory"),
+        "script": (HERE / "read_connections.py", "File"),
+    }
     volumes = [{"name": key, "hostPath": {"path": str(path), "type": kind}} for key, (path, kind) in paths.items()]
     # podman removes an init container that succeeded, unless told that it runs each time.
     annotations = {"io.podman.annotations.init.container.type": "always"}
-    spec = {"restartPolicy": "Never", "hostNetwork": True, "initContainers": [init], "containers": [app], "volumes": volumes}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": f"asi-pod-{name}", "annotations": annotations}, "spec": spec}
+    spec = {
+        "restartPolicy": "Never",
+        "hostNetwork": True,
+        "initContainers": [init],
+        "containers": [app],
+        "volumes": volumes,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": f"asi-pod-{name}", "annotations": annotations},
+        "spec": spec,
+    }
 
 
 def environment_of(endpoint: str) -> dict[str, str]:
     """Of the init container: an account of its own, and a shared one by a role."""
-    kwargs = {"connections_prefix": "airflow/connections", "shared_account": SHARED, "shared_role_arn": f"arn:aws:iam::{SHARED}:role/reader"}
+    kwargs = {
+        "connections_prefix": "airflow/connections",
+        "shared_account": SHARED,
+        "shared_role_arn": f"arn:aws:iam::{SHARED}:role/reader",
+    }
     return {
         "AIRFLOW__SECRETS__BACKEND_KWARGS": json.dumps(kwargs),
         "AWS_REGION": REGION,
@@ -319,35 +450,46 @@ def environment_of(endpoint: str) -> dict[str, str]:
     }
 
 
-def certificate(work: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
-    """A certificate for the name and the loopback, its own CA."""
-    certificate_file, key = work / "certificate.pem", work / "key.pem"
-    names = f"subjectAltName=DNS:{NAME},DNS:localhost,IP:127.0.0.1"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-    run([*command, "-subj", "/CN=fake", "-addext", names, "-keyout", str(key), "-out", str(certificate_file)])
-    certificate_file.chmod(0o644)
-    return certificate_file, key
-
-
-def self_signed(lab: Lab) -> pathlib.Path:
-    """What the init container is to trust."""
-    return lab.certificate
+def certificate(work: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
+    """A CA, and a certificate of it for the name and the loopback, with its key."""
+    ca, ca_key, leaf, key, request = (work / f"{name}.pem" for name in ["ca", "ca-key", "leaf", "key", "request"])
+    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    run(["openssl", "req", "-x509", *new_key, "-days", "2", "-subj", "/CN=ca", "-keyout", ca_key, "-out", ca])
+    run(["openssl", "req", *new_key, "-subj", "/CN=leaf", "-keyout", key, "-out", request])
+    names = work / "names.cnf"
+    names.write_text(f"subjectAltName=DNS:{NAME},DNS:localhost,IP:127.0.0.1")
+    signing = ["-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", names]
+    run(["openssl", "x509", "-req", "-in", request, *signing, "-out", leaf])
+    ca.chmod(0o644)
+    return ca, leaf, key
 
 
 def podman(*arguments: str, fails: bool = False) -> subprocess.CompletedProcess:
     """Runs podman; ends the test when it fails, or when it should and does not."""
-    done = subprocess.run(["podman", *arguments], capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+    done = execute(["podman", *arguments])
     if (done.returncode != 0) != fails:
         sys.exit(f"e2e: podman {' '.join(arguments[:4])} ... ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done
 
 
-def run(command: list[str], **how) -> str:
+def run(command: list, **how) -> str:
     """Runs a command that has to succeed; gives what it says."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, **how)
+    command = [str(word) for word in command]
+    done = execute(command, **how)
     if done.returncode != 0:
         sys.exit(f"e2e: {' '.join(command[:6])} ... ended with {done.returncode}:\n{done.stdout}{done.stderr}")
     return done.stdout
+
+
+def execute(command: list[str], **how) -> subprocess.CompletedProcess:
+    """Runs a command, for five minutes at most."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, timeout=300, **how
+        )
+    except subprocess.TimeoutExpired as late:
+        said = [(text or b"").decode(errors="replace") for text in (late.stdout, late.stderr)]
+        sys.exit(f"e2e: {' '.join(command)} did not end:\n{''.join(said)}")
 
 
 def check(holds: object, seen: object) -> None:

@@ -1,4 +1,4 @@
-"""Runs in a container of real Airflow: asks the secrets backend that its environment names, as Airflow does, for each conn_id.
+"""Runs in a container of real Airflow: asks the secrets backend of its environment, as Airflow does, for each conn_id.
 
 Prints one JSON object: conn_id → [class of the backend, conn_type, host, login, password, port, extra], or null.
 """

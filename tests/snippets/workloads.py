@@ -1,6 +1,8 @@
 #!/usr/bin/env python3.11
-"""Checks the Jobs and CronJobs of examples/kubernetes: workloads.py FILE ... Every document by the schemas of Kubernetes from 1.29 on, every
-container at the Pod Security level "restricted", and what is promised of the program's own container.
+"""Checks the Jobs and CronJobs of examples/kubernetes: workloads.py FILE ...
+
+Every document by the schemas of Kubernetes from 1.29 on, every container at the Pod Security level "restricted", and
+what is promised of the program's own container.
 """
 
 import pathlib
@@ -12,6 +14,7 @@ import promises
 
 # Before 1.29 the schema, by mistake, wanted conditions beside exit codes in each rule of a podFailurePolicy.
 VERSIONS = [version for version in promises.VERSIONS if int(version.split(".")[1]) >= 29]
+
 
 def main():
     """Says what is wrong; returns the exit code."""
@@ -45,7 +48,9 @@ def problems(file):
             yield f"{file.name}: no limits"
         if not all(mount.get("readOnly") for other in others for mount in other["volumeMounts"]):
             yield f"{file.name}: somebody else can write to the volume"
-        if others and not all(volume["emptyDir"]["medium"] == "Memory" and volume["emptyDir"]["sizeLimit"] for volume in spec["volumes"]):
+        if others and not all(
+            volume["emptyDir"]["medium"] == "Memory" and volume["emptyDir"]["sizeLimit"] for volume in spec["volumes"]
+        ):
             yield f"{file.name}: secrets on a disk"
 
 
