@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod errors;
 mod http;
+mod limit;
 mod listing;
 mod retries;
 mod situation;
@@ -21,12 +22,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry, SortByType, SortOrderType};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use secrecy::SecretString;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -36,6 +38,7 @@ use tracing::{debug, info};
 
 use self::credentials::{CallerArn, WhoAmI};
 use self::http::{Opened, OpensOnly};
+use self::limit::{MOST_SECRETS, MOST_TEXT, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
 use self::situation::{Origin, Situation};
@@ -82,6 +85,7 @@ pub struct AwsStore {
     opened: Opened,
     expects_more: Cell<bool>,
     calls: Cell<u64>,
+    taken: Taken,
 }
 
 /// Whether BatchGetSecretValue is worth a call.
@@ -112,6 +116,7 @@ struct Shared {
     retries: Retries,
     opened: Opened,
     situation: Arc<Situation>,
+    taken: Taken,
 }
 
 impl AwsStore {
@@ -140,6 +145,7 @@ impl AwsStore {
             opened: shared.opened,
             expects_more: Cell::new(false),
             calls: Cell::new(0),
+            taken: shared.taken,
         }
     }
 
@@ -152,17 +158,27 @@ impl AwsStore {
 
     /// Waits for credentials. Asked for here and not by the SDK within a call: its own time limit for that is shorter than
     /// our patience with a node that is only starting.
-    async fn identified(&self) -> Result<(), StoreError> {
-        self.identity.provide_credentials().await.map(drop).map_err(|error| credentials::in_our_words(&error))
+    async fn identified(&self) -> Result<Credentials, StoreError> {
+        self.identity.provide_credentials().await.map_err(|error| credentials::in_our_words(&error))
     }
 
-    /// One call, once there are credentials, tried again as [`Retries`] says.
+    /// One call, once there are credentials, tried again as [`Retries`] says; and once more where they have expired and there
+    /// are new ones.
     async fn call<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        self.identified().await?;
-        self.retries.persist(action, attempt).await
+        let before = self.identified().await?;
+        match self.retries.persist(action, &attempt).await {
+            Err(error) if error.cause == Cause::Expired => {
+                let now = self.identified().await?;
+                if now.access_key_id() == before.access_key_id() {
+                    return Err(error);
+                }
+                self.retries.persist(action, attempt).await
+            }
+            answer => answer,
+        }
     }
 
     // ---- errors -------------------------------------------------------------------------------------------------
@@ -230,14 +246,27 @@ impl AwsStore {
         let share = if self.batches.get() == Batches::Throttled && self.concurrency >= SINGLES { 2 } else { 1 };
         let _single = self.singles.acquire_many(share).await.ok();
         let _turn = self.turn().await;
+        if self.taken.is_over() {
+            return Err(too_much(GET));
+        }
         let attempt = || async {
             let request = self.client.get_secret_value().secret_id(id.as_str());
             request.send().await.map_err(|error| errors::from_sdk(GET, &error))
         };
         match self.call(GET, attempt).await {
-            Ok(output) => Ok(found(output.secret_string, output.created_date)),
+            Ok(output) => self.found(output.secret_string, output.created_date),
             Err(error) => answer_of(error.about(id.as_str())),
         }
+    }
+
+    /// The text of a secret, unless it would be too much of it.
+    fn found(&self, secret_string: Option<String>, created: Option<DateTime>) -> Answer {
+        // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
+        let Some(text) = secret_string else { return Ok(Found::NotThere(NotThere::Binary)) };
+        if !self.taken.takes(text.len()) {
+            return Err(too_much(GET));
+        }
+        Ok(Found::Value(Value { text: SecretString::from(text), changed: created.map(|time| time.secs()) }))
     }
 
     async fn read_singly(&self, ids: &[SecretId]) -> Vec<Answer> {
@@ -250,6 +279,9 @@ impl AwsStore {
             return self.read_singly(ids).await;
         }
         let turn = self.turn().await;
+        if self.taken.is_over() {
+            return ids.iter().map(|_| Err(too_much(BATCH_GET))).collect();
+        }
         // The turn may have come late: what an earlier batch met holds for this one.
         if self.batches.get() != Batches::Yes {
             self.calls.set(self.calls.get() - 1);
@@ -279,7 +311,7 @@ impl AwsStore {
             }
         };
         for entry in output.secret_values.unwrap_or_default() {
-            let answer = Ok(found(entry.secret_string, entry.created_date));
+            let answer = self.found(entry.secret_string, entry.created_date);
             // AWS does not promise an order, and answers may go by name or by ARN.
             for id in [entry.arn, entry.name].into_iter().flatten() {
                 put(&id, answer.clone());
@@ -339,7 +371,7 @@ impl AwsStore {
             ErrorKind::Kms | ErrorKind::Rejected => {
                 debug!(%error, "a batch failed as a whole; reading its secrets one by one");
             }
-            ErrorKind::Unavailable | ErrorKind::Credentials => return false,
+            ErrorKind::Unavailable | ErrorKind::Credentials | ErrorKind::TooMuch => return false,
         }
         true
     }
@@ -353,7 +385,11 @@ impl AwsStore {
             Ok(output) => {
                 let request_id: Option<Box<str>> = output.request_id().map(Box::from);
                 for entry in output.secret_values.unwrap_or_default() {
-                    first.add(entry, prefixes);
+                    let Some(listed) = listed_of(entry.name, entry.arn, &self.place) else { continue };
+                    if is_under(&listed.name, prefixes) {
+                        let answer = self.found(entry.secret_string, entry.created_date);
+                        first.values.insert(listed.name.clone(), (listed, answer));
+                    }
                 }
                 first.errors = answers_of_errors(output.errors, request_id.as_deref()).collect();
             }
@@ -369,7 +405,7 @@ impl AwsStore {
         prefixes: &[&str],
         mut pages: UnboundedReceiver<Vec<Listed>>,
         wanted: &Wanted<'_>,
-    ) -> Enumerated {
+    ) -> Result<Enumerated, StoreError> {
         // A secret that is not wanted is not read, not even by accident.
         let has_prefix = !prefixes.contains(&"");
         let with_batch = wanted.everything && has_prefix && self.batches.get() == Batches::Yes;
@@ -393,6 +429,9 @@ impl AwsStore {
                             result.account = result.account.or_else(|| account_of(&listed));
                             if !is_under(&listed.name, prefixes) || !seen.insert(listed.name.clone()) {
                                 // Some emulators match anywhere in the name; pages are not a snapshot.
+                            } else if seen.len() > MOST_SECRETS {
+                                let message = format!("more than {MOST_SECRETS} secrets are under the prefix");
+                                return Err(StoreError::new(Cause::TooMuch, LIST, message).about(&prefixes.join(" ")));
                             } else if (wanted.takes)(&listed.name) {
                                 open.push(listed);
                             } else {
@@ -436,7 +475,7 @@ impl AwsStore {
                 result.secrets.push((listed, answer));
             }
         }
-        result
+        Ok(result)
     }
 }
 
@@ -480,12 +519,6 @@ struct FirstBatch {
 }
 
 impl FirstBatch {
-    fn add(&mut self, entry: SecretValueEntry, prefixes: &[&str]) {
-        let Some(name) = entry.name.filter(|name| is_under(name, prefixes)) else { return };
-        let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
-        self.values.insert(name.clone(), (Listed { name, id }, Ok(found(entry.secret_string, entry.created_date))));
-    }
-
     fn take(&mut self, listed: &Listed) -> Option<Answer> {
         let value = self.values.remove(&listed.name).map(|(_, answer)| answer);
         value.or_else(|| self.errors.remove(listed.id.as_str())).or_else(|| self.errors.remove(&listed.name))
@@ -511,11 +544,22 @@ fn answer_of(error: StoreError) -> Answer {
     errors::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
 }
 
-fn found(secret_string: Option<String>, created: Option<DateTime>) -> Found {
-    // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
-    secret_string.map_or(Found::NotThere(NotThere::Binary), |text| {
-        Found::Value(Value { text: SecretString::from(text), changed: created.map(|time| time.secs()) })
-    })
+/// A secret as a listing or a batch names it. An ARN that is not of this name and place is not asked for: the name is.
+fn listed_of(name: Option<String>, arn: Option<String>, place: &Place) -> Option<Listed> {
+    let name = name?;
+    let is_its_own = |arn: &String| {
+        let mut parts = arn.splitn(7, ':').skip(4);
+        let account = parts.next().filter(|account| place.account.as_deref().is_none_or(|known| known == *account));
+        let resource = parts.nth(1).and_then(|resource| resource.strip_prefix(name.as_str()));
+        account.is_some() && resource.is_some_and(|suffix| suffix.starts_with('-'))
+    };
+    let id = arn.filter(is_its_own).map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
+    Some(Listed { name, id })
+}
+
+fn too_much(action: &'static str) -> StoreError {
+    let message = format!("the secrets of this run hold more than {} MiB of text", MOST_TEXT >> 20);
+    StoreError::new(Cause::TooMuch, action, message)
 }
 
 /// An id that got no answer although every one was asked for: never taken for "not there".
@@ -558,11 +602,8 @@ impl Pages for AwsStore {
             })
         };
         let output = self.call(LIST, attempt).await.map_err(|error| error.about(&about()))?;
-        let listed = output.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
-            let name = entry.name?;
-            let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
-            Some(Listed { name, id })
-        });
+        let entries = output.secret_list.unwrap_or_default().into_iter();
+        let listed = entries.filter_map(|entry| listed_of(entry.name, entry.arn, &self.place));
         let next = output.next_token.filter(|next| !next.is_empty());
         if next.is_some() {
             self.expect_more();
@@ -589,7 +630,7 @@ impl SecretStore for AwsStore {
             let hand_over = move |page: Vec<Listed>| drop(names.send(page));
             listing::walk(self, &owned(prefixes), &hand_over).await
         };
-        let reading = async { Ok(self.read_listed(prefixes, pages, wanted).await) };
+        let reading = self.read_listed(prefixes, pages, wanted);
         let listed = tokio::try_join!(listing, reading);
         let ((), mut enumerated) = match listed {
             Ok(listed) => listed,
