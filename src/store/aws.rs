@@ -45,6 +45,7 @@ use self::situation::{Origin, Situation};
 use super::{
     Answer, Asked, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
 };
+use crate::backend_kwargs::is_id;
 use crate::cause::{Cause, Notice};
 use crate::settings::FetchMode;
 use crate::text::printable;
@@ -116,7 +117,6 @@ struct Shared {
     retries: Retries,
     opened: Opened,
     situation: Arc<Situation>,
-    taken: Taken,
 }
 
 impl AwsStore {
@@ -145,7 +145,7 @@ impl AwsStore {
             opened: shared.opened,
             expects_more: Cell::new(false),
             calls: Cell::new(0),
-            taken: shared.taken,
+            taken: Taken::default(),
         }
     }
 
@@ -447,7 +447,13 @@ impl AwsStore {
                 }
                 // Dropped and not only left: it holds a turn.
                 () = sleep_until(patience.unwrap_or(started)), if first.is_some() && patience.is_some() => first = None,
-                Some(secrets) = reading.next(), if !reading.is_empty() => result.secrets.extend::<Vec<_>>(secrets),
+                Some(secrets) = reading.next(), if !reading.is_empty() => {
+                    // There is no end to wait for.
+                    if self.taken.is_over() {
+                        return Err(too_much(LIST));
+                    }
+                    result.secrets.extend::<Vec<_>>(secrets);
+                }
             }
             if first.is_some() {
                 continue;
@@ -544,9 +550,10 @@ fn answer_of(error: StoreError) -> Answer {
     errors::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
 }
 
-/// A secret as a listing or a batch names it. An ARN that is not of this name and place is not asked for: the name is.
+/// A secret as a listing or a batch names it, unless AWS would never give it that name. An ARN that is not of this name and
+/// place is not asked for: the name is.
 fn listed_of(name: Option<String>, arn: Option<String>, place: &Place) -> Option<Listed> {
-    let name = name?;
+    let name = name.filter(|name| is_id(name))?;
     let is_its_own = |arn: &String| {
         let mut parts = arn.splitn(7, ':').skip(4);
         let account = parts.next().filter(|account| place.account.as_deref().is_none_or(|known| known == *account));
@@ -558,7 +565,7 @@ fn listed_of(name: Option<String>, arn: Option<String>, place: &Place) -> Option
 }
 
 fn too_much(action: &'static str) -> StoreError {
-    let message = format!("the secrets of this run hold more than {} MiB of text", MOST_TEXT >> 20);
+    let message = format!("the secrets of this account hold more than {} MiB of text", MOST_TEXT >> 20);
     StoreError::new(Cause::TooMuch, action, message)
 }
 

@@ -55,7 +55,6 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
         retries: retries.clone(),
         opened: opened.clone(),
         situation: situation.clone(),
-        taken: super::limit::Taken::default(),
     };
     let mut stores = Vec::new();
     for account in &plan.accounts {

@@ -9,7 +9,6 @@ use std::cell::Cell;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -28,13 +27,13 @@ const OF_ONE: u64 = 1 << 20;
 /// From here on an answer waits until no other one is so large. Twenty values as they usually are written are 1.4 MiB.
 const FREE: u64 = 2 << 20;
 
-/// The most secrets of one account that a listing may name. A file of a tenth of that is more than Airflow can use.
-pub const MOST_SECRETS: usize = 20_000;
+/// The most secrets of one account that a listing may name. A tenth of that is more than Airflow can use.
+pub const MOST_SECRETS: usize = 10_000;
 /// The most pages of one listing. A page may be empty and have a successor; AWS holds 500,000 secrets in an account and region,
 /// which are 5,000 pages.
 pub const MOST_PAGES: usize = 10_000;
-/// The most bytes of text in all secrets of a run.
-pub const MOST_TEXT: u64 = 256 << 20;
+/// The most bytes of text in all secrets of one account: a thousand of the largest.
+pub const MOST_TEXT: u64 = 64 << 20;
 
 /// The one place for a large answer.
 static LARGE: Semaphore = Semaphore::const_new(1);
@@ -61,9 +60,9 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// How many bytes of text a run has taken. Shared by its stores.
-#[derive(Clone, Debug, Default)]
-pub struct Taken(Rc<Cell<u64>>);
+/// How many bytes of text were taken of an account.
+#[derive(Debug, Default)]
+pub struct Taken(Cell<u64>);
 
 impl Taken {
     /// Counts these; whether they are still within [`MOST_TEXT`].
