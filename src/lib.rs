@@ -325,7 +325,7 @@ async fn resolve(
         StoreChoice::Aws => {
             let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, env)).await;
             let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
-            ask(plan, &stores, settings, summary, end).await
+            Box::pin(ask(plan, &stores, settings, summary, end)).await
         }
         StoreChoice::File(path) => {
             tracing::warn!("secrets come from the file {}, not from AWS", text::printable(&path.display().to_string()));

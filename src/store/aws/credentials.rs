@@ -57,7 +57,7 @@ pub struct Once {
 }
 
 impl Once {
-    fn new(
+    fn provider(
         provider: SharedCredentialsProvider,
         retries: Retries,
         situation: Option<Arc<Situation>>,
@@ -67,7 +67,7 @@ impl Once {
 
     /// Asks as often as [`Retries`] says.
     pub fn asking(provider: SharedCredentialsProvider, retries: Retries) -> SharedCredentialsProvider {
-        Self::new(provider, retries, None)
+        Self::provider(provider, retries, None)
     }
 
     /// The same for what the environment names, which may turn out to be somebody else.
@@ -76,7 +76,7 @@ impl Once {
         retries: Retries,
         situation: Arc<Situation>,
     ) -> SharedCredentialsProvider {
-        Self::new(provider, retries, Some(situation))
+        Self::provider(provider, retries, Some(situation))
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {

@@ -184,3 +184,61 @@ impl Body for Held {
         Body::size_hint(&self.body)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is left of a body of so many bytes, in one piece, under a limit.
+    fn held(bytes: usize, limit: Limit) -> Result<usize, String> {
+        let mut body = Held { body: vec![b'x'; bytes].into(), limit, come: 0, place: Place::NotNeeded };
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        let mut come = 0;
+        while let Poll::Ready(Some(frame)) = Pin::new(&mut body).poll_frame(&mut context) {
+            come += frame.map_err(|error| error.to_string())?.into_data().map_or(0, |data| data.len());
+        }
+        Ok(come)
+    }
+
+    #[test]
+    fn a_body_is_taken_up_to_its_limit_and_not_a_byte_further() {
+        let limit = Limit { most: 1 << 20, is_role: false };
+        assert_eq!(held(1 << 20, limit), Ok(1 << 20));
+        let words = "the answer is larger than 1 MiB, and AWS sends none of that size";
+        assert_eq!(held((1 << 20) + 1, limit), Err(words.to_owned()));
+    }
+
+    #[test]
+    fn the_limit_is_that_of_the_call() {
+        let to = |uri: &str, target: Option<&'static str>| {
+            let mut request = HttpRequest::get(uri).unwrap();
+            if let Some(target) = target {
+                request.headers_mut().insert("x-amz-target", target);
+            }
+            Limit::of(&request)
+        };
+        for target in ["secretsmanager.ListSecrets", "secretsmanager.BatchGetSecretValue"] {
+            assert_eq!(to("https://x/", Some(target)).most, OF_MANY);
+        }
+        assert_eq!(to("https://x/", Some("secretsmanager.GetSecretValue")).most, OF_ONE);
+        let role = to("http://169.254.169.254/latest/meta-data/iam/security-credentials/", None);
+        assert!(role.most == OF_ONE && role.is_role && !role.of_status(false).is_role);
+        assert!(!to("http://169.254.169.254/latest/meta-data/iam/security-credentials/airflow", None).is_role);
+    }
+
+    #[test]
+    fn a_role_has_a_name_that_a_path_can_hold() {
+        let role = Limit { most: 100, is_role: true };
+        assert!(role.check(14, b"airflow+=,.@-_").is_ok());
+        for name in ["<html>", "a b", "a\n", "a/../b", "\u{e9}"] {
+            assert_eq!(role.check(1, name.as_bytes()).unwrap_err().cause, Cause::NotAws);
+        }
+    }
+
+    #[test]
+    fn text_counts_up_to_the_most() {
+        let taken = Taken::default();
+        assert!(taken.takes(usize::try_from(MOST_TEXT).unwrap()) && !taken.is_over());
+        assert!(!taken.takes(1) && taken.is_over());
+    }
+}
