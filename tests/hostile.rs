@@ -3,6 +3,7 @@
 //!
 //! `cargo test --test hostile -- --nocapture` prints code, time and memory of every case.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+#![allow(clippy::print_stdout, reason = "what it came to is for people")]
 
 mod common;
 
@@ -73,7 +74,7 @@ fn scenario() -> Scenario {
 }
 
 /// What a listing says, as AWS would say it.
-fn listing(entries: Vec<Value>, next: Option<&str>) -> String {
+fn listing(entries: &[Value], next: Option<&str>) -> String {
     let mut page = json!({"SecretList": entries});
     if let Some(next) = next {
         page["NextToken"] = next.into();
@@ -160,7 +161,7 @@ fn go_as(
             .var("SECRETS_INIT_DEADLINE", deadline)
             .var("SECRETS_INIT_ON_SHARED", on_shared)
             .arg(command);
-        let held = held::run(&run, DATA, Duration::from_secs(60));
+        let held = held::run(&run, DATA, Duration::from_mins(1));
         let ended = &held.ended;
         println!(
             "{what:<46} {command:<6} {log:<4} {:>4} {:>5.1} s {:>4} MiB {:>6} calls {:>8} bytes said",
@@ -254,7 +255,7 @@ fn names_in_a_listing() {
     entries.push(json!({"Name": null, "ARN": 7}));
     let doubled: Vec<Value> =
         entries.iter().chain(&entries).filter(|entry| entry["Name"].is_string()).cloned().collect();
-    let found = go("a listing of names", WITH_ROLE, &[lists(listing(doubled, None))]);
+    let found = go("a listing of names", WITH_ROLE, &[lists(listing(&doubled, None))]);
     own_are_there("a listing", &found);
     assert!(!found.1.iter().any(|id| id == "foreign"), "{:?}", found.1);
 }
@@ -288,14 +289,14 @@ fn an_index_that_is_too_long() {
 #[test]
 fn listings_that_do_not_end() {
     let page = |of: &str, next: &str| {
-        let entries = (0..1000).map(|i| entry(&format!("{PREFIX}{of}{i}"))).collect();
-        lists(listing(entries, Some(next)))
+        let entries: Vec<Value> = (0..1000).map(|i| entry(&format!("{PREFIX}{of}{i}"))).collect();
+        lists(listing(&entries, Some(next)))
     };
     let go = |what, fault, deadline| go_once(what, WITH_ROLE, &[fault], deadline);
     assert_eq!(go("the same token again and again", page("a", "same"), "20s"), 69);
     assert_eq!(go("ever new tokens, the same names", page("a", "{request_id}"), "3s"), 75);
     assert_eq!(go("ever new tokens, ever new names", page("{request_id}", "{request_id}"), "30s"), 65);
-    assert_eq!(go("ever new tokens, no names", lists(listing(Vec::new(), Some("{request_id}"))), "3s"), 75);
+    assert_eq!(go("ever new tokens, no names", lists(listing(&[], Some("{request_id}"))), "3s"), 75);
     assert_eq!(go("no answer at all", Fault::on("*").account(SHARED).hang(), "3s"), 75);
     assert_eq!(go("no role", Fault::on("AssumeRole").error(403, "AccessDenied", "no"), "20s"), 77);
 }
@@ -318,7 +319,7 @@ fn more_text_than_is_taken() {
     let text = format!("mysql://h/?{}", "x".repeat(900_000));
     let value = json!({"Name": "x", "SecretString": text}).to_string();
     let faults = [
-        lists(listing(entries, Some("{request_id}"))),
+        lists(listing(&entries, Some("{request_id}"))),
         Fault::on("BatchGetSecretValue").account(SHARED).error(400, "AccessDeniedException", "not in batches"),
         Fault::on("GetSecretValue").account(SHARED).body(200, "application/x-amz-json-1.1", value),
     ];
@@ -348,7 +349,7 @@ fn values_that_are_deep_or_large() {
         ("a long URI", format!("mysql://h/?{}", (0..20_000).map(|i| format!("a{i}=%00&")).collect::<String>())),
     ] {
         let values = [("airflow/connections/theirs", text)];
-        let found = go(what, WITH_ROLE, &[lists(listing(listed.clone(), None)), batches(&values)]);
+        let found = go(what, WITH_ROLE, &[lists(listing(&listed, None)), batches(&values)]);
         own_are_there(what, &found);
     }
 }
