@@ -101,7 +101,7 @@ table! {
     /// AWS does not take the request as it is.
     Rejected "ASI-403" "check the name, the prefix and the state of the secret";
     /// There is more than a run takes.
-    TooMuch "ASI-405" "take a longer prefix, or name what is wanted in SECRETS_INIT_CONN_IDS; docs/FAULTS.md lists the limits";
+    TooMuch "ASI-405" "take a longer prefix, or say what is wanted in SECRETS_INIT_INCLUDE or SECRETS_INIT_CONN_IDS; docs/FAULTS.md lists the limits";
 
     /// The endpoint's name can't be resolved.
     Dns "ASI-501" "check the region's name, the cluster's DNS, and the VPC endpoint with private DNS where there is no internet";

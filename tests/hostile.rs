@@ -260,6 +260,28 @@ fn names_in_a_listing() {
     assert!(!found.1.iter().any(|id| id == "foreign"), "{:?}", found.1);
 }
 
+/// `ONE` and `one` are the same environment variable, and the own one has it.
+#[test]
+fn names_that_are_the_same_variable() {
+    let scenario = ["ONE", "Two", "tWO", "four", "FOUR", "a-b", "A_B"]
+        .iter()
+        .fold(scenario(), |all, id| all.secret(SHARED, REGION, &format!("{PREFIX}{id}"), text("theirs")));
+    let aws = FakeAws::start(scenario);
+    let run = Run::on_aws(&aws.endpoint(), WITH_ROLE)
+        .var("AWS_ACCESS_KEY_ID", POD_KEY)
+        .var("AWS_SECRET_ACCESS_KEY", "x")
+        .var("SECRETS_INIT_AIRFLOW_ENV_FILE", "all.list");
+    run.go().code(0).says("ONE").says("tWO").says("FOUR");
+    let file = std::fs::read_to_string(run.path("all.list")).unwrap();
+    let lines: Vec<(&str, bool)> = file
+        .lines()
+        .filter_map(|line| line.strip_prefix("AIRFLOW_CONN_")?.split_once('='))
+        .map(|(name, value)| (name, value.contains("own")))
+        .collect();
+    let expected = [("A-B", false), ("A_B", false), ("ONE", true), ("THEIRS", false), ("THREE", true), ("TWO", true)];
+    assert_eq!(lines, expected);
+}
+
 /// A batch may hold what nobody asked for: only what stands under the prefix is taken, and never in the place of an own one.
 #[test]
 fn values_that_nobody_asked_for() {
@@ -309,6 +331,22 @@ fn a_page_that_is_too_long() {
     }
     page += "{}]}";
     assert_eq!(go_once("a page of 100,000 names", WITH_ROLE, &[lists(page)], "20s"), 65);
+}
+
+/// What is not wanted costs its name alone, and of names there is a most too.
+#[test]
+fn names_that_nobody_wants() {
+    let entries: Vec<Value> = (0..20_000).map(|i| entry(&format!("{PREFIX}{{request_id}}{i}"))).collect();
+    let endless = lists(listing(&entries, Some("{request_id}")));
+    let aws = FakeAws::start(scenario().fault(endless));
+    let run = Run::on_aws(&aws.endpoint(), WITH_ROLE)
+        .var("AWS_ACCESS_KEY_ID", POD_KEY)
+        .var("AWS_SECRET_ACCESS_KEY", "x")
+        .var("SECRETS_INIT_INCLUDE", "one");
+    let held = held::run(&run, DATA, Duration::from_mins(1));
+    println!("names that nobody wants: {:.1} s, {} MiB", held.took.as_secs_f64(), held.peak);
+    held.ended.code(65).says("ASI-405").says("more than 100000 secrets are there");
+    assert_eq!((aws.count_in("BatchGetSecretValue", SHARED), aws.count_in("GetSecretValue", SHARED)), (0, 0));
 }
 
 /// Twenty values a batch, and batches without end.

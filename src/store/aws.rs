@@ -38,7 +38,7 @@ use tracing::{debug, info};
 
 use self::credentials::{CallerArn, WhoAmI};
 use self::http::{Opened, OpensOnly};
-use self::limit::{MOST_SECRETS, MOST_TEXT, Taken};
+use self::limit::{MOST_NAMES, MOST_SECRETS, MOST_TEXT, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
 use self::situation::{Origin, Situation};
@@ -429,15 +429,13 @@ impl AwsStore {
                             result.account = result.account.or_else(|| account_of(&listed));
                             if !is_under(&listed.name, prefixes) || !seen.insert(listed.name.clone()) {
                                 // Some emulators match anywhere in the name; pages are not a snapshot.
-                            } else if seen.len() > MOST_SECRETS {
-                                let message = format!("more than {MOST_SECRETS} secrets are under the prefix");
-                                return Err(StoreError::new(Cause::TooMuch, LIST, message).about(&prefixes.join(" ")));
                             } else if (wanted.takes)(&listed.name) {
                                 open.push(listed);
                             } else {
                                 result.skipped += 1;
                             }
                         }
+                        check_count(seen.len(), seen.len() - result.skipped, prefixes)?;
                     }
                     None => listing_is_open = false,
                 },
@@ -483,6 +481,16 @@ impl AwsStore {
         }
         Ok(result)
     }
+}
+
+/// Whether so many names and so many wanted ones are still few enough.
+fn check_count(names: usize, wanted: usize, prefixes: &[&str]) -> Result<(), StoreError> {
+    let (most, what) = if names > MOST_NAMES { (MOST_NAMES, "there") } else { (MOST_SECRETS, "wanted") };
+    if names <= MOST_NAMES && wanted <= MOST_SECRETS {
+        return Ok(());
+    }
+    let message = format!("more than {most} secrets are {what}");
+    Err(StoreError::new(Cause::TooMuch, LIST, message).about(&prefixes.join(" ")))
 }
 
 fn is_under(name: &str, prefixes: &[&str]) -> bool {

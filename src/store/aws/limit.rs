@@ -27,8 +27,10 @@ const OF_ONE: u64 = 1 << 20;
 /// From here on an answer waits until no other one is so large. Twenty values as they usually are written are 1.4 MiB.
 const FREE: u64 = 2 << 20;
 
-/// The most secrets of one account that a listing may name. A tenth of that is more than Airflow can use.
+/// The most secrets of one account that are read. A tenth of that is more than Airflow can use.
 pub const MOST_SECRETS: usize = 10_000;
+/// The most that a listing may name under the prefixes, wanted or not.
+pub const MOST_NAMES: usize = 100_000;
 /// The most pages of one listing. A page may be empty and have a successor; AWS holds 500,000 secrets in an account and region,
 /// which are 5,000 pages.
 pub const MOST_PAGES: usize = 10_000;
