@@ -302,6 +302,11 @@ fn values_that_nobody_asked_for() {
 #[test]
 fn an_index_that_is_too_long() {
     let many = |count: usize| json!((0..count).map(|i| format!("i{i}")).collect::<Vec<_>>());
+    let one = &[("render", "text", "json")];
+    own_are_there(
+        "1,500",
+        &go_as("an index of 1500, none there", WITH_INDEX, &[index(&many(1_500))], one, "50s", "error"),
+    );
     // As many as 64 KiB hold, and what no secret can hold.
     for count in [8_000, 50_000] {
         assert_eq!(go_once(&format!("an index of {count}"), WITH_INDEX, &[index(&many(count))], "20s"), 65);

@@ -58,6 +58,8 @@ const LIST: &str = "secretsmanager:ListSecrets";
 const GET: &str = "secretsmanager:GetSecretValue";
 const BATCH_GET: &str = "secretsmanager:BatchGetSecretValue";
 
+/// How often a call may be made anew with new credentials. An agent may hand out what has seconds to live, but not for ever.
+const RENEWALS: u32 = 3;
 /// Single reads in flight. Each needs a connection of its own, and a new one costs both ends more than the read.
 const SINGLES: usize = 16;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
@@ -162,23 +164,24 @@ impl AwsStore {
         self.identity.provide_credentials().await.map_err(|error| credentials::in_our_words(&error))
     }
 
-    /// One call, once there are credentials, tried again as [`Retries`] says; and once more where they have expired and there
-    /// are new ones.
+    /// One call, once there are credentials, tried again as [`Retries`] says; and with new ones where they have expired.
     async fn call<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let before = self.identified().await?;
-        match self.retries.persist(action, &attempt).await {
-            Err(error) if error.cause == Cause::Expired => {
-                let now = self.identified().await?;
-                if now.access_key_id() == before.access_key_id() {
-                    return Err(error);
-                }
-                self.retries.persist(action, attempt).await
+        let mut before = self.identified().await?;
+        for _ in 0..RENEWALS {
+            let error = match self.retries.persist(action, &attempt).await {
+                Err(error) if error.cause == Cause::Expired => error,
+                answer => return answer,
+            };
+            let now = self.identified().await?;
+            if now.access_key_id() == before.access_key_id() {
+                return Err(error);
             }
-            answer => answer,
+            before = now;
         }
+        self.retries.persist(action, attempt).await
     }
 
     // ---- errors -------------------------------------------------------------------------------------------------
