@@ -183,11 +183,11 @@ async fn resolve<S: SecretStore>(
     let mut answers = enumerate(plan, stores, selection, shared, &mut aside).await?;
     ask_by_name(plan, stores, &mut answers, shared, &mut aside).await?;
     let first_aside = aside.keys().next().copied().unwrap_or(stores.len());
+    answers.retain(|(_, account), _| *account < first_aside);
     let mut fetched = Fetched::default();
     for (place, account) in plan.accounts.iter().enumerate().skip(first_aside) {
         let failure = aside.remove(&place);
         fetched.aside.push(Aside { source: account.source.clone(), failure });
-        answers.retain(|(_, account), _| *account < first_aside);
     }
     for want in &plan.wants {
         let mut wanted: BTreeSet<&str> = want.by_name().collect();

@@ -633,6 +633,21 @@ fn expiring(account: &'static str) -> Cell {
     cell
 }
 
+/// What an agent gives near the end of its life.
+fn expiring_of_agent() -> Cell {
+    let mut cell = special("container credentials", "own", 0, || {
+        let slow = || Fault::on("ListSecrets").latency(Duration::from_millis(1200));
+        let role = Role::new(POD).can(Statement::allow(["*"])).session_seconds(3);
+        let aws = FakeAws::start(long_lists(OWN).role(role).fault(slow()));
+        let uri = format!("{}/v1/credentials", aws.endpoint());
+        let run = run(&aws, "{}").var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri);
+        (aws, run)
+    });
+    cell.wanted.extend(long("own"));
+    cell.allowed = cell.wanted.clone();
+    cell
+}
+
 fn revoked(account: &'static str, code: &'static str) -> Cell {
     let (place, kwargs) = if account == "own" { (OWN, "{}") } else { (SHARED, WITH_ROLE) };
     special("every call", account, 77, move || {
@@ -755,7 +770,7 @@ const SPECIALS: &[Special] = &[
         name: "gives credentials that expire within the run",
         does: "takes new ones",
         retry: "",
-        cells: || vec![expiring("own"), expiring("shared")],
+        cells: || vec![expiring("own"), expiring("shared"), expiring_of_agent()],
     },
     Special {
         name: "gives credentials that no request can carry",
