@@ -35,7 +35,7 @@ _airflow__secrets__init() {
 
     case "${cmd}" in
         airflow__secrets__init)
-            opts="-h -V --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help --version render check diff iam"
+            opts="-h -V --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help --version render check diff iam"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -86,6 +86,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --on-empty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-shared)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -173,7 +177,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__check)
-            opts="-h --show --offline --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --show --offline --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -224,6 +228,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --on-empty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-shared)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -311,7 +319,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__diff)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -362,6 +370,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --on-empty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-shared)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -449,7 +461,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__iam)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -500,6 +512,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --on-empty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-shared)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -587,7 +603,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__render)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -638,6 +654,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --on-empty)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-shared)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

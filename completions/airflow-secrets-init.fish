@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_airflow_secrets_init_global_optspecs
-    string join \n backend-kwargs= expand-env= conn-ids= variable-keys= config-keys= include= exclude= required= on-invalid= on-denied= on-missing= on-empty= strict= connections-file= variables-file= configs-file= airflow-env-file= templates= file-mode= airflow-version= backend-module-file= store= fetch= concurrency= deadline= jitter= termination-log= log= log-format= output= template= h/help V/version
+    string join \n backend-kwargs= expand-env= conn-ids= variable-keys= config-keys= include= exclude= required= on-invalid= on-denied= on-missing= on-empty= on-shared= strict= connections-file= variables-file= configs-file= airflow-env-file= templates= file-mode= airflow-version= backend-module-file= store= fetch= concurrency= deadline= jitter= termination-log= log= log-format= output= template= h/help V/version
 end
 
 function __fish_airflow_secrets_init_needs_command
@@ -36,6 +36,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l strict -d 'Every policy becomes error: true or false [default: false]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r
@@ -73,6 +74,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l strict -d 'Every policy becomes error: true or false [default: false]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r
@@ -105,6 +107,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l strict -d 'Every policy becomes error: true or false [default: false]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r
@@ -139,6 +142,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l strict -d 'Every policy becomes error: true or false [default: false]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r
@@ -171,6 +175,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l strict -d 'Every policy becomes error: true or false [default: false]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r

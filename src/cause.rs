@@ -100,6 +100,8 @@ table! {
     RegionDisabled "ASI-402" "enable the region in the account, or correct region_name, aws_region or AWS_REGION";
     /// AWS does not take the request as it is.
     Rejected "ASI-403" "check the name, the prefix and the state of the secret";
+    /// There is more than a run takes.
+    TooMuch "ASI-405" "take a longer prefix, or say what is wanted in SECRETS_INIT_INCLUDE or SECRETS_INIT_CONN_IDS; docs/FAULTS.md lists the limits";
 
     /// The endpoint's name can't be resolved.
     Dns "ASI-501" "check the region's name, the cluster's DNS, and the VPC endpoint with private DNS where there is no internet";
@@ -119,6 +121,8 @@ table! {
     Throttled "ASI-509" "AWS still throttles; a retry helps, SECRETS_INIT_JITTER spreads many pods";
     /// The request could not be made at all.
     Unsent "ASI-510" "check the endpoint's address and the AWS_* variables";
+    /// The answer is larger than AWS's can be.
+    TooLarge "ASI-511" "check the endpoint and what stands before it: a proxy, a gateway, a service mesh";
 }
 
 table! {

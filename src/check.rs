@@ -11,7 +11,7 @@ use crate::connection::Form;
 use crate::entries::placeholders::shown_type;
 use crate::entries::{Entries, LeftOut, Why};
 use crate::exit::{Exit, Failure};
-use crate::fetch::SkippedBy;
+use crate::fetch::{Aside, SkippedBy};
 use crate::kind::{ByKind, Kind};
 use crate::output::shown;
 use crate::plan::{AddressedBy, Enumerate, Plan, Source, SourcePlan};
@@ -36,6 +36,8 @@ pub struct Report {
     variables: Vec<Row>,
     configs: Vec<Row>,
     skipped: Vec<SkippedRow>,
+    /// Why the run goes on without a shared account.
+    left_aside: Vec<String>,
     problems: Vec<Problem>,
     files: Vec<File>,
 }
@@ -136,6 +138,7 @@ pub fn report(
     });
     Report {
         skipped: skipped.collect(),
+        left_aside: entries.aside.iter().flat_map(Aside::lines).collect(),
         problems: left_out.iter().map(|left| problem(left, *policies)).collect(),
         files: files
             .iter()
@@ -174,6 +177,7 @@ impl Report {
             variables: Vec::new(),
             configs: Vec::new(),
             skipped: Vec::new(),
+            left_aside: Vec::new(),
             problems: Vec::new(),
             files: Vec::new(),
         }
@@ -200,6 +204,9 @@ impl Report {
         }
         for ((by, kind), ids) in skipped {
             let _ = writeln!(out, "skipped by {by}: {}: {}", count(ids.len(), kind), ids.join(", "));
+        }
+        for line in &self.left_aside {
+            let _ = writeln!(out, "{}: {line}", paint("warn", YELLOW, colour));
         }
         for problem in &self.problems {
             let painted = paint(problem.policy, if problem.policy == "error" { RED } else { YELLOW }, colour);
@@ -246,6 +253,7 @@ const fn word_of(why: &Why) -> &'static str {
         Why::Refused(_) => "refused",
         Why::Unreadable(_) => "denied",
         Why::Missing => "missing",
+        Why::Unknown(_) => "unknown",
     }
 }
 
@@ -431,10 +439,18 @@ impl OfflineReport {
     }
 }
 
-/// One JSON document with a newline at its end.
+/// One JSON document in ASCII, with a newline at its end: an id may hold what turns a terminal's text around.
 pub fn document(of: &impl Serialize) -> String {
     // Only maps with keys that are no text can't be written, and there are none.
-    let mut text = serde_json::to_string_pretty(of).unwrap_or_default();
+    let json = serde_json::to_string_pretty(of).unwrap_or_default();
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        match c {
+            '\n' | ' '..='~' => text.push(c),
+            // Only ever within a string.
+            _ => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
     text.push('\n');
     text
 }

@@ -96,6 +96,8 @@ raw_settings! {
     on_missing,
     /// Nothing at all was found: error, warn or ignore [default: error]
     on_empty,
+    /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
+    on_shared,
     /// Every policy becomes error: true or false [default: false]
     strict,
     /// Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::connection::{Connection, Invalid, Rules, from_secret};
 use crate::exit::{Exit, Failure};
-use crate::fetch::{Fetched, Resolved, Skipped, State};
+use crate::fetch::{Aside, Fetched, Resolved, Skipped, State};
 use crate::kind::{ByKind, Kind};
 use crate::mistakes::nearest;
 use crate::plan::{Plan, Source};
@@ -40,6 +40,8 @@ pub struct Entries {
     pub skipped: ByKind<Vec<Skipped>>,
     /// What is not there although it was found or asked for.
     pub left_out: Vec<LeftOut>,
+    /// Shared accounts that the run goes on without.
+    pub aside: Vec<Aside>,
 }
 
 /// What is known of a secret beside its text.
@@ -91,6 +93,8 @@ pub enum Why {
     Unreadable(StoreError),
     /// It was asked for by name and no source has it.
     Missing,
+    /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
+    Unknown(Exit),
 }
 
 impl std::fmt::Display for LeftOut {
@@ -107,6 +111,9 @@ impl std::fmt::Display for LeftOut {
             Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
             Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
             Why::Unreadable(error) => write!(f, " can't be read: {error}"),
+            Why::Unknown(_) => f.write_str(
+                " is not known: no account that could be read has it, and one that may have it is left out as a whole",
+            ),
             Why::Missing => {
                 let near = self.near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
                 write!(
@@ -130,6 +137,7 @@ impl LeftOut {
             Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
             Why::Unreadable(_) => policies.denied,
             Why::Missing => policies.missing,
+            Why::Unknown(_) => policies.shared,
         }
     }
 
@@ -140,6 +148,7 @@ impl LeftOut {
             }
             Why::Unreadable(_) => Exit::Denied,
             Why::Missing => Exit::NotFound,
+            Why::Unknown(exit) => exit,
         }
     }
 }
@@ -148,7 +157,7 @@ impl Entries {
     /// Converts everything that was fetched.
     #[must_use]
     pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules, env: BTreeMap<String, SecretString>) -> Self {
-        let mut entries = Self { env, ..Self::default() };
+        let mut entries = Self { env, aside: fetched.aside, ..Self::default() };
         for (kind, resolved) in fetched.kinds {
             entries.take(kind, resolved, plan, rules);
         }
@@ -198,10 +207,12 @@ impl Entries {
                 }
             }
         }
-        let missing = resolved.missing.into_iter().zip(near);
-        self.left_out.extend(missing.map(|(id, near)| {
+        let missing = resolved.missing.into_iter().zip(near).map(|(id, near)| (id, Why::Missing, near));
+        let exit = self.aside.iter().find_map(|aside| aside.failure.as_ref()).map_or(Exit::Unavailable, Failure::exit);
+        let unknown = resolved.unknown.into_iter().map(|id| (id, Why::Unknown(exit), None));
+        self.left_out.extend(missing.chain(unknown).map(|(id, why, near)| {
             let required = want.required.contains(&id);
-            LeftOut { kind, id, source: None, why: Why::Missing, required, near }
+            LeftOut { kind, id, source: None, why, required, near }
         }));
     }
 
@@ -272,7 +283,7 @@ pub fn judge(left_out: &[LeftOut], policies: &Policies) -> Result<(), Failure> {
 }
 
 fn gravest(all: &[&LeftOut]) -> Option<Exit> {
-    let order = [Exit::Denied, Exit::InvalidData, Exit::NotFound];
+    let order = [Exit::Denied, Exit::Unavailable, Exit::TempFail, Exit::InvalidData, Exit::NotFound];
     order.into_iter().find(|exit| all.iter().any(|left| left.exit() == *exit))
 }
 

@@ -8,9 +8,11 @@ mod index;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::pin::pin;
 
 use futures_util::future::{Either, join_all, select};
+use tokio::time::{Instant, timeout_at};
 use tracing::{debug, warn};
 
 use crate::exit::{Exit, Failure};
@@ -25,7 +27,57 @@ use crate::text::{count, printable};
 pub struct Fetched {
     /// What is there and what is missing.
     pub kinds: ByKind<Resolved>,
+    /// Shared accounts that the run goes on without, in order.
+    pub aside: Vec<Aside>,
 }
+
+/// A shared account that the run goes on without.
+pub struct Aside {
+    /// Which.
+    pub source: Source,
+    /// Why; `None` where it comes after one that failed: nobody knows which of its secrets that one would have stood before.
+    pub failure: Option<Failure>,
+}
+
+impl Aside {
+    /// What is to be said of it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let left_out = format!("{} is left out as a whole", self.source);
+        match &self.failure {
+            Some(failure) => failure.lines().iter().map(|line| format!("{left_out}: {line}")).collect(),
+            None => vec![format!("{left_out}: it comes after one that is")],
+        }
+    }
+}
+
+/// What is done about a shared account that can't be read as a whole.
+#[derive(Clone, Copy, Debug)]
+pub enum Shared {
+    /// The run fails.
+    Needed,
+    /// The run goes on without it, and waits for it no longer than this.
+    Until(Instant),
+}
+
+impl Shared {
+    async fn wait<T>(self, of: &Source, asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        match self {
+            Self::Until(end) if *of != Source::Own => {
+                timeout_at(end, asking).await.unwrap_or_else(|_| Err(Failure::new(Exit::TempFail, TOO_SLOW)))
+            }
+            _ => asking.await,
+        }
+    }
+
+    /// Whether the run can go on without this account. A mistake in the settings is none of the account's.
+    fn can_do_without(self, of: &Source, failure: &Failure) -> bool {
+        let is_of_account = !matches!(failure.exit(), Exit::Config | Exit::Bug);
+        matches!(self, Self::Until(_)) && *of != Source::Own && is_of_account
+    }
+}
+
+const TOO_SLOW: &str = "it was not read within nine tenths of SECRETS_INIT_DEADLINE";
 
 /// What came of asking for one kind.
 #[derive(Default)]
@@ -34,6 +86,8 @@ pub struct Resolved {
     pub entries: BTreeMap<String, Entry>,
     /// Asked for by name, and no source has it.
     pub missing: Vec<String>,
+    /// The same, but there is one that the run goes on without and that may have it.
+    pub unknown: Vec<String>,
     /// Listed, and not asked for.
     pub skipped: Vec<Skipped>,
 }
@@ -105,19 +159,36 @@ type AllAnswers = BTreeMap<(Kind, usize), Answers>;
 /// # Errors
 /// When an account as a whole can't be asked (no credentials, listing denied, AWS away), or when a shared account has no way in
 /// which its ids could become known.
-pub async fn fetch<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
+pub async fn fetch<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    selection: &Selection,
+    shared: Shared,
+) -> Result<Fetched, Failure> {
     let preparing = pin!(join_all(stores.iter().map(SecretStore::prepare)));
     // What is asked first goes out first; what is prepared beside it is for what comes after.
-    match select(pin!(resolve(plan, stores, selection)), preparing).await {
+    match select(pin!(resolve(plan, stores, selection, shared)), preparing).await {
         Either::Left((fetched, _)) => fetched,
         Either::Right((_, resolving)) => resolving.await,
     }
 }
 
-async fn resolve<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<Fetched, Failure> {
-    let mut answers = enumerate(plan, stores, selection).await?;
-    ask_by_name(plan, stores, &mut answers).await?;
+async fn resolve<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    selection: &Selection,
+    shared: Shared,
+) -> Result<Fetched, Failure> {
+    let mut aside = BTreeMap::new();
+    let mut answers = enumerate(plan, stores, selection, shared, &mut aside).await?;
+    ask_by_name(plan, stores, &mut answers, shared, &mut aside).await?;
+    let first_aside = aside.keys().next().copied().unwrap_or(stores.len());
+    answers.retain(|(_, account), _| *account < first_aside);
     let mut fetched = Fetched::default();
+    for (place, account) in plan.accounts.iter().enumerate().skip(first_aside) {
+        let failure = aside.remove(&place);
+        fetched.aside.push(Aside { source: account.source.clone(), failure });
+    }
     for want in &plan.wants {
         let mut wanted: BTreeSet<&str> = want.by_name().collect();
         for source in &want.sources {
@@ -126,7 +197,11 @@ async fn resolve<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selectio
             }
         }
         let of_source = |source: &SourcePlan| answers.remove(&(want.kind, source.account)).unwrap_or_default();
-        fetched.kinds[want.kind] = decide(want.sources.iter().map(of_source).collect(), &wanted);
+        let mut resolved = decide(want.sources.iter().map(of_source).collect(), &wanted);
+        if !fetched.aside.is_empty() {
+            resolved.unknown = std::mem::take(&mut resolved.missing);
+        }
+        fetched.kinds[want.kind] = resolved;
     }
     Ok(fetched)
 }
@@ -154,8 +229,14 @@ fn decide(answers: Vec<Answers>, wanted: &BTreeSet<&str>) -> Resolved {
 // ---- enumeration -----------------------------------------------------------------------------------------------
 
 /// Every account side by side, but for those that must first know which account the own one is.
-async fn enumerate<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Selection) -> Result<AllAnswers, Failure> {
-    let firsts = join_all(stores.iter().enumerate().map(|(account, store)| async move {
+async fn enumerate<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    selection: &Selection,
+    shared: Shared,
+    aside: &mut BTreeMap<usize, Failure>,
+) -> Result<AllAnswers, Failure> {
+    let ask = async |account: usize, store: &S| {
         let sources: Vec<&SourcePlan> = plan.sources_of(account).collect();
         let listing = list(&sources, &Enumerate::Listing, store, selection);
         let named = read_named(&sources, store, selection);
@@ -170,12 +251,19 @@ async fn enumerate<S: SecretStore>(plan: &Plan, stores: &[S], selection: &Select
         };
         let all: Vec<Result<AllAnswers, Failure>> = [listed, named].into_iter().chain(indexed).collect();
         all_or_every_failure(all).map(|answers| (answers, own_account))
-    }))
-    .await;
+    };
+    let accounts = stores.iter().zip(&plan.accounts).enumerate();
+    let firsts = accounts.map(|(place, (store, account))| shared.wait(&account.source, ask(place, store)));
+    let mut answered = Vec::new();
+    for (place, (first, account)) in join_all(firsts).await.into_iter().zip(&plan.accounts).enumerate() {
+        match first {
+            Err(failure) if shared.can_do_without(&account.source, &failure) => drop(aside.insert(place, failure)),
+            first => answered.push(first.map(|first| (place, first))),
+        }
+    }
     let mut answers = AllAnswers::new();
     let mut own_account = None;
-    for (place, first) in all_or_every_failure(firsts)?.into_iter().enumerate() {
-        let (of_account, account) = first;
+    for (place, (of_account, account)) in all_or_every_failure(answered)? {
         // The own account is the first, so its listing is the one that tells.
         if place == 0 {
             own_account = account;
@@ -443,12 +531,21 @@ fn looks_like_whole_arn(conn_id: &str) -> bool {
 }
 
 /// The live lookup: each account in order, and the next one only for what the ones before do not have.
-async fn ask_by_name<S: SecretStore>(plan: &Plan, stores: &[S], answers: &mut AllAnswers) -> Result<(), Failure> {
+async fn ask_by_name<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    answers: &mut AllAnswers,
+    shared: Shared,
+    aside: &mut BTreeMap<usize, Failure>,
+) -> Result<(), Failure> {
     let mut open: ByKind<BTreeSet<&str>> = ByKind::default();
     for want in &plan.wants {
         open[want.kind] = want.by_name().collect();
     }
-    for (account, store) in stores.iter().enumerate() {
+    for (account, (store, of)) in stores.iter().zip(&plan.accounts).enumerate() {
+        if aside.contains_key(&account) {
+            break;
+        }
         let mut asked = Vec::new();
         for source in plan.sources_of(account) {
             let known = answers.get(&(source.kind, account));
@@ -459,7 +556,15 @@ async fn ask_by_name<S: SecretStore>(plan: &Plan, stores: &[S], answers: &mut Al
                 }
             }
         }
-        for (source, more) in read(store, asked, WhenNotThere::Expected).await? {
+        let reading = shared.wait(&of.source, read(store, asked, WhenNotThere::Expected));
+        let read = match reading.await {
+            Err(failure) if shared.can_do_without(&of.source, &failure) => {
+                aside.insert(account, failure);
+                break;
+            }
+            read => read?,
+        };
+        for (source, more) in read {
             answers.entry(source).or_default().said.extend(more.said);
         }
         for source in plan.sources_of(account) {

@@ -48,7 +48,7 @@ use crate::output::Change;
 use crate::plan::Plan;
 use crate::render::Rendered;
 use crate::report::Summary;
-use crate::settings::{OutputForm, Settings, StoreChoice};
+use crate::settings::{OutputForm, Policy, Settings, StoreChoice};
 use crate::signals::Signals;
 use crate::store::{SecretStore, StoreError};
 
@@ -278,6 +278,7 @@ async fn find(
     let rules = entries::rules(&settings.kwargs, settings.target);
     let entries = kept(Entries::of(fetched, plan, &rules, settings.template_env.clone()));
     summary.take(entries, plan);
+    report::aside(&entries.aside, settings.policies.shared);
     let prepared = aside(signals, settings.deadline, move || prepare(settings, plan, entries)).await?;
     summary.take_left_out(&prepared.not_carried);
     Ok((entries, prepared))
@@ -343,7 +344,7 @@ async fn resolve(
         StoreChoice::Aws => {
             let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, env)).await;
             let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
-            ask(plan, &stores, settings, summary, end).await
+            Box::pin(ask(plan, &stores, settings, summary, end)).await
         }
         StoreChoice::File(path) => {
             tracing::warn!("secrets come from the file {}, not from AWS", text::printable(&path.display().to_string()));
@@ -359,7 +360,12 @@ async fn ask<S: SecretStore>(
     summary: &mut Summary,
     end: Instant,
 ) -> Result<fetch::Fetched, Failure> {
-    let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection));
+    let shared = match settings.policies.shared {
+        Policy::Error => fetch::Shared::Needed,
+        // What is left to the own account is for what is asked by name after that.
+        Policy::Warn | Policy::Ignore => fetch::Shared::Until(end - settings.deadline / 10),
+    };
+    let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection, shared));
     let told = || format!("reading secrets: {} calls", stores.iter().map(SecretStore::calls).sum::<u64>());
     let fetched = progress::beside(log::is_for_people(settings.log_format), fetching, told).await;
     summary.api_calls = stores.iter().map(SecretStore::calls).sum();

@@ -15,6 +15,7 @@ use crate::diff;
 use crate::entries::{Entries, LeftOut, Why};
 use crate::env::Env;
 use crate::exit::Failure;
+use crate::fetch::Aside;
 use crate::kind::Kind;
 use crate::output::shown;
 use crate::plan::{Plan, Source};
@@ -30,6 +31,9 @@ const LONGEST_TERMINATION_MESSAGE: usize = 4096;
 /// From here on the time that Airflow takes shows in every task; docs/LARGE-SETS.md has the measurements.
 const LARGE_SET: usize = 200;
 
+/// The most ids in one line; each has a line of its own before.
+const MOST_NAMES: usize = 100;
+
 /// What there is to count. Filled as the run goes on, so that a failed run has a summary as well.
 pub struct Summary {
     started: Instant,
@@ -42,6 +46,8 @@ pub struct Summary {
     invalid: usize,
     denied: usize,
     missing: usize,
+    /// Shared accounts that the run went on without, if any.
+    left_aside: Option<usize>,
     /// API calls, retries not counted.
     pub api_calls: u64,
 }
@@ -60,6 +66,7 @@ impl Summary {
             invalid: 0,
             denied: 0,
             missing: 0,
+            left_aside: None,
             api_calls: 0,
         }
     }
@@ -76,6 +83,7 @@ impl Summary {
         self.shadowed = entries.shadowed.iter().map(|(_, shadowed)| shadowed).sum();
         self.variables = plan.want_of(Kind::Variable).map(|_| entries.variables.len());
         self.configs = plan.want_of(Kind::Config).map(|_| entries.configs.len());
+        self.left_aside = Some(entries.aside.len()).filter(|count| *count > 0);
         self.take_left_out(&entries.left_out);
     }
 
@@ -85,7 +93,7 @@ impl Summary {
             match left.why {
                 Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => self.invalid += 1,
                 Why::Unreadable(_) => self.denied += 1,
-                Why::Missing => self.missing += 1,
+                Why::Missing | Why::Unknown(_) => self.missing += 1,
                 Why::InvalidAndOfOtherKind(_) => {}
             }
         }
@@ -106,6 +114,7 @@ impl Summary {
             invalid = self.invalid,
             denied = self.denied,
             missing = self.missing,
+            left_aside = self.left_aside,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
             file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
@@ -131,6 +140,7 @@ impl Summary {
             invalid = self.invalid,
             denied = self.denied,
             missing = self.missing,
+            left_aside = self.left_aside,
             api_calls = self.api_calls,
             elapsed_ms = self.elapsed_ms(),
             reason = failure.lines().first().map(String::as_str),
@@ -140,6 +150,16 @@ impl Summary {
 
     fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Names the shared accounts that the run goes on without, and why.
+pub fn aside(all: &[Aside], policy: Policy) {
+    for line in all.iter().flat_map(Aside::lines) {
+        match policy {
+            Policy::Ignore => debug!("{line}"),
+            Policy::Warn | Policy::Error => warn!("{line}"),
+        }
     }
 }
 
@@ -162,7 +182,10 @@ pub fn left_out<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Polic
         }
     }
     for ((kind, file), ids) in named {
-        warn!("{} not in {file}: {}", count(ids.len(), kind.noun()), ids.join(", "));
+        let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+        let more = ids.len().saturating_sub(MOST_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        warn!("{} not in {file}: {first}{more}", count(ids.len(), kind.noun()));
     }
 }
 

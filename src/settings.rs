@@ -167,6 +167,8 @@ pub struct Policies {
     pub missing: Policy,
     /// Nothing at all was found.
     pub empty: Policy,
+    /// A shared account can't be read as a whole.
+    pub shared: Policy,
 }
 
 /// A file to write.
@@ -392,6 +394,7 @@ impl Reader<'_> {
             denied: self.policy("ON_DENIED", raw.on_denied.as_deref(), Policy::Warn, strict),
             missing: self.policy("ON_MISSING", raw.on_missing.as_deref(), Policy::Error, strict),
             empty: self.policy("ON_EMPTY", raw.on_empty.as_deref(), Policy::Error, strict),
+            shared: self.policy("ON_SHARED", raw.on_shared.as_deref(), Policy::Error, strict),
         };
         let selection = Selection {
             exactly: ByKind::from_fn(|kind| match kind {

@@ -86,6 +86,8 @@ pub enum ErrorKind {
     Unavailable,
     /// No credentials, or AWS does not take them.
     Credentials,
+    /// More than a run takes.
+    TooMuch,
 }
 
 impl ErrorKind {
@@ -101,6 +103,7 @@ impl ErrorKind {
         match self {
             Self::Denied | Self::Kms | Self::Credentials => Exit::Denied,
             Self::Throttled => Exit::TempFail,
+            Self::TooMuch => Exit::InvalidData,
             Self::Unavailable => Exit::Unavailable,
             // A listing or an index that AWS does not take as it is named: the prefix or the name is wrong.
             Self::Rejected => Exit::Config,
@@ -141,6 +144,7 @@ impl Cause {
             | Self::Denied => ErrorKind::Denied,
             Self::KmsDenied | Self::KmsDefaultKey | Self::KmsUnusable => ErrorKind::Kms,
             Self::Rejected => ErrorKind::Rejected,
+            Self::TooMuch => ErrorKind::TooMuch,
             Self::AgentUnreachable
             | Self::Dns
             | Self::Connect
@@ -149,7 +153,8 @@ impl Cause {
             | Self::NoAnswer
             | Self::NotAws
             | Self::ServerFault
-            | Self::Unsent => ErrorKind::Unavailable,
+            | Self::Unsent
+            | Self::TooLarge => ErrorKind::Unavailable,
             Self::Throttled => ErrorKind::Throttled,
         }
     }
@@ -165,6 +170,7 @@ impl From<ErrorKind> for Cause {
             ErrorKind::Throttled => Self::Throttled,
             ErrorKind::Unavailable => Self::ServerFault,
             ErrorKind::Credentials => Self::Unaccepted,
+            ErrorKind::TooMuch => Self::TooMuch,
         }
     }
 }

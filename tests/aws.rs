@@ -575,6 +575,56 @@ fn several_shared_accounts_stand_in_order() {
     assert_eq!(ended.summary()["shadowed"], 2);
 }
 
+/// What comes after an account that is left aside would be another database's, for all that anybody knows.
+#[test]
+fn a_shared_account_that_fails_is_left_aside_with_all_after_it_where_the_policy_says_so() {
+    let (third, third_reader) = ("333333333333", "arn:aws:iam::333333333333:role/reader");
+    let scenario = scenario()
+        .role(Role::new(third_reader).trust(POD).can_all(Statement::secrets_reader(third, REGION, PREFIX)))
+        .own("a", uri("own"))
+        .shared("b", uri("second"))
+        .secret(third, REGION, "airflow/connections/b", uri("third"))
+        .secret(third, REGION, "airflow/connections/c", uri("third"))
+        .fault(Fault::on("AssumeRole").secret("arn:aws:iam::222222222222:*").error(403, "AccessDenied", "no"));
+    let aws = FakeAws::start(scenario);
+    let further =
+        format!(r#", "shared": [{{"account": "{third}", "region": "{REGION}", "role_arn": "{third_reader}"}}]}}"#);
+    let run = || run(&aws, &WITH_ROLE.replace('}', &further)).var("SECRETS_INIT_ON_SHARED", "warn");
+    run().var("SECRETS_INIT_ON_SHARED", "error").go().code(77).says("ASI-108");
+    run().var("SECRETS_INIT_STRICT", "true").go().code(77).says("ASI-108");
+    let ended = run().go().code(0);
+    assert_eq!(hosts(&ended), ["a=own"]);
+    assert_eq!(ended.summary()["left_aside"], 2);
+    ended
+        .says("shared account 222222222222 in eu-central-1 is left out as a whole: ASI-108 sts:AssumeRole")
+        .says("shared account 333333333333 in eu-central-1 is left out as a whole: it comes after one that is");
+    let quiet = run().var("SECRETS_INIT_ON_SHARED", "ignore").go().code(0);
+    assert!(!quiet.stderr.contains("left out as a whole"), "{}", quiet.stderr);
+    // Who asks by name is told, and what is required is.
+    let named = run().var("SECRETS_INIT_CONN_IDS", "a,b").go().code(0).says("conn_id b is not known: no account");
+    assert_eq!((hosts(&named), named.summary()["missing"].clone()), (vec!["a=own".to_owned()], 1.into()));
+    run().var("SECRETS_INIT_REQUIRED", "b").go().code(77).says("conn_id b is not known");
+    run().var("SECRETS_INIT_REQUIRED", "a").go().code(0);
+    let checked = run().arg("check").var("SECRETS_INIT_OUTPUT", "json").go().code(0);
+    let document: serde_json::Value = serde_json::from_str(&checked.stdout).unwrap();
+    assert_eq!(document["left_aside"].as_array().map(Vec::len), Some(2));
+    // A mistake in the settings is not the account's.
+    let unsaid = r#"{"shared_account": "222222222222"}"#;
+    run().kwargs(unsaid).go().code(78).says("nothing says which connections it holds");
+}
+
+/// A shared account that does not answer costs nine tenths of the deadline, and then its own connections alone.
+#[test]
+fn a_shared_account_that_hangs_does_not_hold_up_the_own_one() {
+    let scenario = scenario().own("a", uri("own")).shared("b", uri("shared"));
+    let aws = FakeAws::start(scenario.fault(Fault::on("AssumeRole").hang()));
+    let run = || run(&aws, WITH_ROLE).var("SECRETS_INIT_DEADLINE", "3s").var("SECRETS_INIT_ON_SHARED", "warn");
+    let ended = run().go().code(0).says("it was not read within nine tenths of SECRETS_INIT_DEADLINE");
+    assert_eq!(hosts(&ended), ["a=own"]);
+    run().var("SECRETS_INIT_CONN_IDS", "a,b").go().code(0).says("conn_id b is not known");
+    run().var("SECRETS_INIT_REQUIRED", "b").go().code(75);
+}
+
 #[test]
 fn what_is_required_is_found_before_a_listing_shows_it() {
     let scenario = scenario()

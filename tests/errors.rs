@@ -568,6 +568,14 @@ fn no_region() {
         .says("ASI-404 neither aws_region");
 }
 
+#[test]
+fn more_secrets_than_a_run_takes() {
+    let entries: Vec<String> = (0..10_001).map(|i| format!(r#"{{"Name": "{PREFIX}n{i}"}}"#)).collect();
+    let page = format!(r#"{{"SecretList": [{}]}}"#, entries.join(", "));
+    let aws = with(Fault::on("ListSecrets").body(200, "application/x-amz-json-1.1", page));
+    expect("ASI-405", 65, &run(&aws, "{}"));
+}
+
 // ---- network and service -----------------------------------------------------------------------------------------
 
 #[test]
@@ -643,6 +651,11 @@ fn a_fault_of_aws() {
 fn throttling_to_the_end() {
     let aws = with(Fault::on("ListSecrets").throttled());
     expect("ASI-509", 75, &run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "2s"));
+}
+
+#[test]
+fn an_answer_that_is_too_large() {
+    expect("ASI-511", 69, &run(&with(Fault::on("ListSecrets").huge_body(64 << 20)), "{}"));
 }
 
 #[test]

@@ -14,6 +14,9 @@ use crate::settings::Selection;
 use crate::store::{Found, SecretId, SecretStore, StoreError};
 use crate::text::printable;
 
+/// The most conn_ids of an index: what 64 KiB hold of names as they are. Each costs a call where the account is another's.
+const MOST_IDS: usize = 5_000;
+
 /// Reads the index and everything it names.
 pub async fn read<S: SecretStore>(
     source: &SourcePlan,
@@ -83,6 +86,9 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
     let mut entries = entries.ok_or_else(|| form.to_owned())?;
     let mut seen = std::collections::HashSet::new();
     entries.retain(|(conn_id, _)| seen.insert(conn_id.clone()));
+    if entries.len() > MOST_IDS {
+        return Err(format!("names {} conn_ids, and at most {MOST_IDS} are read", entries.len()));
+    }
     Ok(entries.into_iter().map(|(conn_id, id)| check(conn_id, id, source)).collect())
 }
 

@@ -105,7 +105,7 @@ fn run_with(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<
 
 fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Fetched, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(fetch(plan, stores, selection))
+    runtime.block_on(fetch(plan, stores, selection, Shared::Needed))
 }
 
 /// `id=source:value`, with `!` for unreadable and `+` for shadowed.

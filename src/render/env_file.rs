@@ -4,6 +4,7 @@
 //! `airflow/secrets/environment_variables.py`), and takes a value that begins with `{` for a JSON connection, in every
 //! version from 2.3 on (`airflow/secrets/base_secrets.py` `deserialize_connection`).
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -49,14 +50,22 @@ pub fn lines(
         };
         candidates.push((Kind::Config, id, option.variable.clone(), value));
     }
-    let mut uses: BTreeMap<String, usize> = BTreeMap::new();
-    for (_, _, name, _) in &candidates {
-        *uses.entry(name.clone()).or_default() += 1;
+    // Which account has it: the own one is the first, and nobody after it can take a variable away.
+    let rank = |kind: Kind, id: &str| entries.details[kind].get(id).map_or(0, |detail| detail.source);
+    let mut first: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    for (kind, id, name, _) in &candidates {
+        let rank = rank(*kind, id);
+        let (least, uses) = first.entry(name.clone()).or_insert((rank, 0));
+        match rank.cmp(least) {
+            Ordering::Less => (*least, *uses) = (rank, 1),
+            Ordering::Equal => *uses += 1,
+            Ordering::Greater => {}
+        }
     }
     let mut lines = BTreeMap::new();
     for (kind, id, name, value) in candidates {
         let carried = match value {
-            Ok(_) if uses.get(&name).is_some_and(|uses| *uses > 1) => {
+            Ok(_) if first.get(&name) != Some(&(rank(kind, id), 1)) => {
                 Err("Airflow would look for it under the same variable as for another one that differs in case alone")
             }
             Ok(_) if !name_fits(&name, file.dialect) => Err(match file.dialect {

@@ -47,7 +47,10 @@ fn nothing_but_kwargs_gives_the_defaults() {
     assert_eq!((settings.outputs.backend_module, settings.deadline), (None, Duration::from_mins(1)));
     let warn = Policy::Warn;
     let error = Policy::Error;
-    assert_eq!(settings.policies, Policies { invalid: warn, denied: warn, missing: error, empty: error });
+    assert_eq!(
+        settings.policies,
+        Policies { invalid: warn, denied: warn, missing: error, empty: error, shared: error }
+    );
     assert_eq!((settings.target, settings.store), (AirflowTarget::V3, StoreChoice::Aws));
     assert_eq!(settings.regions, Regions { own: None, shared: "eu-central-1".to_owned() });
 }

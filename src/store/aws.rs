@@ -9,6 +9,7 @@ mod client;
 mod credentials;
 mod errors;
 mod http;
+mod limit;
 mod listing;
 mod retries;
 mod situation;
@@ -21,12 +22,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::DateTime;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SecretValueEntry, SortByType, SortOrderType};
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
 use futures_util::stream::{self, FuturesUnordered, StreamExt};
 use secrecy::SecretString;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -36,12 +38,14 @@ use tracing::{debug, info};
 
 use self::credentials::{CallerArn, WhoAmI};
 use self::http::{Opened, OpensOnly};
+use self::limit::{MOST_NAMES, MOST_SECRETS, MOST_TEXT, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
 use self::situation::{Origin, Situation};
 use super::{
     Answer, Asked, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
 };
+use crate::backend_kwargs::is_id;
 use crate::cause::{Cause, Notice};
 use crate::settings::FetchMode;
 use crate::text::printable;
@@ -54,6 +58,8 @@ const LIST: &str = "secretsmanager:ListSecrets";
 const GET: &str = "secretsmanager:GetSecretValue";
 const BATCH_GET: &str = "secretsmanager:BatchGetSecretValue";
 
+/// How often a call may be made anew with new credentials. An agent may hand out what has seconds to live, but not for ever.
+const RENEWALS: u32 = 3;
 /// Single reads in flight. Each needs a connection of its own, and a new one costs both ends more than the read.
 const SINGLES: usize = 16;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
@@ -82,6 +88,7 @@ pub struct AwsStore {
     opened: Opened,
     expects_more: Cell<bool>,
     calls: Cell<u64>,
+    taken: Taken,
 }
 
 /// Whether BatchGetSecretValue is worth a call.
@@ -140,6 +147,7 @@ impl AwsStore {
             opened: shared.opened,
             expects_more: Cell::new(false),
             calls: Cell::new(0),
+            taken: Taken::default(),
         }
     }
 
@@ -152,16 +160,27 @@ impl AwsStore {
 
     /// Waits for credentials. Asked for here and not by the SDK within a call: its own time limit for that is shorter than
     /// our patience with a node that is only starting.
-    async fn identified(&self) -> Result<(), StoreError> {
-        self.identity.provide_credentials().await.map(drop).map_err(|error| credentials::in_our_words(&error))
+    async fn identified(&self) -> Result<Credentials, StoreError> {
+        self.identity.provide_credentials().await.map_err(|error| credentials::in_our_words(&error))
     }
 
-    /// One call, once there are credentials, tried again as [`Retries`] says.
+    /// One call, once there are credentials, tried again as [`Retries`] says; and with new ones where they have expired.
     async fn call<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        self.identified().await?;
+        let mut before = self.identified().await?;
+        for _ in 0..RENEWALS {
+            let error = match self.retries.persist(action, &attempt).await {
+                Err(error) if error.cause == Cause::Expired => error,
+                answer => return answer,
+            };
+            let now = self.identified().await?;
+            if now.access_key_id() == before.access_key_id() {
+                return Err(error);
+            }
+            before = now;
+        }
         self.retries.persist(action, attempt).await
     }
 
@@ -230,14 +249,27 @@ impl AwsStore {
         let share = if self.batches.get() == Batches::Throttled && self.concurrency >= SINGLES { 2 } else { 1 };
         let _single = self.singles.acquire_many(share).await.ok();
         let _turn = self.turn().await;
+        if self.taken.is_over() {
+            return Err(too_much(GET));
+        }
         let attempt = || async {
             let request = self.client.get_secret_value().secret_id(id.as_str());
             request.send().await.map_err(|error| errors::from_sdk(GET, &error))
         };
         match self.call(GET, attempt).await {
-            Ok(output) => Ok(found(output.secret_string, output.created_date)),
+            Ok(output) => self.found(output.secret_string, output.created_date),
             Err(error) => answer_of(error.about(id.as_str())),
         }
+    }
+
+    /// The text of a secret, unless it would be too much of it.
+    fn found(&self, secret_string: Option<String>, created: Option<DateTime>) -> Answer {
+        // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
+        let Some(text) = secret_string else { return Ok(Found::NotThere(NotThere::Binary)) };
+        if !self.taken.takes(text.len()) {
+            return Err(too_much(GET));
+        }
+        Ok(Found::Value(Value { text: SecretString::from(text), changed: created.map(|time| time.secs()) }))
     }
 
     async fn read_singly(&self, ids: &[SecretId]) -> Vec<Answer> {
@@ -250,6 +282,9 @@ impl AwsStore {
             return self.read_singly(ids).await;
         }
         let turn = self.turn().await;
+        if self.taken.is_over() {
+            return ids.iter().map(|_| Err(too_much(BATCH_GET))).collect();
+        }
         // The turn may have come late: what an earlier batch met holds for this one.
         if self.batches.get() != Batches::Yes {
             self.calls.set(self.calls.get() - 1);
@@ -279,7 +314,7 @@ impl AwsStore {
             }
         };
         for entry in output.secret_values.unwrap_or_default() {
-            let answer = Ok(found(entry.secret_string, entry.created_date));
+            let answer = self.found(entry.secret_string, entry.created_date);
             // AWS does not promise an order, and answers may go by name or by ARN.
             for id in [entry.arn, entry.name].into_iter().flatten() {
                 put(&id, answer.clone());
@@ -339,7 +374,7 @@ impl AwsStore {
             ErrorKind::Kms | ErrorKind::Rejected => {
                 debug!(%error, "a batch failed as a whole; reading its secrets one by one");
             }
-            ErrorKind::Unavailable | ErrorKind::Credentials => return false,
+            ErrorKind::Unavailable | ErrorKind::Credentials | ErrorKind::TooMuch => return false,
         }
         true
     }
@@ -353,7 +388,11 @@ impl AwsStore {
             Ok(output) => {
                 let request_id: Option<Box<str>> = output.request_id().map(Box::from);
                 for entry in output.secret_values.unwrap_or_default() {
-                    first.add(entry, prefixes);
+                    let Some(listed) = listed_of(entry.name, entry.arn, &self.place) else { continue };
+                    if is_under(&listed.name, prefixes) {
+                        let answer = self.found(entry.secret_string, entry.created_date);
+                        first.values.insert(listed.name.clone(), (listed, answer));
+                    }
                 }
                 first.errors = answers_of_errors(output.errors, request_id.as_deref()).collect();
             }
@@ -369,7 +408,7 @@ impl AwsStore {
         prefixes: &[&str],
         mut pages: UnboundedReceiver<Vec<Listed>>,
         wanted: &Wanted<'_>,
-    ) -> Enumerated {
+    ) -> Result<Enumerated, StoreError> {
         // A secret that is not wanted is not read, not even by accident.
         let has_prefix = !prefixes.contains(&"");
         let with_batch = wanted.everything && has_prefix && self.batches.get() == Batches::Yes;
@@ -399,6 +438,7 @@ impl AwsStore {
                                 result.skipped += 1;
                             }
                         }
+                        check_count(seen.len(), seen.len() - result.skipped, prefixes)?;
                     }
                     None => listing_is_open = false,
                 },
@@ -408,7 +448,13 @@ impl AwsStore {
                 }
                 // Dropped and not only left: it holds a turn.
                 () = sleep_until(patience.unwrap_or(started)), if first.is_some() && patience.is_some() => first = None,
-                Some(secrets) = reading.next(), if !reading.is_empty() => result.secrets.extend::<Vec<_>>(secrets),
+                Some(secrets) = reading.next(), if !reading.is_empty() => {
+                    // There is no end to wait for.
+                    if self.taken.is_over() {
+                        return Err(too_much(LIST));
+                    }
+                    result.secrets.extend::<Vec<_>>(secrets);
+                }
             }
             if first.is_some() {
                 continue;
@@ -436,8 +482,18 @@ impl AwsStore {
                 result.secrets.push((listed, answer));
             }
         }
-        result
+        Ok(result)
     }
+}
+
+/// Whether so many names and so many wanted ones are still few enough.
+fn check_count(names: usize, wanted: usize, prefixes: &[&str]) -> Result<(), StoreError> {
+    let (most, what) = if names > MOST_NAMES { (MOST_NAMES, "there") } else { (MOST_SECRETS, "wanted") };
+    if names <= MOST_NAMES && wanted <= MOST_SECRETS {
+        return Ok(());
+    }
+    let message = format!("more than {most} secrets are {what}");
+    Err(StoreError::new(Cause::TooMuch, LIST, message).about(&prefixes.join(" ")))
 }
 
 fn is_under(name: &str, prefixes: &[&str]) -> bool {
@@ -480,12 +536,6 @@ struct FirstBatch {
 }
 
 impl FirstBatch {
-    fn add(&mut self, entry: SecretValueEntry, prefixes: &[&str]) {
-        let Some(name) = entry.name.filter(|name| is_under(name, prefixes)) else { return };
-        let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
-        self.values.insert(name.clone(), (Listed { name, id }, Ok(found(entry.secret_string, entry.created_date))));
-    }
-
     fn take(&mut self, listed: &Listed) -> Option<Answer> {
         let value = self.values.remove(&listed.name).map(|(_, answer)| answer);
         value.or_else(|| self.errors.remove(listed.id.as_str())).or_else(|| self.errors.remove(&listed.name))
@@ -511,11 +561,23 @@ fn answer_of(error: StoreError) -> Answer {
     errors::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
 }
 
-fn found(secret_string: Option<String>, created: Option<DateTime>) -> Found {
-    // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
-    secret_string.map_or(Found::NotThere(NotThere::Binary), |text| {
-        Found::Value(Value { text: SecretString::from(text), changed: created.map(|time| time.secs()) })
-    })
+/// A secret as a listing or a batch names it, unless AWS would never give it that name. An ARN that is not of this name and
+/// place is not asked for: the name is.
+fn listed_of(name: Option<String>, arn: Option<String>, place: &Place) -> Option<Listed> {
+    let name = name.filter(|name| is_id(name))?;
+    let is_its_own = |arn: &String| {
+        let mut parts = arn.splitn(7, ':').skip(4);
+        let account = parts.next().filter(|account| place.account.as_deref().is_none_or(|known| known == *account));
+        let resource = parts.nth(1).and_then(|resource| resource.strip_prefix(name.as_str()));
+        account.is_some() && resource.is_some_and(|suffix| suffix.starts_with('-'))
+    };
+    let id = arn.filter(is_its_own).map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
+    Some(Listed { name, id })
+}
+
+fn too_much(action: &'static str) -> StoreError {
+    let message = format!("the secrets of this account hold more than {} MiB of text", MOST_TEXT >> 20);
+    StoreError::new(Cause::TooMuch, action, message)
 }
 
 /// An id that got no answer although every one was asked for: never taken for "not there".
@@ -558,11 +620,8 @@ impl Pages for AwsStore {
             })
         };
         let output = self.call(LIST, attempt).await.map_err(|error| error.about(&about()))?;
-        let listed = output.secret_list.unwrap_or_default().into_iter().filter_map(|entry| {
-            let name = entry.name?;
-            let id = entry.arn.map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
-            Some(Listed { name, id })
-        });
+        let entries = output.secret_list.unwrap_or_default().into_iter();
+        let listed = entries.filter_map(|entry| listed_of(entry.name, entry.arn, &self.place));
         let next = output.next_token.filter(|next| !next.is_empty());
         if next.is_some() {
             self.expect_more();
@@ -589,7 +648,7 @@ impl SecretStore for AwsStore {
             let hand_over = move |page: Vec<Listed>| drop(names.send(page));
             listing::walk(self, &owned(prefixes), &hand_over).await
         };
-        let reading = async { Ok(self.read_listed(prefixes, pages, wanted).await) };
+        let reading = self.read_listed(prefixes, pages, wanted);
         let listed = tokio::try_join!(listing, reading);
         let ((), mut enumerated) = match listed {
             Ok(listed) => listed,

@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::must_use_candidate, reason = "tests end by panics")]
 
 pub mod canary;
+pub mod held;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

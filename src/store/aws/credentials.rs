@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use aws_config::imds::client::error::ImdsError;
+use aws_config::imds::client::error::{ImdsError, TokenError};
 use aws_config::meta::ProviderChainError;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
@@ -23,7 +23,7 @@ use aws_sdk_sts::types::{AssumedRoleUser, Credentials as StsCredentials};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_types::SdkConfig;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
 use super::errors;
@@ -35,12 +35,14 @@ use crate::store::{ErrorKind, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
+const ACTION: &str = crate::store::CREDENTIALS;
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 /// How long an error waits for the name of the caller.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Asks a provider once and gives the same answer, or the same trouble, to everybody after that.
+/// Asks a provider once and gives the same answer, or the same trouble, to everybody after that; and once more when what it gave
+/// has expired: an agent may hand out what has only seconds to live.
 ///
 /// Every client of the SDK has a cache of its own. Without this the own and the shared client would each call STS,
 /// the container's endpoint or IMDS for the same credentials. And the SDK gives up where waiting helps: it takes a 429 of
@@ -51,13 +53,21 @@ pub struct Once {
     retries: Retries,
     /// Of the pod's own credentials: what they are compared with.
     situation: Option<Arc<Situation>>,
-    answer: OnceCell<Result<Credentials, StoreError>>,
+    answer: Mutex<Option<Result<Credentials, StoreError>>>,
 }
 
 impl Once {
+    fn provider(
+        provider: SharedCredentialsProvider,
+        retries: Retries,
+        situation: Option<Arc<Situation>>,
+    ) -> SharedCredentialsProvider {
+        SharedCredentialsProvider::new(Self { provider, retries, situation, answer: Mutex::default() })
+    }
+
     /// Asks as often as [`Retries`] says.
     pub fn asking(provider: SharedCredentialsProvider, retries: Retries) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, retries, situation: None, answer: OnceCell::new() })
+        Self::provider(provider, retries, None)
     }
 
     /// The same for what the environment names, which may turn out to be somebody else.
@@ -66,23 +76,33 @@ impl Once {
         retries: Retries,
         situation: Arc<Situation>,
     ) -> SharedCredentialsProvider {
-        let situation = Some(situation);
-        SharedCredentialsProvider::new(Self { provider, retries, situation, answer: OnceCell::new() })
+        Self::provider(provider, retries, Some(situation))
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
-        self.answer.get_or_init(|| self.ask()).await.clone().map_err(CredentialsError::provider_error)
+        let mut known = self.answer.lock().await;
+        let answer = match known.take() {
+            Some(answer) if !answer.as_ref().is_ok_and(has_expired) => answer,
+            before => self.ask(before.is_none()).await,
+        };
+        known.insert(answer).clone().map_err(CredentialsError::provider_error)
     }
 
-    async fn ask(&self) -> Result<Credentials, StoreError> {
+    async fn ask(&self, for_the_first_time: bool) -> Result<Credentials, StoreError> {
         let attempt = || async { self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) };
-        let credentials = self.retries.persist_for(retries::SLOW_ATTEMPT, crate::store::CREDENTIALS, attempt).await;
+        let credentials = self.retries.persist_for(retries::SLOW_ATTEMPT, ACTION, attempt).await;
         let Some(situation) = &self.situation else { return credentials };
-        if let Ok(credentials) = &credentials {
+        if let Ok(credentials) = credentials.as_ref()
+            && for_the_first_time
+        {
             situation.tell_of(Origin::of(credentials));
         }
         credentials.map_err(|error| situation.explain(error))
     }
+}
+
+fn has_expired(credentials: &Credentials) -> bool {
+    credentials.expiry().is_some_and(|expiry| expiry <= SystemTime::now())
 }
 
 impl ProvideCredentials for Once {
@@ -265,8 +285,11 @@ impl WhoAmI {
     /// The account, without which the run can't go on.
     pub async fn account(&self) -> Result<String, StoreError> {
         self.calls.set(self.calls.get() + 1);
-        let identity = self.retries.persist(Self::ACTION, || self.ask()).await?;
-        identity.account.ok_or_else(|| StoreError::new(Cause::NotAws, Self::ACTION, "the answer holds no account"))
+        let ask = || async {
+            let account = self.ask().await?.account;
+            account.ok_or_else(|| StoreError::new(Cause::NotAws, Self::ACTION, "the answer holds no account"))
+        };
+        self.retries.persist(Self::ACTION, ask).await
     }
 
     /// Who it is, for an error that is about to be told. An endpoint policy may deny that, or there may be no way to STS: then
@@ -301,7 +324,9 @@ pub fn in_our_words(error: &CredentialsError) -> StoreError {
 /// The SDK's own chain failed. Its words name providers and files, but an STS body can be among them: only what we
 /// know to be harmless is repeated.
 pub fn explain(error: &CredentialsError) -> StoreError {
-    const ACTION: &str = crate::store::CREDENTIALS;
+    if let Some(refused) = errors::refused(ACTION, error) {
+        return refused;
+    }
     for current in errors::chain(error) {
         if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>() {
             return of_role(errors::from_sdk(WEB_IDENTITY, sts));
@@ -318,8 +343,8 @@ pub fn explain(error: &CredentialsError) -> StoreError {
         if current.is::<ConnectorError>() {
             return errors::unreached(ACTION, current);
         }
-        if current.is::<ImdsError>() {
-            return StoreError::new(Cause::ImdsSilent, ACTION, "the instance metadata service gives none");
+        if let Some(imds) = current.downcast_ref::<ImdsError>() {
+            return of_imds(imds);
         }
         if let Some(io) = current.downcast_ref::<std::io::Error>() {
             return of_io(io);
@@ -356,7 +381,32 @@ pub fn explain(error: &CredentialsError) -> StoreError {
             Cause::BadConfiguration,
             "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)",
         ),
+        // The SDK's word for an answer that it can't read.
+        CredentialsError::Unhandled(_) => (
+            Cause::NotAws,
+            "the endpoint for credentials (STS, the container's or the instance's) answers something else",
+        ),
         _ => (Cause::Unaccepted, "the provider that the environment names gave none"),
+    };
+    StoreError::new(cause, ACTION, message)
+}
+
+/// The instance metadata service is there, or was.
+fn of_imds(error: &ImdsError) -> StoreError {
+    let status = match error {
+        ImdsError::ErrorResponse(answer) => Some(answer.response().status()),
+        ImdsError::FailedToLoadToken(_) => {
+            let token = std::error::Error::source(error).and_then(|error| error.downcast_ref());
+            token.and_then(|error: &SdkError<TokenError, HttpResponse>| error.raw_response()).map(HttpResponse::status)
+        }
+        _ => None,
+    };
+    let service = "the instance metadata service";
+    let (cause, message) = match status.map(u16::from) {
+        Some(429) => (Cause::Throttled, format!("{service} answers HTTP 429")),
+        Some(status @ 500..) => (Cause::ServerFault, format!("{service} answers HTTP {status}")),
+        Some(300..) => (Cause::ImdsSilent, format!("{service} gives none")),
+        _ => (Cause::NotAws, format!("{service} is cut off, or answers something else")),
     };
     StoreError::new(cause, ACTION, message)
 }
@@ -381,7 +431,7 @@ fn of_io(error: &std::io::Error) -> StoreError {
     } else {
         (Cause::TokenFile, "a token or credentials file that the environment or profile names can't be read")
     };
-    StoreError::new(cause, crate::store::CREDENTIALS, format!("{what}: {}", crate::text::os_error(error)))
+    StoreError::new(cause, ACTION, format!("{what}: {}", crate::text::os_error(error)))
 }
 
 /// The status in the SDK's words for an answer of the container's endpoint (aws-config 1.13

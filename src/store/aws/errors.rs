@@ -12,6 +12,7 @@ use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
+use super::limit::Refused;
 use super::watch::Unreached;
 use crate::cause::Cause;
 use crate::store::{ErrorKind, NotThere, StoreError};
@@ -21,7 +22,7 @@ pub fn from_sdk<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> S
 where
     E: ProvideErrorMetadata + Error + Send + Sync + 'static,
 {
-    if let Some(ours) = ours_in_chain(error) {
+    if let Some(ours) = ours_in_chain(error).or_else(|| refused(action, error)) {
         return ours;
     }
     let (service, status) = match error {
@@ -45,6 +46,12 @@ where
     }
     ours.request_id = error.request_id().map(Box::from);
     ours
+}
+
+/// An answer that was not taken to its end.
+pub fn refused(action: &'static str, error: &(dyn Error + 'static)) -> Option<StoreError> {
+    let refused = chain(error).find_map(|error| error.downcast_ref::<Refused>())?;
+    Some(StoreError::new(refused.cause, action, refused.message.clone()))
 }
 
 /// A request that got no answer: where it was to go, and what stood in its way.

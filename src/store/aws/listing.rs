@@ -8,13 +8,15 @@
 //! names are spread decides only how many calls it takes. What the parts rely on is checked on the answers (the order
 //! that was asked for, negation, a name that must come back), and a server that fails the check is walked page by page.
 
-use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeSet, HashSet};
 use std::future::Future;
 use std::pin::Pin;
 
 use futures_util::future::try_join_all;
 
+use super::limit::MOST_PAGES;
+use crate::cause::Cause;
 use crate::store::{Listed, StoreError};
 
 /// One call: names that pass every filter. A filter is a list of alternatives, each what a name begins with or, after a
@@ -69,7 +71,7 @@ const ALPHABET: &str = "!+-./0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijkl
 /// # Errors
 /// When a page can't be had.
 pub async fn walk<P: Pages>(pages: &P, prefixes: &[String], take: &dyn Fn(Vec<Listed>)) -> Result<(), StoreError> {
-    let walk = Walk { pages, take };
+    let walk = Walk { pages, take, asked: Cell::new(0) };
     let part = match prefixes {
         [prefix] => Part::of_prefix(prefix),
         prefixes => Part::of_any(prefixes.to_vec()),
@@ -127,6 +129,8 @@ impl Part {
 struct Walk<'a, P> {
     pages: &'a P,
     take: &'a dyn Fn(Vec<Listed>),
+    /// Pages asked for so far.
+    asked: Cell<usize>,
 }
 
 /// One page, handed over: only its names are still needed.
@@ -137,6 +141,11 @@ struct Seen {
 
 impl<P: Pages> Walk<'_, P> {
     async fn page(&self, query: Query) -> Result<Seen, StoreError> {
+        self.asked.set(self.asked.get() + 1);
+        if self.asked.get() > MOST_PAGES {
+            let message = format!("the listing does not end: {MOST_PAGES} pages, and still more");
+            return Err(StoreError::new(Cause::NotAws, super::LIST, message));
+        }
         let page = self.pages.page(query).await?;
         let names = page.listed.iter().map(|listed| listed.name.clone()).collect();
         (self.take)(page.listed);
@@ -264,16 +273,15 @@ impl<P: Pages> Walk<'_, P> {
         mut token: String,
         mut note: impl FnMut(&[String]),
     ) -> Result<(), StoreError> {
+        let mut seen = HashSet::new();
         loop {
-            let page = self.page(Query { token: Some(token.clone()), ..part.query() }).await?;
+            // A page may be empty and still carry a token (API model, NextToken), but not one that it had before.
+            if !seen.insert(token.clone()) {
+                return Err(StoreError::new(Cause::NotAws, super::LIST, "ListSecrets gives the same page token twice"));
+            }
+            let page = self.page(Query { token: Some(token), ..part.query() }).await?;
             note(&page.names);
             match page.next {
-                // A page may be empty and still carry a token (API model, NextToken), but not the same one again.
-                Some(next) if next == token => {
-                    let message = "ListSecrets gives the same page token twice";
-                    let kind = crate::store::ErrorKind::Unavailable;
-                    return Err(StoreError::new(kind, super::LIST, message));
-                }
                 Some(next) => token = next,
                 None => return Ok(()),
             }

@@ -26,6 +26,9 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
 /// the deadline does.
 const MOST_FAULTS: u32 = 7;
 
+/// How often the instance metadata service may be silent. Where nobody is there, as mostly, that does not pass.
+const MOST_SILENCES: u32 = 3;
+
 /// The longest of the first wait, and of any.
 struct Backoff {
     first: Duration,
@@ -85,9 +88,9 @@ impl Retries {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        let (mut faults, mut timeouts, mut throttles) = (0, 0, 0);
+        let (mut faults, mut timeouts, mut throttles, mut silences) = (0, 0, 0, 0);
         loop {
-            let made = faults + throttles;
+            let made = faults + throttles + silences;
             let error = match timeout(patience, RETRIES.scope(made, attempt())).await {
                 Ok(Ok(value)) => return Ok(value),
                 Ok(Err(error)) => error,
@@ -110,6 +113,10 @@ impl Retries {
                         return Err(error);
                     }
                     FAULT.wait(faults - 1)
+                }
+                _ if error.cause == Cause::ImdsSilent && silences + 1 < MOST_SILENCES => {
+                    silences += 1;
+                    FAULT.wait(silences - 1)
                 }
                 _ => return Err(error),
             };

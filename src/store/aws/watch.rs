@@ -18,6 +18,8 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 
+use super::limit::Limit;
+
 tokio::task_local! {
     /// How often the call that is being made was made before.
     pub static RETRIES: u32;
@@ -56,12 +58,17 @@ impl HttpConnector for Watching {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let origin = origin(request.uri());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
+        let limit = Limit::of(&request);
         let answer = self.0.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(line) = line {
                 line.tell(&origin, &answer);
             }
+            let answer = answer.map(|answer| {
+                let limit = limit.of_status(answer.status().is_success());
+                answer.map(|body| limit.hold(body))
+            });
             answer.map_err(|error| Unreached { origin, error: None }.around(error))
         })
     }

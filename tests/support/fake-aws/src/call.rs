@@ -98,6 +98,8 @@ pub async fn conduct(
     }
     let result = if let Some(error) = injected {
         Err(error)
+    } else if let Some(FaultEffect::Body { status, content_type, text }) = &plan.effect {
+        Ok(Reply::of_another(*status, content_type, text, &request_id).into())
     } else if throttled {
         Err(throttling(call.protocol))
     } else {

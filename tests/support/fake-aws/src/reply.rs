@@ -33,7 +33,7 @@ pub enum Protocol {
 #[derive(Debug, Clone)]
 pub struct Reply {
     pub status: u16,
-    pub content_type: &'static str,
+    pub content_type: Cow<'static, str>,
     pub body: Bytes,
     pub code: Option<Cow<'static, str>>,
     pub headers: Vec<(String, String)>,
@@ -41,14 +41,20 @@ pub struct Reply {
 
 impl Reply {
     pub fn ok(protocol: Protocol, body: impl Into<Bytes>) -> Self {
-        Self { status: 200, content_type: protocol.content_type(), body: body.into(), code: None, headers: Vec::new() }
+        Self {
+            status: 200,
+            content_type: protocol.content_type().into(),
+            body: body.into(),
+            code: None,
+            headers: Vec::new(),
+        }
     }
 
     /// A plain JSON document.
     pub fn json(status: u16, value: &impl serde::Serialize) -> Self {
         Self {
             status,
-            content_type: "application/json",
+            content_type: "application/json".into(),
             body: serde_json::to_vec(value).unwrap_or_default().into(),
             code: (status >= 400).then(|| status.to_string().into()),
             headers: Vec::new(),
@@ -74,10 +80,21 @@ impl Reply {
         };
         Self {
             status: error.status,
-            content_type: protocol.content_type(),
+            content_type: protocol.content_type().into(),
             body: body.into(),
             code: Some(error.code),
             headers: error.headers.into_iter().collect(),
+        }
+    }
+
+    /// An answer that is not the service's.
+    pub fn of_another(status: u16, content_type: &str, text: &str, request_id: &str) -> Self {
+        Self {
+            status,
+            content_type: content_type.to_owned().into(),
+            body: text.replace("{request_id}", request_id).into(),
+            code: (status >= 400).then(|| status.to_string().into()),
+            headers: Vec::new(),
         }
     }
 
@@ -89,6 +106,7 @@ impl Reply {
         control: &Arc<Control>,
     ) -> Response<ReplyBody> {
         let body = match effect {
+            Some(FaultEffect::HugeBody { bytes }) => ReplyBody::Endless { sent: 0, remaining: *bytes },
             Some(FaultEffect::TruncateBody) => ReplyBody::Whole(self.body.slice(..self.body.len() / 2)),
             Some(FaultEffect::ResetMidBody) => ReplyBody::cut_off(&self.body, Arc::clone(control)),
             Some(FaultEffect::SlowBody { chunk_bytes, delay_ms }) => {
@@ -100,7 +118,9 @@ impl Reply {
         *response.status_mut() =
             hyper::StatusCode::from_u16(self.status).unwrap_or(hyper::StatusCode::INTERNAL_SERVER_ERROR);
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        if let Ok(content_type) = HeaderValue::from_str(&self.content_type) {
+            headers.insert(CONTENT_TYPE, content_type);
+        }
         if let Ok(id) = HeaderValue::from_str(request_id) {
             headers.insert("x-amzn-requestid", id);
         }
@@ -131,7 +151,11 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }
 
-/// A response body: whole, or in pieces with waits between them.
+/// How an endless body begins, and how it goes on.
+const ENDLESS_HEAD: &[u8] = br#"{"endless": ""#;
+static ENDLESS_PIECE: [u8; 1 << 16] = [b'x'; 1 << 16];
+
+/// A response body: whole, in pieces with waits between them, or without an end.
 #[derive(Debug)]
 pub enum ReplyBody {
     Whole(Bytes),
@@ -143,6 +167,11 @@ pub enum ReplyBody {
         remaining: u64,
         /// Reset the connection when the pieces are sent.
         reset: Option<Arc<Control>>,
+    },
+    Endless {
+        sent: u64,
+        /// Bytes announced and not yet sent, if any are.
+        remaining: Option<u64>,
     },
 }
 
@@ -174,6 +203,17 @@ impl Body for ReplyBody {
         match &mut *self {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Endless { remaining: Some(0), .. } => Poll::Ready(None),
+            Self::Endless { sent, remaining } => {
+                let piece: &'static [u8] = if *sent == 0 { ENDLESS_HEAD } else { &ENDLESS_PIECE };
+                let most = remaining.map_or(piece.len(), |left| usize::try_from(left).unwrap_or(usize::MAX));
+                let piece = &piece[..piece.len().min(most)];
+                *sent += piece.len() as u64;
+                if let Some(left) = remaining {
+                    *left -= piece.len() as u64;
+                }
+                Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(piece)))))
+            }
             Self::Pieces { pieces, delay, sleep, remaining, reset } => {
                 if pieces.is_empty() && reset.is_none() {
                     return Poll::Ready(None);
@@ -199,13 +239,17 @@ impl Body for ReplyBody {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Pieces { pieces, reset, .. } => pieces.is_empty() && reset.is_none(),
+            Self::Endless { remaining, .. } => *remaining == Some(0),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Self::Pieces { remaining, .. } => SizeHint::with_exact(*remaining),
+            Self::Pieces { remaining, .. } | Self::Endless { remaining: Some(remaining), .. } => {
+                SizeHint::with_exact(*remaining)
+            }
+            Self::Endless { remaining: None, .. } => SizeHint::default(),
         }
     }
 }

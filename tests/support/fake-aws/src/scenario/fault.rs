@@ -35,6 +35,21 @@ pub enum FaultEffect {
         /// Wait before each piece.
         delay_ms: u64,
     },
+    /// Something else answers in the service's place, such as a gateway with a page of its own.
+    Body {
+        /// HTTP status.
+        status: u16,
+        /// `Content-Type`.
+        content_type: String,
+        /// The body; each `{request_id}` in it is the call's, so that no two calls need get the same.
+        text: String,
+    },
+    /// The beginning of a JSON document that goes on and on.
+    HugeBody {
+        /// How long it says that it is; `None` says nothing and never ends.
+        #[serde(default)]
+        bytes: Option<u64>,
+    },
     /// The answer is whole, and says that the connection ends with it.
     CloseAfter,
     /// No answer, ever.
@@ -65,6 +80,8 @@ impl FaultEffect {
             Self::ResetMidBody => "reset_mid_body",
             Self::TruncateBody => "truncate_body",
             Self::SlowBody { .. } => "slow_body",
+            Self::Body { .. } => "body",
+            Self::HugeBody { .. } => "huge_body",
             Self::CloseAfter => "close_after",
             Self::Hang => "hang",
             Self::IdError { .. } => "id_error",
@@ -222,6 +239,18 @@ impl Fault {
     #[must_use]
     pub fn throttled(self) -> Self {
         self.error(400, "ThrottlingException", "Rate exceeded")
+    }
+
+    /// Answers this body in the service's place.
+    #[must_use]
+    pub fn body(self, status: u16, content_type: &str, text: impl Into<String>) -> Self {
+        self.effect(FaultEffect::Body { status, content_type: content_type.to_owned(), text: text.into() })
+    }
+
+    /// Answers a body of this length, or one that never ends.
+    #[must_use]
+    pub fn huge_body(self, bytes: impl Into<Option<u64>>) -> Self {
+        self.effect(FaultEffect::HugeBody { bytes: bytes.into() })
     }
 
     /// Resets the connection before the answer.

@@ -134,6 +134,8 @@ settings! {
     trailing_empty_page: bool = false;
     /// Every page but the first repeats the last entry of the one before.
     repeat_across_pages: bool = false;
+    /// The entries of a page come in an order of their own, drawn with `seed`, whatever was asked.
+    shuffle_pages: bool = false;
     /// Secrets are listed only this long after they were loaded.
     list_lag_ms: u64 = 0;
     /// Default order of lists: newest first? AWS only says "by `CreatedDate`".

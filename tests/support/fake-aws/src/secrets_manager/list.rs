@@ -110,7 +110,10 @@ pub fn list_secrets(env: Env<'_>, request: &ListRequest) -> Result<Answer, AwsEr
         limit: asked.unwrap_or(settings.list_default_page()).min(settings.list_page_cap()),
     };
     let store = env.world.store(&env.caller.account, env.region);
-    let page = walk.page(store, request.next_token.as_deref(), settings)?;
+    let mut page = walk.page(store, request.next_token.as_deref(), settings)?;
+    if settings.shuffle_pages() {
+        rng::Rng::new(settings.seed().wrapping_add(page.number)).shuffle(&mut page.secrets);
+    }
     let answer = ListAnswer {
         secret_list: page.secrets.iter().map(|secret| Entry::listed(secret)).collect(),
         next_token: page.next.as_deref(),

@@ -139,6 +139,35 @@ fn bodies_arrive_spoilt() {
 }
 
 #[test]
+fn somebody_else_answers() {
+    let aws = with(Fault::on("GetSecretValue").body(502, "text/html", "<p>{request_id}</p>"));
+    let client = Client::new(&aws, APP);
+    let get = || client.try_call("GetSecretValue", &json!({ "SecretId": "a/one" })).unwrap();
+    let (first, second) = (get(), get());
+    assert!(first.status == 502 && first.head.contains("text/html") && first.body.starts_with("<p>"));
+    assert_ne!(first.body, second.body);
+    assert_eq!(aws.calls()[0].code.as_deref(), Some("502"));
+}
+
+#[test]
+fn bodies_of_any_length_and_without_end() {
+    let get = json!({ "SecretId": "a/one" });
+    let aws = with(Fault::on("GetSecretValue").huge_body(200_000));
+    let http = Client::new(&aws, APP).try_call("GetSecretValue", &get).unwrap();
+    assert_eq!(http.body.len(), 200_000);
+    assert!(http.body.starts_with('{'));
+    aws.clear_faults();
+    aws.add_fault(Fault::on("GetSecretValue").huge_body(None));
+    let mut stream = std::net::TcpStream::connect(aws.address()).unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\nx-amz-target: secretsmanager.GetSecretValue\r\n\
+         authorization: Credential={APP}/1/{REGION}/secretsmanager/aws4_request\r\n\r\n"
+    );
+    std::io::Write::write_all(&mut stream, head.as_bytes()).unwrap();
+    std::io::Read::read_exact(&mut stream, &mut vec![0; 4 << 20]).unwrap();
+}
+
+#[test]
 fn no_answer_at_all() {
     let aws = with(Fault::on("GetSecretValue").times(1).hang());
     let address = aws.address();

@@ -43,6 +43,15 @@ fn entries_have_what_change_detection_needs() {
 }
 
 #[test]
+fn pages_may_be_out_of_order() {
+    let aws = FakeAws::start(seven().settings(|settings| settings.shuffle_pages = Some(true)));
+    let listed = pages(&Client::new(&aws, APP), json!({ "SortBy": "name" })).concat();
+    let mut sorted = listed.clone();
+    sorted.sort();
+    assert!(listed.len() == 7 && listed != sorted);
+}
+
+#[test]
 fn pages_follow_tokens() {
     let aws = FakeAws::start(seven());
     let client = Client::new(&aws, APP);
