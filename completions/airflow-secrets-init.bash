@@ -35,7 +35,7 @@ _airflow__secrets__init() {
 
     case "${cmd}" in
         airflow__secrets__init)
-            opts="-h -V --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help --version render check diff iam"
+            opts="-h -V --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help --version render check diff iam"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -145,6 +145,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --termination-log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -173,7 +177,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__check)
-            opts="-h --show --offline --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --show --offline --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -280,6 +284,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -311,7 +319,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__diff)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -418,6 +426,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -449,7 +461,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__iam)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -556,6 +568,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -587,7 +603,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__render)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -694,6 +710,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::Command;
 
 use airflow_secrets_init::env::Env;
+use airflow_secrets_init::harden::Process;
 
 /// Fails the way a bug would: with what it was working on in its message.
 struct Faulty;
@@ -28,7 +29,7 @@ fn a_panic_ends_with_70_and_without_its_payload() {
     if std::env::var_os(CHILD).is_some() {
         airflow_secrets_init::hide_panic_payloads();
         let args = ["airflow-secrets-init", "--help"].map(OsString::from);
-        let exit = airflow_secrets_init::run(args, &Env::default(), &mut Faulty);
+        let exit = airflow_secrets_init::run(args, &Env::default(), &mut Faulty, Process::Shared);
         std::process::exit(i32::from(exit.code()));
     }
     let child = Command::new(std::env::current_exe().unwrap())
