@@ -162,8 +162,10 @@ def inside(runs: int) -> None:
     figures = [list(map(int, row)) for row in rows]
     (first_runs, first_kib, *_), (last_runs, last_kib, *_) = figures[0], figures[-1]
     print(f"kept for good by each run: {(last_kib - first_kib) / (last_runs - first_runs):.1f} KiB, settings and {SIZE} entries")
-    if any(row[2:] != figures[0][2:] for row in figures):
-        surprise("descriptors or threads are not the same throughout")
+    # The threads of a run that is over may still be on their way out when one looks.
+    start, end = (max(row[2:] for row in part) for part in (figures[:3], figures[3:]))
+    if end > start:
+        surprise("descriptors or threads grow")
 
 
 def main() -> None:
