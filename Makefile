@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint e2e ci image release-check bench bench-goals bench-herd bench-airflow bench-outputs bench-programs
+.PHONY: test lint e2e ci image release-check bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs
 
 test:
 	cargo test --workspace
@@ -49,6 +49,10 @@ bench-airflow:
 # What each file costs: 1,000 connections and variables through every built-in template, and through one of 50 lines.
 bench-outputs: bench-programs
 	python3 benches/outputs.py $(ARGS)
+
+# Ten thousand runs under faults, kills and a full disk, and ten thousand inside one process. A quarter of an hour.
+bench-soak: bench-programs
+	python3 benches/soak.py $(ARGS)
 
 bench-programs:
 	cargo build --release --locked -p airflow-secrets-init

@@ -149,6 +149,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --termination-log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -288,6 +292,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -433,6 +441,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --termination-log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -575,6 +587,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --termination-log)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -714,6 +730,10 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

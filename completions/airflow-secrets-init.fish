@@ -51,6 +51,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
@@ -89,6 +90,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
@@ -122,6 +124,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
@@ -157,6 +160,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r
@@ -190,6 +194,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l log -d 'error, warn, info, debug or trace [default: info]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r

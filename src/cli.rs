@@ -126,6 +126,8 @@ raw_settings! {
     deadline,
     /// Longest random wait at the start, such as 5s [default: 0s]
     jitter,
+    /// Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]
+    sandbox,
     /// Where the reason of a failure is written [default: /dev/termination-log, if it is there]
     termination_log,
     /// error, warn, info, debug or trace [default: info]

@@ -3,20 +3,34 @@
 //! A FIFO or a device would hold the one thread for ever, past the deadline and past SIGTERM, so only regular files are
 //! read, and never more than a limit.
 
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+
+use rustix::fs::OFlags;
+
+/// For opening: a symbolic link is an error.
+pub const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
+/// For opening: a FIFO is open at once, or an error; nobody waits for its other end. A regular file knows no difference.
+pub const NO_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
 
 /// Reads a regular file of at most `limit` bytes.
 ///
 /// # Errors
 /// Those of the operating system; `InvalidInput` for what is no regular file, `FileTooLarge` beyond the limit.
 pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let refuse = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    // To open a device can do something, so it is looked at first; and again, because it may have been replaced since.
     if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        return Err(refuse());
+    }
+    let file = OpenOptions::new().read(true).custom_flags(NO_WAITING).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(refuse());
     }
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         let words = format!("larger than {} MiB", limit >> 20);
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, words));
@@ -30,4 +44,10 @@ pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// As [`read`], and `InvalidData` for what is not UTF-8.
 pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
     String::from_utf8(read(path, limit)?).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "not UTF-8 text"))
+}
+
+/// The directory in which a file is, or is to be.
+#[must_use]
+pub fn directory_of(target: &Path) -> &Path {
+    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

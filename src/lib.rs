@@ -17,6 +17,7 @@ pub mod exit;
 pub mod expand;
 pub mod fetch;
 pub mod files;
+pub mod harden;
 pub mod iam;
 pub mod kind;
 pub mod log;
@@ -35,6 +36,7 @@ pub mod validate;
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -44,17 +46,19 @@ use crate::cli::{CommandName, Parsed, RawSettings};
 use crate::entries::{Entries, LeftOut};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
+use crate::harden::{Confined, Places, Process};
 use crate::output::Change;
 use crate::plan::Plan;
 use crate::render::Rendered;
 use crate::report::Summary;
-use crate::settings::{OutputForm, Policy, Settings, StoreChoice};
+use crate::settings::{OutputForm, Policy, Sandbox, Settings, StoreChoice};
 use crate::signals::Signals;
 use crate::store::{SecretStore, StoreError};
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
-/// tells how it ended. Writes data to `stdout`, everything else to stderr.
-pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write) -> Exit {
+/// tells how it ended. Writes data to `stdout`, everything else to stderr. A process of its own is confined to the places that
+/// the settings name.
+pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write, process: Process) -> Exit {
     let mut summary = Summary::start();
     let mut chosen = LogChoice::of(&RawSettings::default(), env);
     chosen.remember();
@@ -69,12 +73,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         chosen = LogChoice::of(&flags, env);
         chosen.remember();
         let _logging = chosen.start();
+        let settings = load(env, flags)?;
+        if process == Process::Ours && settings.sandbox == Sandbox::Auto {
+            confine(&settings, command == CommandName::Render, chosen.termination_log.as_deref());
+        }
         match command {
-            CommandName::Render => run_command(env, flags, &mut summary, Ending::Write),
-            CommandName::Check { offline: true, .. } => check_offline(env, flags, stdout),
-            CommandName::Check { show, .. } => run_command(env, flags, &mut summary, Ending::Check { show, stdout }),
-            CommandName::Diff => run_command(env, flags, &mut summary, Ending::Diff { stdout }),
-            CommandName::Iam => print_policies(env, flags, stdout),
+            CommandName::Render => run_command(env, settings, &mut summary, Ending::Write),
+            CommandName::Check { offline: true, .. } => check_offline(&settings, stdout),
+            CommandName::Check { show, .. } => run_command(env, settings, &mut summary, Ending::Check { show, stdout }),
+            CommandName::Diff => run_command(env, settings, &mut summary, Ending::Diff { stdout }),
+            CommandName::Iam => print_policies(env, &settings, stdout),
         }
     };
     match outcome() {
@@ -177,6 +185,19 @@ fn load(env: &Env, flags: RawSettings) -> Result<Settings, Failure> {
     Ok(settings)
 }
 
+/// Gives up all writing but that of the run's files, where it writes any, and of the reason why it failed.
+fn confine(settings: &Settings, writes: bool, termination_log: Option<&str>) {
+    let targets = settings.outputs.targets();
+    let places = Places::beside(targets.into_iter().filter(|_| writes));
+    let path = Path::new(termination_log.unwrap_or(report::TERMINATION_LOG));
+    let confined = match harden::confine(&places.and_file(path, termination_log.is_some())) {
+        Confined::Fully => "fully",
+        Confined::Partly => "partly: the kernel is older than 6.12",
+        Confined::Not => "not at all: the kernel has no Landlock, or the container runtime denies it",
+    };
+    tracing::debug!("the process is confined to its files: {confined}");
+}
+
 /// The stack of the rendering thread, in bytes: that of a main thread.
 const STACK: usize = 8 << 20;
 
@@ -210,8 +231,8 @@ async fn aside<T: Send + 'static>(
 }
 
 /// The pipeline.
-fn run_command(env: &Env, flags: RawSettings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
-    let settings = kept(load(env, flags)?);
+fn run_command(env: &Env, settings: Settings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
+    let settings = kept(settings);
     settings.refuse_terraform()?;
     let plan = kept(Plan::of(settings));
     let mut runtime = tokio::runtime::Builder::new_current_thread();
@@ -304,18 +325,16 @@ fn prepare<'a>(settings: &'a Settings, plan: &Plan, entries: &'a Entries) -> Pre
 }
 
 /// Settings and templates alone; nobody is asked.
-fn check_offline(env: &Env, flags: RawSettings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
-    let settings = load(env, flags)?;
+fn check_offline(settings: &Settings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
     settings.refuse_terraform()?;
-    let found = check::offline(&settings, &Plan::of(&settings));
+    let found = check::offline(settings, &Plan::of(settings));
     report::in_form(settings.output, &found, || found.text(), stdout);
     Ok(Exit::Ok)
 }
 
 /// The policies that the settings need; nobody is asked.
-fn print_policies(env: &Env, flags: RawSettings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
-    let settings = load(env, flags)?;
-    let policies = iam::Policies::of(&settings, &Plan::of(&settings), &iam::PodHints::of(env))?;
+fn print_policies(env: &Env, settings: &Settings, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let policies = iam::Policies::of(settings, &Plan::of(settings), &iam::PodHints::of(env))?;
     for notice in &policies.notices {
         tracing::warn!("{notice}");
     }
@@ -383,6 +402,7 @@ fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
 
 /// Puts the files in place. Nothing is written before everything has rendered.
 async fn write(files: &[Rendered<'_>], signals: &mut Signals) -> Result<Change, Failure> {
+    output::remove_leftovers(files.iter().map(|file| file.path));
     let stage = |file: &Rendered<'_>| output::stage(file.path, &file.bytes, file.mode);
     let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
     signals.check().await?;

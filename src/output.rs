@@ -2,23 +2,30 @@
 //!
 //! A file is written beside its target under a name of our own, with its mode set before the first byte, synced, and
 //! renamed over the target; then the directory is synced. Dropping an unfinished [`Staged`] removes its temporary file.
+//! Whoever writes a temporary file holds a lock on it, so what a killed run has left can be told from what another run is
+//! writing. docs/CRASH-SAFETY.md says what is on disk after anything.
 
-use std::fs::{self, File, Permissions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::{Builder, NamedTempFile};
 
 use crate::exit::{Exit, Failure};
+use crate::files::{NO_LINK, NO_WAITING, directory_of};
 use crate::text::printable;
 
 /// What a temporary file's name begins with. The rest is random; nothing of a secret is in it.
 pub const TEMPORARY_PREFIX: &str = ".airflow-secrets-init-";
 
-/// Writing takes moments: a temporary file that nobody has touched for so long belongs to a run that is no more.
+/// Where nothing tells whether its writer lives: writing takes moments, and nobody has touched the file for so long.
 const STALE: Duration = Duration::from_mins(2);
+
+/// How often a temporary file is made anew that a cleaner took for a leftover before it was locked.
+const ATTEMPTS: usize = 8;
 
 /// A file that is written in full but not yet in place.
 pub struct Staged {
@@ -47,12 +54,7 @@ pub fn stage(target: &Path, bytes: &[u8], mode: u32) -> Result<Staged, Failure> 
     }
     let directory = directory_of(target);
     let cant_create = |error: &io::Error| failure(Exit::CantCreate, directory, "no file can be made there", error);
-    remove_stale(directory);
-    let mut temporary = Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .permissions(Permissions::from_mode(mode))
-        .tempfile_in(directory)
-        .map_err(|error| cant_create(&error))?;
+    let mut temporary = temporary_in(directory, mode).map_err(|error| cant_create(&error))?;
     // The umask may have taken bits away at creation. The file is empty still.
     let file: &File = temporary.as_file();
     file.set_permissions(Permissions::from_mode(mode)).map_err(|error| cant_create(&error))?;
@@ -63,62 +65,92 @@ pub fn stage(target: &Path, bytes: &[u8], mode: u32) -> Result<Staged, Failure> 
     Ok(Staged { target: target.to_owned(), temporary: Some(temporary) })
 }
 
-impl Staged {
-    /// Renames the file over its target.
-    ///
-    /// # Errors
-    /// [`Exit::Io`]; the target is as it was unless only the sync of the directory failed.
-    pub fn commit(self) -> Result<Change, Failure> {
-        let Some(temporary) = self.temporary else { return Ok(Change::Unchanged) };
-        let target = &self.target;
-        temporary.persist(target).map_err(|error| failure(Exit::Io, target, "can't be put in place", &error.error))?;
-        let directory = directory_of(target);
-        match File::open(directory).and_then(|directory| directory.sync_all()) {
-            Ok(()) => {}
-            // Some file systems have no sync for directories; the rename itself is done.
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => {}
-            // A directory that may be written but not read can't be opened for its sync.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            Err(error) => return Err(failure(Exit::Io, directory, "can't be synced", &error)),
+/// Makes a temporary file and locks it until it is closed, by whatever end.
+///
+/// Between the two, a run that cleans may have taken it for a leftover. It has no name then, or that run holds the lock.
+fn temporary_in(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    for _ in 0..ATTEMPTS {
+        let temporary =
+            Builder::new().prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(directory)?;
+        match temporary.as_file().try_lock() {
+            Err(TryLockError::WouldBlock) => continue,
+            // Some file systems have no locks; there a leftover is told by its age.
+            Ok(()) | Err(TryLockError::Error(_)) => {}
         }
-        Ok(Change::Written)
+        if temporary.as_file().metadata()?.nlink() > 0 {
+            return Ok(temporary);
+        }
     }
+    Err(io::Error::other("something removes or locks every new file"))
 }
 
-/// Renames each file over its target, in order, after all of them were written in full.
+/// Renames each file over its target, in order, after all of them were written in full; then syncs their directories.
 ///
 /// # Errors
-/// [`Exit::Io`]; the files before the one that the error names are in place, that one and the rest are as they were.
+/// [`Exit::Io`]. After a rename that fails, the files before the one that the error names are in place, that one and the rest
+/// are as they were. After a failed sync all are in place.
 pub fn commit_all(staged: Vec<Staged>) -> Result<Change, Failure> {
-    let mut change = Change::Unchanged;
-    for file in staged {
-        if file.commit()? == Change::Written {
-            change = Change::Written;
-        }
+    let mut directories = BTreeSet::new();
+    for Staged { target, temporary } in staged {
+        let Some(temporary) = temporary else { continue };
+        temporary
+            .persist(&target)
+            .map_err(|error| failure(Exit::Io, &target, "can't be put in place", &error.error))?;
+        directories.insert(directory_of(&target).to_owned());
     }
+    let change = if directories.is_empty() { Change::Unchanged } else { Change::Written };
+    directories.iter().try_for_each(|directory| sync(directory))?;
     Ok(change)
 }
 
-/// Removes what a killed run has left: SIGKILL lets nobody clean up, and restarts would fill a small volume with secrets.
-///
-/// Only regular files under our prefix that nobody has written to for longer than a run may take; what can't be
-/// removed is not ours or does no harm.
-fn remove_stale(directory: &Path) {
-    let Ok(entries) = fs::read_dir(directory) else { return };
-    for entry in entries.flatten() {
-        let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX));
-        let stale = |metadata: fs::Metadata| {
-            let age = metadata.modified().ok().and_then(|time| time.elapsed().ok());
-            metadata.is_file() && age.is_some_and(|age| age > STALE)
-        };
-        if ours && entry.metadata().is_ok_and(stale) {
-            drop(fs::remove_file(entry.path()));
+fn sync(directory: &Path) -> Result<(), Failure> {
+    match File::open(directory).and_then(|directory| directory.sync_all()) {
+        Ok(()) => Ok(()),
+        // Some file systems have no sync for directories; the rename itself is done.
+        Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported) => Ok(()),
+        // A directory that may be written but not read can't be opened for its sync.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        Err(error) => Err(failure(Exit::Io, directory, "can't be synced", &error)),
+    }
+}
+
+/// Removes what killed runs have left beside these targets: SIGKILL lets nobody clean up, and restarts would fill a small
+/// volume with secrets. A file that a run is still writing is never touched. What can't be removed does no harm.
+pub fn remove_leftovers<'a>(targets: impl IntoIterator<Item = &'a Path>) {
+    let directories: BTreeSet<&Path> = targets.into_iter().map(directory_of).collect();
+    for directory in directories {
+        let Ok(entries) = fs::read_dir(directory) else { continue };
+        for entry in entries.flatten() {
+            let ours = entry.file_name().to_str().is_some_and(|name| name.starts_with(TEMPORARY_PREFIX));
+            if ours {
+                remove_if_left(&entry.path());
+            }
         }
     }
 }
 
-fn directory_of(target: &Path) -> &Path {
-    target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+/// Removes a temporary file whose writer is gone: only a regular file, and only while nobody else can lock it.
+fn remove_if_left(path: &Path) {
+    let Ok(named) = fs::symlink_metadata(path) else { return };
+    let is_old = || named.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > STALE);
+    // A shared lock is what a file that is open for reading can have on every file system.
+    let opened = OpenOptions::new().read(true).custom_flags(NO_LINK | NO_WAITING).open(path);
+    let is_left = named.is_file()
+        && match &opened {
+            Ok(file) => match file.try_lock_shared() {
+                // It may have been put in place meanwhile, and this be another's file of the same name.
+                Ok(()) => file.metadata().is_ok_and(|opened| {
+                    (opened.dev(), opened.ino()) == (named.dev(), named.ino()) && opened.nlink() > 0
+                }),
+                Err(TryLockError::WouldBlock) => false,
+                Err(TryLockError::Error(_)) => is_old(),
+            },
+            // That of another user.
+            Err(_) => is_old(),
+        };
+    if is_left {
+        drop(fs::remove_file(path));
+    }
 }
 
 fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
@@ -134,7 +166,18 @@ fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Fail
     }
     let same_shape = metadata.mode() & 0o7777 == mode && metadata.len() == bytes.len() as u64;
     // A file that can't be read is simply replaced.
-    Ok(same_shape && fs::read(target).is_ok_and(|there| there == bytes))
+    Ok(same_shape && holds(target, bytes).unwrap_or(false))
+}
+
+/// Whether a file is regular and has this content. It may have become a FIFO or a link since it was looked at.
+fn holds(target: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let file = OpenOptions::new().read(true).custom_flags(NO_LINK | NO_WAITING).open(target)?;
+    if !file.metadata()?.is_file() {
+        return Ok(false);
+    }
+    let mut there = Vec::with_capacity(bytes.len() + 1);
+    file.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
+    Ok(there == bytes)
 }
 
 /// A path made safe for a log line.
@@ -167,11 +210,15 @@ mod tests {
         names
     }
 
+    fn put(target: &Path, bytes: &[u8]) -> Change {
+        commit_all(vec![stage(target, bytes, 0o440).unwrap()]).unwrap()
+    }
+
     #[test]
     fn a_file_gets_its_mode_and_content_and_leaves_nothing_behind() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("connections.json");
-        assert_eq!(stage(&target, b"{}\n", 0o440).unwrap().commit().unwrap(), Change::Written);
+        assert_eq!(put(&target, b"{}\n"), Change::Written);
         let metadata = fs::metadata(&target).unwrap();
         assert_eq!((metadata.mode() & 0o7777, fs::read(&target).unwrap().as_slice()), (0o440, b"{}\n".as_slice()));
         assert_eq!(names(directory.path()), ["connections.json"]);
@@ -181,12 +228,12 @@ mod tests {
     fn the_same_content_leaves_the_file_alone_but_a_wrong_mode_does_not() {
         let directory = tempfile::tempdir().unwrap();
         let target = directory.path().join("connections.json");
-        stage(&target, b"{}\n", 0o440).unwrap().commit().unwrap();
+        put(&target, b"{}\n");
         let inode = fs::metadata(&target).unwrap().ino();
-        assert_eq!(stage(&target, b"{}\n", 0o440).unwrap().commit().unwrap(), Change::Unchanged);
+        assert_eq!(put(&target, b"{}\n"), Change::Unchanged);
         assert_eq!(fs::metadata(&target).unwrap().ino(), inode);
         fs::set_permissions(&target, Permissions::from_mode(0o644)).unwrap();
-        assert_eq!(stage(&target, b"{}\n", 0o440).unwrap().commit().unwrap(), Change::Written);
+        assert_eq!(put(&target, b"{}\n"), Change::Written);
         assert_eq!(fs::metadata(&target).unwrap().mode() & 0o7777, 0o440);
     }
 
@@ -218,17 +265,50 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_removed_once_it_is_old() {
+    fn what_a_killed_run_left_is_removed_at_once_and_what_is_being_written_never() {
         let directory = tempfile::tempdir().unwrap();
-        let file = |name: &str, age: Duration| {
-            let file = File::create(directory.path().join(name)).unwrap();
-            file.set_modified(std::time::SystemTime::now() - age).unwrap();
-        };
-        file(".airflow-secrets-init-old", Duration::from_mins(5));
-        file(".airflow-secrets-init-new", Duration::from_secs(1));
-        file("somebody-elses", Duration::from_hours(5));
-        stage(&directory.path().join("c.json"), b"{}", 0o440).unwrap().commit().unwrap();
-        assert_eq!(names(directory.path()), [".airflow-secrets-init-new", "c.json", "somebody-elses"]);
+        let path = |name: &str| directory.path().join(name);
+        let target = path("c.json");
+        let alive = stage(&path("other.json"), b"{}", 0o440).unwrap();
+        File::open(alive.temporary.as_ref().unwrap()).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        for name in [".airflow-secrets-init-left", "somebody-elses"] {
+            fs::write(path(name), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("somebody-elses", path(".airflow-secrets-init-link")).unwrap();
+        fs::create_dir(path(".airflow-secrets-init-directory")).unwrap();
+        remove_leftovers([target.as_path()]);
+        assert_eq!(commit_all(vec![alive]).unwrap(), Change::Written);
+        assert_eq!(
+            names(directory.path()),
+            [".airflow-secrets-init-directory", ".airflow-secrets-init-link", "other.json", "somebody-elses"]
+        );
+    }
+
+    /// A cleaner that comes between the making of a file and its lock: the file is made anew, under another name.
+    #[test]
+    fn a_temporary_file_that_is_taken_for_a_leftover_is_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let target = directory.path().join("c.json");
+        let ended = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while !ended.load(std::sync::atomic::Ordering::Relaxed) {
+                        remove_leftovers([target.as_path()]);
+                    }
+                });
+            }
+            let written = std::panic::catch_unwind(|| {
+                for number in 0..200 {
+                    put(&target, format!("{number}").as_bytes());
+                }
+            });
+            // First the cleaners are told, or a failure would never come to light.
+            ended.store(true, std::sync::atomic::Ordering::Relaxed);
+            written.unwrap();
+        });
+        assert_eq!(names(directory.path()), ["c.json"]);
+        assert_eq!(fs::read(&target).unwrap(), b"199");
     }
 
     #[test]

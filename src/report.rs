@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::{IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Instant;
 
@@ -16,6 +17,7 @@ use crate::entries::{Entries, LeftOut, Why};
 use crate::env::Env;
 use crate::exit::Failure;
 use crate::fetch::Aside;
+use crate::files::NO_WAITING;
 use crate::kind::Kind;
 use crate::output::shown;
 use crate::plan::{Plan, Source};
@@ -24,7 +26,7 @@ use crate::settings::{OutputForm, Policies, Policy, Settings};
 use crate::text::{count, printable};
 
 /// Where Kubernetes looks for the reason of a failure, unless the Pod says otherwise.
-const TERMINATION_LOG: &str = "/dev/termination-log";
+pub const TERMINATION_LOG: &str = "/dev/termination-log";
 /// Kubernetes keeps this much of it.
 const LONGEST_TERMINATION_MESSAGE: usize = 4096;
 
@@ -264,7 +266,7 @@ pub fn termination_message(chosen: Option<&str>, failure: &Failure) {
         text.truncate(end);
     }
     let mut options = OpenOptions::new();
-    options.write(true).truncate(true).create(chosen.is_some());
+    options.write(true).truncate(true).create(chosen.is_some()).custom_flags(NO_WAITING);
     let path = chosen.unwrap_or(TERMINATION_LOG);
     match options.open(path).and_then(|mut file| file.write_all(text.as_bytes())) {
         Ok(()) => {}

@@ -57,6 +57,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Longest random wait at the start.
     pub jitter: Duration,
+    /// Whether the process gives up what it does not need.
+    pub sandbox: Sandbox,
     /// The form of the log, where it is named.
     pub log_format: Option<crate::log::Format>,
     /// The form of what `check`, `diff` and `iam` print.
@@ -102,6 +104,15 @@ impl Outputs {
             Kind::Variable => self.variables.as_ref(),
             Kind::Config => self.configs.as_ref(),
         }
+    }
+
+    /// Where all of them go.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&Path> {
+        let files = [&self.connections, &self.variables, &self.configs].into_iter().flatten().map(|file| &file.path);
+        let env = self.airflow_env.iter().map(|file| &file.path);
+        let templates = self.templates.iter().map(|template| &template.target);
+        files.chain(env).chain(templates).chain(&self.backend_module).map(PathBuf::as_path).collect()
     }
 }
 
@@ -243,6 +254,15 @@ pub enum OutputForm {
 /// What `SECRETS_INIT_OUTPUT` takes.
 pub const OUTPUT_FORMS: [(&str, OutputForm); 3] =
     [("text", OutputForm::Text), ("json", OutputForm::Json), ("terraform", OutputForm::Terraform)];
+
+/// Whether the process gives up what it does not need (`harden.rs`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sandbox {
+    /// As far as the kernel knows how.
+    Auto,
+    /// Not.
+    Off,
+}
 
 /// How values are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -432,6 +452,7 @@ impl Reader<'_> {
                 self.mistakes.add(name, "is not a URL such as https://host or http://host:port");
             }
         }
+        let sandbox = self.one_of("SANDBOX", raw.sandbox.as_deref(), &[("auto", Sandbox::Auto), ("off", Sandbox::Off)]);
         let output = self.one_of("OUTPUT", raw.output.as_deref(), &OUTPUT_FORMS);
         let ca_bundle = self.variable("AWS_CA_BUNDLE").map(PathBuf::from);
         let kwargs = kwargs?;
@@ -462,6 +483,7 @@ impl Reader<'_> {
             concurrency: concurrency?,
             deadline,
             jitter,
+            sandbox: sandbox?,
             log_format: log_format.filter(|_| raw.log_format.is_some()),
             output: output?,
             ca_bundle,
@@ -836,7 +858,12 @@ impl Reader<'_> {
         ];
         let files = files.into_iter().filter_map(|(name, path)| Some((name, path?)));
         let templates = outputs.templates.iter().map(|template| ("TEMPLATES", &template.target));
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        // Links and `..` in the way to a file do not make it another.
+        let absolute = |path: &Path| {
+            let directory = crate::files::directory_of(path).canonicalize().ok();
+            let place = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
+            place.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+        };
         let mut seen: Vec<(&str, PathBuf)> = Vec::new();
         for (name, path) in files.chain(templates) {
             let place = absolute(path);

@@ -437,6 +437,26 @@ fn every_explained_difference_is_a_row_of_the_compatibility_page() {
     }
 }
 
+/// A promise without a test is a wish. Every row of the tables of promises names tests, and each is a test.
+#[test]
+fn every_promise_of_the_security_model_names_the_tests_that_hold_it() {
+    let page = read("docs/SECURITY-MODEL.md");
+    let promises = page.split("## Promises").nth(1).unwrap().split("## What is not promised").next().unwrap();
+    let rows: Vec<Vec<String>> = rows(promises).into_iter().filter(|cells| cells[0] != "promise").collect();
+    assert!(rows.len() > 20, "{}", rows.len());
+    for cells in rows {
+        let tests = code_spans(cells.last().unwrap());
+        assert!(!tests.is_empty(), "no test holds: {}", cells[0]);
+        for named in tests {
+            let (file, test) = named.split_once("::").unwrap_or_else(|| panic!("{named} is not file::test"));
+            let source = read(file);
+            let at = source.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("no test {named}"));
+            let before: Vec<&str> = source[..at].lines().rev().take(6).collect();
+            assert!(before.iter().any(|line| line.contains("#[test]") || line.contains("#[tokio::test")), "{named}");
+        }
+    }
+}
+
 #[test]
 fn every_module_has_its_row_in_the_architecture() {
     let documented: BTreeSet<String> = rows(&read("docs/ARCHITECTURE.md"))

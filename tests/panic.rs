@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use std::process::Command;
 
 use airflow_secrets_init::env::Env;
+use airflow_secrets_init::harden::Process;
 
 /// Fails the way a bug would: with what it was working on in its message.
 struct Faulty;
@@ -30,7 +31,7 @@ fn a_panic_ends_with_70_and_without_its_payload() {
         let message = std::env::var_os(CHILD).unwrap();
         let args = ["airflow-secrets-init", "check", "--offline", "--store", "file:none", "--termination-log"];
         let args = args.map(OsString::from).into_iter().chain([message]);
-        airflow_secrets_init::run(args, &Env::default(), &mut Faulty);
+        airflow_secrets_init::run(args, &Env::default(), &mut Faulty, Process::Shared);
         unreachable!("the hook ends the process");
     }
     let directory = tempfile::tempdir().unwrap();

@@ -128,6 +128,18 @@ impl Ended {
         self
     }
 
+    /// Asserts that the exit code is one of these.
+    #[track_caller]
+    pub fn code_in(self, expected: &[i32]) -> Self {
+        assert!(
+            expected.contains(&self.code),
+            "exit code {}, not one of {expected:?}; the log:\n{}",
+            self.code,
+            self.stderr
+        );
+        self
+    }
+
     /// Asserts that the log holds these words.
     #[track_caller]
     pub fn says(self, words: &str) -> Self {
