@@ -19,6 +19,7 @@ COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY benches/relay/Cargo.toml benches/relay/
 COPY tests/support/fake-aws/Cargo.toml tests/support/fake-aws/
+COPY tests/support/tracer/Cargo.toml tests/support/tracer/
 RUN scripts/static-build dependencies "$TARGETARCH"
 
 COPY src src

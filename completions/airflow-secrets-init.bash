@@ -35,7 +35,7 @@ _airflow__secrets__init() {
 
     case "${cmd}" in
         airflow__secrets__init)
-            opts="-h -V --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help --version render check diff iam"
+            opts="-h -V --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help --version render check diff iam"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -181,7 +181,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__check)
-            opts="-h --show --offline --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --show --offline --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -327,7 +327,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__diff)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -473,7 +473,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__iam)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -619,7 +619,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__subcmd__secrets__subcmd__init__subcmd__render)
-            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --termination-log --log --log-format --output --template --help"
+            opts="-h --backend-kwargs --expand-env --conn-ids --variable-keys --config-keys --include --exclude --required --on-invalid --on-denied --on-missing --on-empty --on-shared --strict --connections-file --variables-file --configs-file --airflow-env-file --templates --file-mode --airflow-version --backend-module-file --store --fetch --concurrency --deadline --jitter --sandbox --termination-log --log --log-format --output --template --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

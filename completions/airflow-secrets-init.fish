@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_airflow_secrets_init_global_optspecs
-    string join \n backend-kwargs= expand-env= conn-ids= variable-keys= config-keys= include= exclude= required= on-invalid= on-denied= on-missing= on-empty= on-shared= strict= connections-file= variables-file= configs-file= airflow-env-file= templates= file-mode= airflow-version= backend-module-file= store= fetch= concurrency= deadline= jitter= termination-log= log= log-format= output= template= h/help V/version
+    string join \n backend-kwargs= expand-env= conn-ids= variable-keys= config-keys= include= exclude= required= on-invalid= on-denied= on-missing= on-empty= on-shared= strict= connections-file= variables-file= configs-file= airflow-env-file= templates= file-mode= airflow-version= backend-module-file= store= fetch= concurrency= deadline= jitter= sandbox= termination-log= log= log-format= output= template= h/help V/version
 end
 
 function __fish_airflow_secrets_init_needs_command
