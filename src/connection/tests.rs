@@ -286,6 +286,8 @@ fn patterns_match_as_in_python() {
         ("(?-i:a)b", "aB", true),
         ("(?-i:a)b", "AB", false),
         ("(a)?(?(1)b|c)$", "c", true),
+        ("(a)?(?(1))c", "c", true),
+        ("(a)?(?(1)(?:)|(?:))c", "c", true),
         ("(?:a|ab){2}+$", "aba", false),
         ("a++b", "aab", true),
         ("(?>a|ab)c", "abc", false),
@@ -316,6 +318,12 @@ fn pattern_errors_are_those_of_python() {
         ("\\", "bad escape (end of pattern) at character 0"),
         ("(\\1)", "cannot refer to an open group at character 1"),
         ("a{2,1}", "min repeat greater than max repeat at character 2"),
+        ("(?\u{1b}a)", "unknown extension ?\\u{1b} at character 1"),
+        ("(?P<a-secret>)", "bad character in group name at character 4"),
+        ("(?P<secret>)(?P<secret>)", "redefinition of a group's name as group 2; was group 1 at character 16"),
+        ("(?P=secret)", "unknown group name at character 4"),
+        ("(?(secret)a)", "unknown group name at character 3"),
+        ("(?(99999999999999999999)a)", "invalid group reference at character 3"),
         ("(?L)a", "bad inline flags: cannot use 'L' flag with a str pattern at character 3"),
     ] {
         let error = pattern::LookupPattern::new(pattern).unwrap_err();

@@ -36,7 +36,27 @@ pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
         _ => refuse(format!("can't be read: {}", os_error(&error))),
     })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let accounts = if is_json { from_json(&text) } else { from_yaml(&text) }.map_err(&refuse)?;
+    stores(&text, if is_json { Form::Json } else { Form::Yaml }, plan).map_err(&refuse)
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON: number tokens and the order of keys stay as they are.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// The store of each of the plan's accounts, in order, from a document's text.
+///
+/// # Errors
+/// When it is not a document of the right form: the place, never a value.
+pub fn stores(text: &str, form: Form, plan: &Plan) -> Result<Vec<MemoryStore>, String> {
+    let accounts = match form {
+        Form::Json => from_json(text)?,
+        Form::Yaml => from_yaml(text)?,
+    };
     let stores = plan.accounts.iter().map(|account| match &account.source {
         Source::Own => accounts.own.clone(),
         Source::Shared { account, .. } => accounts.shared.get(account).cloned().unwrap_or_default(),
