@@ -51,12 +51,16 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
 
 fn expanded(text: &str) -> Option<String> {
     let large = "x".repeat(1000);
-    let pairs = [("A", "x${B}"), ("B", "y"), ("LOOP", "$LOOP!"), ("PAIR", "$PAIR2$PAIR2"), ("PAIR2", "$A$A"), ("EMPTY", "")];
+    let pairs =
+        [("A", "x${B}"), ("B", "y"), ("LOOP", "$LOOP!"), ("PAIR", "$PAIR2$PAIR2"), ("PAIR2", "$A$A"), ("EMPTY", "")];
     let env: Env = pairs.into_iter().chain([("LARGE", large.as_str())]).collect();
     let done = expand(text, &env).ok()?;
     assert!(done.text.len() <= LARGEST.max(text.len()), "$NAME makes {} bytes of {}", done.text.len(), text.len());
     for name in &done.unset {
-        assert!(done.text.contains(&format!("${name}")) || done.text.contains(&format!("${{{name}}}")), "a name is told that is not there");
+        assert!(
+            done.text.contains(&format!("${name}")) || done.text.contains(&format!("${{{name}}}")),
+            "a name is told that is not there"
+        );
     }
     Some(done.text)
 }

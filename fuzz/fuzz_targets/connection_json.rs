@@ -62,11 +62,14 @@ fn is_same(ours: &Json, other: &serde_json::Value) -> bool {
         (Json::Null, Value::Null) => true,
         (Json::Bool(a), Value::Bool(b)) => a == b,
         // With `arbitrary_precision` serde_json keeps the token, but writes an exponent in a way of its own.
-        (Json::Number(a), Value::Number(b)) => a.token().to_lowercase().replace('+', "") == b.to_string().to_lowercase().replace('+', ""),
+        (Json::Number(a), Value::Number(b)) => {
+            a.token().to_lowercase().replace('+', "") == b.to_string().to_lowercase().replace('+', "")
+        }
         (Json::String(a), Value::String(b)) => a.as_str() == Some(b),
         (Json::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b)),
         (Json::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|((a, x), (b, y))| a.as_str() == Some(b.as_str()) && is_same(x, y))
+            a.len() == b.len()
+                && a.iter().zip(b).all(|((a, x), (b, y))| a.as_str() == Some(b.as_str()) && is_same(x, y))
         }
         _ => false,
     }

@@ -29,7 +29,8 @@ const DEEPEST: usize = 4096;
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let mut mistakes = Mistakes::default();
-    let kwargs = parse("KWARGS", &format!(r#"{{"shared_account": "{ACCOUNT}", "shared_index": "i"}}"#), &[], &mut mistakes);
+    let kwargs =
+        parse("KWARGS", &format!(r#"{{"shared_account": "{ACCOUNT}", "shared_index": "i"}}"#), &[], &mut mistakes);
     let Some(kwargs) = accepted(kwargs, mistakes) else { panic!("the kwargs are wrong") };
     Plan::of(&settings(kwargs))
 });
@@ -49,7 +50,10 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         if let (Ok(json), Ok(yaml)) = (&read, self::read(&text, Form::Yaml)) {
             for (json, yaml) in json.iter().zip(&yaml) {
                 assert!(json.keys().eq(yaml.keys()), "as YAML the document has other secrets");
-                assert!(json.values().zip(yaml.values()).all(|(a, b)| is_same(a.as_deref(), b.as_deref())), "as YAML a secret is another");
+                assert!(
+                    json.values().zip(yaml.values()).all(|(a, b)| is_same(a.as_deref(), b.as_deref())),
+                    "as YAML a secret is another"
+                );
             }
         }
     }
@@ -76,7 +80,8 @@ fn read(text: &str, form: Form) -> Result<[Secrets; 2], ()> {
             Found::Value(value) => Some(value.text.expose_secret().to_owned()),
             Found::NotThere(_) => None,
         };
-        let secrets = listed.secrets.iter().map(|(listed, answer)| (listed.name.clone(), answer.as_ref().ok().and_then(text)));
+        let secrets =
+            listed.secrets.iter().map(|(listed, answer)| (listed.name.clone(), answer.as_ref().ok().and_then(text)));
         secrets.collect::<Secrets>()
     });
     let all: Vec<Secrets> = all.collect();

@@ -20,7 +20,9 @@ use airflow_secrets_init::iam::{self, PodHints, Policies};
 use airflow_secrets_init::kind::Kind;
 use airflow_secrets_init::mistakes::Mistakes;
 use airflow_secrets_init::plan::{Plan, arn};
-use airflow_secrets_init::store::{Answer, Enumerated, Found, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
+use airflow_secrets_init::store::{
+    Answer, Enumerated, Found, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
+};
 use airflow_secrets_init_fuzz::{accepted, at_once, check_failure, check_form, holds_a_piece, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
@@ -91,7 +93,10 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Some(kwargs) = accepted(parsed, mistakes) else { return Corpus::Keep };
     for role in [kwargs.own.role.as_ref().map(|role| &role.arn), kwargs.shared[0].role.as_ref().map(|role| &role.arn)] {
         let account = role.map(|arn| arn.split(':').nth(4).unwrap_or_default());
-        assert!(account.is_none_or(|account| is_account(account) && account == ACCOUNT), "a role of another account is taken");
+        assert!(
+            account.is_none_or(|account| is_account(account) && account == ACCOUNT),
+            "a role of another account is taken"
+        );
     }
     let settings = settings(kwargs);
     let plan = Plan::of(&settings);
@@ -116,7 +121,9 @@ fn read_index(index: &str, settings: &airflow_secrets_init::settings::Settings, 
     for id in shared.asked.borrow().iter() {
         match id {
             SecretId::Name(name) => assert!(is_id(name), "a secret is asked for by a name that none can have"),
-            SecretId::Arn(full) => assert!(full.starts_with(&arn(ACCOUNT, region, "")), "a secret is asked for elsewhere"),
+            SecretId::Arn(full) => {
+                assert!(full.starts_with(&arn(ACCOUNT, region, "")), "a secret is asked for elsewhere")
+            }
         }
     }
     let says = ids_of(index);
@@ -125,7 +132,10 @@ fn read_index(index: &str, settings: &airflow_secrets_init::settings::Settings, 
         Err(failure) => {
             check_failure(&failure);
             let is_missing = failure.exit() == Exit::NotFound && index.is_empty();
-            assert!(is_missing || failure.exit() == Exit::InvalidData && says.is_none(), "an index is refused that is one");
+            assert!(
+                is_missing || failure.exit() == Exit::InvalidData && says.is_none(),
+                "an index is refused that is one"
+            );
             return;
         }
     };

@@ -74,7 +74,9 @@ fn any_bytes(bytes: &[u8], format: Format, target: AirflowTarget) {
         match validate::check(&file, target) {
             Err(failure) => check_failure(&failure),
             Ok(()) => {
-                let is_empty = matches!(file.meant, Meant::Anything) || bytes.len() <= 3 || bytes.iter().all(u8::is_ascii_whitespace);
+                let is_empty = matches!(file.meant, Meant::Anything)
+                    || bytes.len() <= 3
+                    || bytes.iter().all(u8::is_ascii_whitespace);
                 let spaced = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"{}");
                 assert!(is_empty || spaced, "a file passes that holds something");
             }

@@ -66,9 +66,14 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     }
     let compiled = LookupPattern::new(pattern);
     let ours = compiled.as_ref().map(|compiled| compiled.is_match(id));
-    for error in [compiled.as_ref().err(), ours.as_ref().ok().and_then(|ours| ours.as_ref().err())].into_iter().flatten() {
+    for error in
+        [compiled.as_ref().err(), ours.as_ref().ok().and_then(|ours| ours.as_ref().err())].into_iter().flatten()
+    {
         check_line(&error.to_string());
-        assert!(error.position.is_none_or(|at| at <= pattern.chars().count()), "the error's place is beyond the pattern");
+        assert!(
+            error.position.is_none_or(|at| at <= pattern.chars().count()),
+            "the error's place is beyond the pattern"
+        );
     }
     if !is_compared(pattern, id) {
         return Corpus::Keep;

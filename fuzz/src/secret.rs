@@ -7,7 +7,9 @@ use airflow_secrets_init::connection::get_uri::get_uri;
 use airflow_secrets_init::connection::pyjson::{self, Json, MAX_DEPTH};
 use airflow_secrets_init::connection::pystr::PyString;
 use airflow_secrets_init::connection::uri_write::to_uri;
-use airflow_secrets_init::connection::{AirflowTarget, Connection, Extra, Field, Form, Place, Reason, Rules, Scalar, from_secret};
+use airflow_secrets_init::connection::{
+    AirflowTarget, Connection, Extra, Field, Form, Place, Reason, Rules, Scalar, from_secret,
+};
 use airflow_secrets_init::render::{Meant, Rendered, cannot_carry, connections};
 use airflow_secrets_init::settings::Format;
 use airflow_secrets_init::validate;
@@ -84,9 +86,7 @@ fn uris(connection: &Connection, target: AirflowTarget) {
         assert!(same(&read, connection), "the URI of a connection is another connection");
         assert!(to_uri(&read) == Some(uri), "the URI of a connection changes when it is read and written again");
     }
-    let lone = |text: Option<&PyString>| {
-        text.is_some_and(PyString::has_lone_surrogate)
-    };
+    let lone = |text: Option<&PyString>| text.is_some_and(PyString::has_lone_surrogate);
     let host = match &connection.host {
         Some(Scalar::Text(text)) => Some(text),
         _ => None,

@@ -295,11 +295,7 @@ impl Parser {
     fn identifier_until(&mut self, end: char) -> Result<String, PatternError> {
         let start = self.at;
         let name = self.name_until(end)?;
-        if is_identifier(&name) {
-            Ok(name)
-        } else {
-            Err(error_at(start, "bad character in group name"))
-        }
+        if is_identifier(&name) { Ok(name) } else { Err(error_at(start, "bad character in group name")) }
     }
 
     /// `_parse_sub`: alternatives up to `)` or the end.
