@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(length("$LARGE"), Ok(LONGEST));
         assert_eq!(length("$LARGE!"), Err(Endless));
         assert_eq!(length("!$LARGE"), Err(Endless));
-        assert_eq!(length(&"$LARGE".repeat(10_000)), Err(Endless));
+        assert_eq!(length(&"$LARGE".repeat(100)), Err(Endless));
         // What is long by itself may stay so.
         assert_eq!(length(&format!("{large}${{B}}")), Ok(LONGEST + 1));
         assert_eq!(length(&format!("{large}!$nope")), Ok(LONGEST + 6));
