@@ -108,6 +108,18 @@ fn brackets_hold_an_address_or_a_later_ip_version() {
 }
 
 #[test]
+fn hosts_beyond_ascii_may_have_a_user_and_a_port() {
+    assert_eq!(
+        shown("x://u:p@h\u{e9}:80/", AirflowTarget::V2),
+        r#"type="x" host="h\u00e9" login="u" pw="p" port=80 schema="""#
+    );
+    for separator in ['\u{2100}', '\u{ff0f}', '\u{ff1a}', '\u{ff20}', '\u{ff03}', '\u{ff1f}'] {
+        let invalid = convert(&format!("x://h{separator}/"), AirflowTarget::V2).unwrap_err();
+        assert_eq!(invalid.reason, Reason::HostCharacters);
+    }
+}
+
+#[test]
 fn ports_are_whole_numbers_of_up_to_4300_digits() {
     let (most, more) = ("0".repeat(4300), "0".repeat(4301));
     let port = |text: &str| convert(text, AirflowTarget::V2).map(|connection| connection.port);
