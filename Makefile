@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint e2e ci image release-check bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs
+.PHONY: test lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs
 
 test:
 	cargo test --workspace
@@ -28,6 +28,21 @@ release-check:
 
 ci:
 	.ci/run
+
+# Ten minutes of random search for each fuzz target, two at a time: forty minutes.
+fuzz:
+	scripts/fuzz all 600
+
+# Whether the tests notice when the code is wrong. Hours; `make mutants ARGS='-f src/expand.rs'` is one file.
+mutants:
+	scripts/mutants $(ARGS)
+
+# The dependencies: licences, bans, sources; none unused; the oldest compiler; the lowest versions.
+supply-chain:
+	scripts/cargo-deny check bans licenses sources
+	scripts/cargo-machete
+	scripts/msrv
+	scripts/minimal-versions
 
 # Ours beside the others, the goals, the costs. `make bench ARGS=--write-docs` puts the figures into docs/. The first time it
 # builds the others, which takes a quarter of an hour.

@@ -26,23 +26,24 @@ pub struct Endless;
 /// [`Endless`] when a variable's value leads back to itself.
 pub fn expand(text: &str, env: &Env) -> Result<Expanded, Endless> {
     const MOST_ROUNDS: usize = 32;
-    const LONGEST: usize = 1 << 20;
     let mut current = text.to_owned();
     for _ in 0..MOST_ROUNDS {
-        let (next, unset) = once(&current, env);
+        let (next, unset) = once(&current, env)?;
         if next == current {
             return Ok(Expanded { text: current, unset });
-        }
-        if next.len() > LONGEST {
-            return Err(Endless);
         }
         current = next;
     }
     Err(Endless)
 }
 
-/// One pass of `posixpath.expandvars`: what is put in is not looked at again in this pass.
-fn once(text: &str, env: &Env) -> (String, BTreeSet<String>) {
+/// The longest text that names may make, in bytes.
+const LONGEST: usize = 1 << 20;
+
+/// One pass of `posixpath.expandvars`: what is put in is not looked at again in this pass. It ends where the text gets too long:
+/// a thousand names of a large variable are a gigabyte.
+fn once(text: &str, env: &Env) -> Result<(String, BTreeSet<String>), Endless> {
+    let longest = LONGEST.max(text.len());
     let mut out = String::with_capacity(text.len());
     let mut unset = BTreeSet::new();
     let mut rest = text;
@@ -52,6 +53,7 @@ fn once(text: &str, env: &Env) -> (String, BTreeSet<String>) {
         let (name, length) = name_at(&from_dollar[1..]);
         let whole = &from_dollar[..=length];
         match name.and_then(|name| env.raw(name)) {
+            Some(value) if out.len().saturating_add(value.len()) > longest => return Err(Endless),
             Some(value) => out.push_str(value),
             None => {
                 out.push_str(whole);
@@ -63,7 +65,7 @@ fn once(text: &str, env: &Env) -> (String, BTreeSet<String>) {
         rest = &from_dollar[1 + length..];
     }
     out.push_str(rest);
-    (out, unset)
+    if out.len() > longest { Err(Endless) } else { Ok((out, unset)) }
 }
 
 /// The name after a `$` and how many bytes it takes there, braces included: `\w+` (ASCII) or `{[^}]*}`.
@@ -103,6 +105,20 @@ mod tests {
             expanded("$nope/${nor this}$$ $ ${"),
             ("$nope/${nor this}$$ $ ${".into(), vec!["nope".into(), "nor this".into()])
         );
+    }
+
+    #[test]
+    fn a_text_does_not_grow_without_end() {
+        let large = "x".repeat(LONGEST);
+        let env: Env = [("LARGE", large.as_str()), ("B", "y")].into_iter().collect();
+        let length = |text: &str| expand(text, &env).map(|done| done.text.len());
+        assert_eq!(length("$LARGE"), Ok(LONGEST));
+        assert_eq!(length("$LARGE!"), Err(Endless));
+        assert_eq!(length("!$LARGE"), Err(Endless));
+        assert_eq!(length(&"$LARGE".repeat(100)), Err(Endless));
+        // What is long by itself may stay so.
+        assert_eq!(length(&format!("{large}${{B}}")), Ok(LONGEST + 1));
+        assert_eq!(length(&format!("{large}!$nope")), Ok(LONGEST + 6));
     }
 
     #[test]

@@ -86,7 +86,24 @@ mod tests {
     #[test]
     fn foreign_names_cannot_forge_lines() {
         assert_eq!(printable("a\n2026 ERROR b\u{1b}[31m\u{202e}"), "a\\u{a}2026 ERROR b\\u{1b}[31m\\u{202e}");
-        assert!(printable(&"x".repeat(5000)).len() < 700);
+        assert_eq!(printable(&"x".repeat(601)), "x".repeat(601));
+        assert_eq!(printable(&"x".repeat(602)), format!("{}...", "x".repeat(601)));
+    }
+
+    #[test]
+    fn each_once_in_its_first_place() {
+        let all = ["b", "a", "b", "c", "a"].map(str::to_owned);
+        assert_eq!(unique(&all), ["b", "a", "c"]);
+    }
+
+    #[test]
+    fn an_error_of_the_system_has_no_number() {
+        assert_eq!(os_error(&std::io::Error::from_raw_os_error(2)), "No such file or directory");
+    }
+
+    #[test]
+    fn one_is_singular() {
+        assert_eq!([0, 1, 2].map(|n| count(n, "secret")), ["0 secrets", "1 secret", "2 secrets"]);
     }
 
     #[test]

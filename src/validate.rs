@@ -83,10 +83,11 @@ pub fn entries_of(bytes: &[u8], meant: &Meant<'_>) -> Option<Fields> {
 
 /// The URIs of a `.env` file as the connections that they stand for.
 fn uris(bytes: &[u8]) -> Option<Fields> {
-    let rules = Rules { target: AirflowTarget::V2, extra_conn_words: IndexMap::new(), urlencoded: false };
     let lines = env_halves(ascii(bytes).ok()?, ".env").ok()?;
     let fields = |uri: &str| {
-        let connection = from_secret(uri, &rules).ok()?;
+        let read = |target| from_secret(uri, &Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false });
+        // Each refuses extras that the other takes, and a file does not say whom it was written for.
+        let connection = read(AirflowTarget::V2).or_else(|_| read(AirflowTarget::V3)).ok()?;
         let set = BTreeMap::from([("", &connection)]);
         // As the JSON file has it: the same names, the same forms.
         let written = crate::render::connections(&set, Format::Json).ok()?;

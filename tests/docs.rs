@@ -472,6 +472,71 @@ fn every_module_has_its_row_in_the_architecture() {
     assert_eq!(documented, there);
 }
 
+// ---- dependencies ------------------------------------------------------------------------------------------------
+
+/// Cargo's own view of Cargo.toml, Cargo.lock and the sources.
+#[test]
+fn the_page_on_dependencies_says_what_cargo_says() {
+    let arguments = ["metadata", "--locked", "--format-version", "1"];
+    let output = Command::new(env!("CARGO")).args(arguments).current_dir(root()).output().unwrap();
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap();
+    let ours = packages.iter().find(|package| package["name"] == "airflow-secrets-init").unwrap();
+    let direct = ours["dependencies"].as_array().unwrap().iter().filter(|dependency| dependency["path"].is_null());
+    let direct: BTreeMap<&str, &serde_json::Value> =
+        direct.map(|dependency| (dependency["name"].as_str().unwrap(), dependency)).collect();
+    let page = read("docs/DEPENDENCIES.md");
+    let mut documented = BTreeSet::new();
+    for (heading, kind) in [("## In the program", "null"), ("## In the tests alone", "\"dev\"")] {
+        for cells in rows(&section(&page, heading)).into_iter().skip(1) {
+            let [name, what_for, keeper, licence, features, has_unsafe, without] = cells.try_into().unwrap();
+            let name = code_spans(&name).remove(0);
+            let dependency = direct.get(name.as_str()).unwrap_or_else(|| panic!("{name} is not in Cargo.toml"));
+            assert_eq!(dependency["kind"].to_string(), kind, "{name}");
+            let on = dependency["uses_default_features"] == true;
+            assert!(features.starts_with(if on { "on" } else { "off" }), "{name}: default features are {on}");
+            let requires = semver_of(dependency["req"].as_str().unwrap());
+            let package = packages.iter().find(|package| {
+                package["name"] == name.as_str() && package["version"].as_str().unwrap().starts_with(requires)
+            });
+            let package = package.unwrap_or_else(|| panic!("{name} is not in Cargo.lock"));
+            assert_eq!(package["license"], licence.as_str(), "{name}");
+            let sources = Path::new(package["manifest_path"].as_str().unwrap()).parent().unwrap().join("src");
+            assert_eq!(has_unsafe, if has_unsafe_code(&sources) { "yes" } else { "no" }, "{name}");
+            assert!([what_for, keeper, without].iter().all(|cell| !cell.is_empty()), "{name}");
+            documented.insert(name);
+        }
+    }
+    let known: BTreeSet<String> = direct.keys().map(|name| (*name).to_owned()).collect();
+    assert_eq!(documented, known);
+}
+
+/// The part of a requirement that no update within it changes: `^1.2.3` is `1.`, `^0.2.3` is `0.2.`.
+fn semver_of(requirement: &str) -> &str {
+    let version = requirement.trim_start_matches('^');
+    let parts = if version.starts_with("0.") { 2 } else { 1 };
+    let end = version.match_indices('.').nth(parts - 1).map_or(version.len(), |(at, _)| at + 1);
+    &version[..end]
+}
+
+/// Whether a crate's code has blocks, functions or implementations that are unsafe.
+fn has_unsafe_code(sources: &Path) -> bool {
+    fs::read_dir(sources).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return has_unsafe_code(&path);
+        }
+        let text = fs::read(&path).unwrap();
+        let text = String::from_utf8_lossy(&text);
+        let code = text.lines().map(|line| line.split("//").next().unwrap_or_default());
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        is_rust
+            && code.into_iter().any(|line| {
+                ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"].iter().any(|words| line.contains(words))
+            })
+    })
+}
+
 // ---- reading Markdown --------------------------------------------------------------------------------------------
 
 fn root() -> PathBuf {

@@ -10,31 +10,21 @@
 //! - the same again gives the same.
 #![no_main]
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use airflow_secrets_init::connection::pyjson::loads;
 use airflow_secrets_init::connection::{AirflowTarget, Extra, Rules, from_secret};
 use airflow_secrets_init::entries::Entries;
-use airflow_secrets_init::exit::Failure;
 use airflow_secrets_init::mistakes::Mistakes;
 use airflow_secrets_init::render::template_text;
 use airflow_secrets_init::template::Template;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use airflow_secrets_init_fuzz::{CANARY, NUMBER, accepted, check_failure, holds_a_piece};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
 
 const EXTENSIONS: [&str; 8] = ["txt", "json", "yaml", "toml", "xml", "env", "sh", "properties"];
-
-/// Stands in every text. No part of it is a part of any word.
-const CANARY: &str = "Zq7vXkW9jQfZ4xKwVq";
-/// Stands for every number.
-const NUMBER: &str = "8306179425";
-
-/// A piece of a secret that is as long as this is a leak.
-const PIECE: usize = 8;
 
 /// src/template/engine.rs, `FUEL` and `FUEL_OF_ENTRY`; minijinja takes one for each 64 bytes that are written.
 const FUEL: usize = 2_000_000;
@@ -49,8 +39,6 @@ struct Fixed {
     entries: Entries,
     placeholders: Entries,
     largest: usize,
-    /// Pieces of the canary as it stands and in its disguises, all in small letters, hidden from libFuzzer.
-    pieces: HashSet<u64>,
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
@@ -58,8 +46,7 @@ static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
     let placeholders = entries.with_placeholders();
     let count = entries.connections.len() + entries.variables.len() + entries.configs.len();
     let largest = (FUEL + FUEL_OF_ENTRY * count) * BYTES_OF_FUEL + SLACK;
-    let pieces = disguises(CANARY).iter().chain(&disguises(NUMBER)).flat_map(|text| pieces(text)).collect();
-    Fixed { entries, placeholders, largest, pieces }
+    Fixed { entries, placeholders, largest }
 });
 
 /// The names are those of tests/templates/secrets.yaml, so that its templates render.
@@ -117,52 +104,7 @@ fn entries() -> Entries {
     entries
 }
 
-// ---- pieces of a secret ------------------------------------------------------------------------------------------
-
-/// How a text may hide in another.
-fn disguises(text: &str) -> Vec<String> {
-    let each = |form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
-    let mut all = vec![
-        text.to_owned(),
-        each(|byte| format!("{byte:02x}")),
-        each(|byte| format!("%{byte:02x}")),
-        each(|byte| format!("\\x{byte:02x}")),
-        each(|byte| format!("\\u{byte:04x}")),
-        each(|byte| format!("\\u{{{byte:x}}}")),
-    ];
-    // What base64 makes of it depends on where it begins; its ends depend on what stands beside it.
-    for shift in 0..3 {
-        let encoded = STANDARD.encode([&b"xx"[..shift], text.as_bytes()].concat());
-        all.push(encoded[4..encoded.len() - 4].to_owned());
-    }
-    let reversed: Vec<String> = all.iter().map(|text| text.chars().rev().collect()).collect();
-    all.extend(reversed);
-    all
-}
-
-/// Every stretch of a text, whatever the case of its letters, mixed: libFuzzer looks at what is compared, and would put the
-/// secret into its inputs.
-fn pieces(text: &str) -> impl Iterator<Item = u64> + '_ {
-    text.as_bytes().windows(PIECE).map(|window| {
-        let plain = window.iter().fold(0_u64, |all, byte| all << 8 | u64::from(byte.to_ascii_lowercase()));
-        let mixed = (plain ^ plain >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        mixed ^ mixed >> 29
-    })
-}
-
-fn holds_a_piece(text: &str) -> bool {
-    pieces(text).any(|piece| FIXED.pieces.contains(&piece))
-}
-
 // ---- the target --------------------------------------------------------------------------------------------------
-
-fn check_error(failure: &Failure) {
-    for line in failure.lines() {
-        assert!(!holds_a_piece(line), "an error holds a piece of a value: {line}");
-        assert!(line.chars().all(|c| matches!(c, ' '..='~')), "an error could forge a line: {line:?}");
-        assert!(line.len() < 2000, "an error without end: {line}");
-    }
-}
 
 fuzz_target!(|bytes: &[u8]| -> Corpus {
     let Some((first, rest)) = bytes.split_first() else { return Corpus::Reject };
@@ -174,12 +116,8 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let target = format!("target.{extension}");
     let mut mistakes = Mistakes::default();
     let parsed = Template::parse(Path::new("t.j2"), Path::new(&target), text.to_owned(), &mut mistakes);
-    let Some(template) = parsed else {
-        assert!(!mistakes.is_empty(), "a template is refused without a word");
-        check_error(&mistakes.into_failure());
-        return Corpus::Keep;
-    };
-    let render = |entries| template_text(&template, TARGET, entries).inspect_err(check_error);
+    let Some(template) = accepted(parsed, mistakes) else { return Corpus::Keep };
+    let render = |entries| template_text(&template, TARGET, entries).inspect_err(check_failure);
     let rendered = render(&FIXED.entries);
     if let Ok(text) = &rendered {
         assert!(text.len() <= FIXED.largest, "{} bytes are rendered", text.len());

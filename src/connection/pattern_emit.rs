@@ -90,7 +90,8 @@ impl Writer {
             }
             Node::Conditional { group, yes, no } => {
                 let _ = write!(self.out, "(?({group})");
-                self.group("(?:", yes, flags);
+                // The engine takes one with empty branches for "the group must have matched"; what always holds is not empty.
+                self.group("(?:(?=)", yes, flags);
                 self.group("|(?:", no, flags);
                 self.out.push(')');
             }

@@ -6,6 +6,7 @@
 use std::collections::HashMap;
 
 use super::pattern::PatternError;
+use crate::text::printable;
 
 /// How deep groups may be nested; fancy-regex takes no more.
 const MAX_NESTING: usize = 50;
@@ -173,8 +174,9 @@ pub(super) fn parse(pattern: &str) -> Result<Tree, PatternError> {
     Ok(Tree { root, flags: parser.flags })
 }
 
+/// Names of groups are left out: an error repeats no more of the pattern than a character or an escape.
 fn error_at(position: usize, reason: &str) -> PatternError {
-    PatternError { position: Some(position), reason: reason.to_owned() }
+    PatternError { position: Some(position), reason: printable(reason) }
 }
 
 /// A character, or a backslash with the character after it.
@@ -293,11 +295,7 @@ impl Parser {
     fn identifier_until(&mut self, end: char) -> Result<String, PatternError> {
         let start = self.at;
         let name = self.name_until(end)?;
-        if is_identifier(&name) {
-            Ok(name)
-        } else {
-            Err(error_at(start, &format!("bad character in group name '{name}'")))
-        }
+        if is_identifier(&name) { Ok(name) } else { Err(error_at(start, "bad character in group name")) }
     }
 
     /// `_parse_sub`: alternatives up to `)` or the end.
@@ -647,11 +645,11 @@ impl Parser {
         let index = self.groups.len();
         self.groups.push(None);
         if let Some(name) = name
-            && let Some(other) = self.names.insert(name.clone(), index)
+            && let Some(other) = self.names.insert(name, index)
         {
             return Err(error_at(
                 start + 4,
-                &format!("redefinition of group name '{name}' as group {index}; was group {other}"),
+                &format!("redefinition of a group's name as group {index}; was group {other}"),
             ));
         }
         let body = self.body(start, verbose, nesting)?;
@@ -672,7 +670,7 @@ impl Parser {
             let at = self.at;
             let name = self.identifier_until(')')?;
             let Some(&group) = self.names.get(&name) else {
-                return Err(error_at(at, &format!("unknown group name '{name}'")));
+                return Err(error_at(at, "unknown group name"));
             };
             self.check_reference(group, at)?;
             return Ok(Node::BackReference(group));
@@ -714,7 +712,7 @@ impl Parser {
         let group = if is_identifier(&name) {
             match self.names.get(&name) {
                 Some(&group) => group,
-                None => return Err(error_at(at, &format!("unknown group name '{name}'"))),
+                None => return Err(error_at(at, "unknown group name")),
             }
         } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
             match name.parse::<usize>() {
@@ -723,10 +721,10 @@ impl Parser {
                     self.conditions.push((group, at));
                     group
                 }
-                Err(_) => return Err(error_at(at, &format!("invalid group reference {name}"))),
+                Err(_) => return Err(error_at(at, "invalid group reference")),
             }
         } else {
-            return Err(error_at(at, &format!("bad character in group name '{name}'")));
+            return Err(error_at(at, "bad character in group name"));
         };
         self.check_look_behind(group)?;
         if nesting >= MAX_NESTING {

@@ -85,6 +85,49 @@ fn more_words_extend_the_fields() {
     rules.extra_conn_words.insert(Field::Host, vec!["url".to_owned(), "login".to_owned()]);
     let connection = from_secret(r#"{"login": "both", "url": "x", "host": "y"}"#, &rules).unwrap();
     assert_eq!(show(&connection), r#"host="both" login="both""#);
+    let connection = from_secret(r#"{"other": "x", "url": "y"}"#, &rules).unwrap();
+    assert_eq!(show(&connection), r#"host="y""#);
+}
+
+/// Expected values: `urlsplit` of CPython 3.11.7.
+#[test]
+fn brackets_hold_an_address_or_a_later_ip_version() {
+    const TAKEN: &str = "v1.a:b vFf.x :: ::1 1:: 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:: ::2:3:4:5:6:7:8 1::3:4:5:6:7:8 ::ffff:1.2.3.4 \
+                         1:2:3:4:5:6:1.2.3.4 fe80::1%eth0 ::%0 0:0:0:0:0:0:0:0";
+    const REFUSED: &str = "v1. v.a vG.a v1 1.a 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1:2:3:4::6:7:8:9 ::1:2:3:4:5:6:7:8 1::2::3 ::: :1::2 \
+                           1::2: :1 1: 1:2 : 12345:: g:: 1:2:3:4:5:6:7:1.2.3.4 ::1.2.3 ::1.2.3.4.5 ::1.2.3.256 ::01.2.3.4 ::1.2.3. \
+                           1.2.3.4 ::1.2.3.4:5 fe80::1% fe80::1%a%b %eth0 :1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:8: 1:2:3:4:5:6:7: \
+                           :2:3:4:5:6:7:8 1:2:3:4:5:6:7:8:9:a ::1.2.3.00 ::.1.2.3 1::2:3:4:5:6:7:8";
+    for (hosts, is_taken) in [(TAKEN, true), (REFUSED, false)] {
+        for host in hosts.split_whitespace() {
+            let read = convert(&format!("http://[{host}]/"), AirflowTarget::V3);
+            assert_eq!(read.is_ok(), is_taken, "{host}");
+            assert!(is_taken || matches!(read.unwrap_err().reason, Reason::NotIpv6), "{host}");
+        }
+    }
+}
+
+#[test]
+fn hosts_beyond_ascii_may_have_a_user_and_a_port() {
+    assert_eq!(
+        shown("x://u:p@h\u{e9}:80/", AirflowTarget::V2),
+        r#"type="x" host="h\u00e9" login="u" pw="p" port=80 schema="""#
+    );
+    for separator in ['\u{2100}', '\u{ff0f}', '\u{ff1a}', '\u{ff20}', '\u{ff03}', '\u{ff1f}'] {
+        let invalid = convert(&format!("x://h{separator}/"), AirflowTarget::V2).unwrap_err();
+        assert_eq!(invalid.reason, Reason::HostCharacters);
+    }
+}
+
+#[test]
+fn ports_are_whole_numbers_of_up_to_4300_digits() {
+    let (most, more) = ("0".repeat(4300), "0".repeat(4301));
+    let port = |text: &str| convert(text, AirflowTarget::V2).map(|connection| connection.port);
+    assert_eq!(port(&format!("x://h:{most}/")), Ok(Some("0".to_owned())));
+    assert_eq!(port(&format!("x://h:{more}/")), Err(Invalid::field(Field::Port, Reason::Port(IntError::TooLong))));
+    // Beyond what a float holds.
+    assert_eq!(port(r#"{"port": 9007199254740993}"#), Ok(Some("9007199254740993".to_owned())));
+    assert_eq!(port(r#"{"port": 9007199254740993.0}"#), Ok(Some("9007199254740992".to_owned())));
 }
 
 #[test]
@@ -115,6 +158,9 @@ fn lone_surrogates_count_where_airflow_encodes() {
         assert_eq!(shown(r#"{"conn_type": "a-\ud800"}"#, target), r#"type="a_\ud800""#);
         assert_eq!(shown(r#"{"host": "\ud800://h"}"#, target), r#"host="\ud800://h""#);
         assert_eq!(shown(r#"{"host": "h://\ud800"}"#, target), "invalid");
+        // The protocol is the type: Airflow 3 then takes the host as a whole.
+        let of_type = shown(r#"{"conn_type": "\ud800", "host": "\ud800://h"}"#, target);
+        assert_eq!(of_type == "invalid", target != AirflowTarget::V2, "{of_type}");
     }
 }
 
@@ -166,6 +212,9 @@ fn messages_name_the_place_and_no_content() {
     ] {
         assert_eq!(convert(text, AirflowTarget::V3).unwrap_err().to_string(), expected);
     }
+    let digits = format!("x://h?a=1&b=+{}", "9".repeat(4301));
+    let invalid = convert(&digits, AirflowTarget::V3QueryJson).unwrap_err();
+    assert!(invalid.to_string().starts_with("value 2 of the URI query, byte 1: "), "{invalid}");
 }
 
 #[test]
@@ -175,6 +224,7 @@ fn debug_output_holds_no_content() {
     for text in [json, "hunter2://hunter2:hunter2@hunter2:54321/hunter2?hunter2=hunter2"] {
         let debug = format!("{:?}", convert(text, AirflowTarget::V3).unwrap());
         assert!(!debug.contains("hunter2") && !debug.contains("54321"), "{debug}");
+        assert!(debug.starts_with("Connection { form: ") && debug.contains("password: Some(\"...\")"), "{debug}");
     }
     let debug = format!("{:?}", loads(json).unwrap());
     assert!(!debug.contains("hunter2"), "{debug}");
@@ -286,6 +336,8 @@ fn patterns_match_as_in_python() {
         ("(?-i:a)b", "aB", true),
         ("(?-i:a)b", "AB", false),
         ("(a)?(?(1)b|c)$", "c", true),
+        ("(a)?(?(1))c", "c", true),
+        ("(a)?(?(1)(?:)|(?:))c", "c", true),
         ("(?:a|ab){2}+$", "aba", false),
         ("a++b", "aab", true),
         ("(?>a|ab)c", "abc", false),
@@ -316,6 +368,12 @@ fn pattern_errors_are_those_of_python() {
         ("\\", "bad escape (end of pattern) at character 0"),
         ("(\\1)", "cannot refer to an open group at character 1"),
         ("a{2,1}", "min repeat greater than max repeat at character 2"),
+        ("(?\u{1b}a)", "unknown extension ?\\u{1b} at character 1"),
+        ("(?P<a-secret>)", "bad character in group name at character 4"),
+        ("(?P<secret>)(?P<secret>)", "redefinition of a group's name as group 2; was group 1 at character 16"),
+        ("(?P=secret)", "unknown group name at character 4"),
+        ("(?(secret)a)", "unknown group name at character 3"),
+        ("(?(99999999999999999999)a)", "invalid group reference at character 3"),
         ("(?L)a", "bad inline flags: cannot use 'L' flag with a str pattern at character 3"),
     ] {
         let error = pattern::LookupPattern::new(pattern).unwrap_err();

@@ -247,19 +247,9 @@ fn is_ipv6(text: &str) -> bool {
     let count = parts.len();
     match gap {
         Some(gap) => {
-            let (mut high, mut low) = (gap, count - gap - 1);
-            if first.is_empty() {
-                high -= 1;
-                if high > 0 {
-                    return false;
-                }
-            }
-            if last.is_empty() {
-                low -= 1;
-                if low > 0 {
-                    return false;
-                }
-            }
+            // `::` at an end leaves an empty part there; a lone `:` does too, which is then one of those that must be hextets.
+            let high = gap - usize::from(first.is_empty());
+            let low = count - gap - 1 - usize::from(last.is_empty());
             // `::` stands for one part at least.
             high + low < 8
                 && parts.iter().take(high).all(|part| is_hextet(part))

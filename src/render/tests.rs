@@ -139,6 +139,21 @@ fn the_layout_is_stable() {
     assert_eq!(String::from_utf8(yaml).unwrap(), expected);
 }
 
+/// Airflow 2 refuses a lone surrogate deep in an extra, Airflow 3 does not: whoever compares two files does not know for which of
+/// them they were written.
+#[test]
+fn a_file_of_uris_is_read_again_whatever_its_target() {
+    for (target, secret) in [
+        (AirflowTarget::V3, r#"{"conn_type": "aws", "extra": {"a": ["\ud800"]}}"#),
+        (AirflowTarget::V2, r#"{"conn_type": "aws", "extra": "no JSON"}"#),
+    ] {
+        let connection = from_secret(secret, &rules(target)).unwrap();
+        let bytes = connections(&BTreeMap::from([("c", &connection)]), Format::Env).unwrap();
+        let read = crate::validate::entries_of(&bytes, &Meant::Connections(Format::Env, BTreeMap::new()));
+        assert!(read.is_some_and(|read| read["c"].contains_key("extra")), "{secret}");
+    }
+}
+
 #[test]
 fn a_file_that_says_something_else_is_refused() {
     let set = BTreeMap::from([("a".to_owned(), from_secret("mysql://u:p@h:1/db", &rules(AirflowTarget::V3)).unwrap())]);

@@ -4,10 +4,13 @@
 //! secret's text, or a mapping that stands for a JSON secret, or null for a secret without a current value.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::de::{Error as _, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::memory::MemoryStore;
@@ -36,7 +39,27 @@ pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
         _ => refuse(format!("can't be read: {}", os_error(&error))),
     })?;
     let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    let accounts = if is_json { from_json(&text) } else { from_yaml(&text) }.map_err(&refuse)?;
+    stores(&text, if is_json { Form::Json } else { Form::Yaml }, plan).map_err(&refuse)
+}
+
+/// How a document is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON: number tokens and the order of keys stay as they are.
+    Json,
+    /// YAML.
+    Yaml,
+}
+
+/// The store of each of the plan's accounts, in order, from a document's text.
+///
+/// # Errors
+/// When it is not a document of the right form: the place, never a value.
+pub fn stores(text: &str, form: Form, plan: &Plan) -> Result<Vec<MemoryStore>, String> {
+    let accounts = match form {
+        Form::Json => from_json(text)?,
+        Form::Yaml => from_yaml(text)?,
+    };
     let stores = plan.accounts.iter().map(|account| match &account.source {
         Source::Own => accounts.own.clone(),
         Source::Shared { account, .. } => accounts.shared.get(account).cloned().unwrap_or_default(),
@@ -52,13 +75,38 @@ struct Accounts {
     shared: BTreeMap<String, Secrets>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Document<T> {
-    #[serde(default = "BTreeMap::new")]
     own: BTreeMap<String, T>,
-    #[serde(default = "BTreeMap::new")]
     shared: BTreeMap<String, BTreeMap<String, T>>,
+}
+
+/// By hand: what serde derives for a struct takes a list of its fields' values as well.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Document<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(DocumentVisitor(PhantomData))
+    }
+}
+
+struct DocumentVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for DocumentVisitor<T> {
+    type Value = Document<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let (mut own, mut shared) = (None, None);
+        while let Some(key) = map.next_key::<String>()? {
+            match key.as_str() {
+                "own" if own.is_none() => own = Some(map.next_value()?),
+                "shared" if shared.is_none() => shared = Some(map.next_value()?),
+                _ => return Err(A::Error::custom("a key that is not known, or twice")),
+            }
+        }
+        Ok(Document { own: own.unwrap_or_default(), shared: shared.unwrap_or_default() })
+    }
 }
 
 impl<T> Document<T> {
@@ -127,5 +175,92 @@ fn has_rounded_number(value: &serde_json::Value) -> bool {
         serde_json::Value::Array(items) => items.iter().any(has_rounded_number),
         serde_json::Value::Object(items) => items.values().any(has_rounded_number),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+
+    /// The own account's secrets, or the problem.
+    fn own(text: &str, form: Form) -> Result<Vec<(String, Option<String>)>, String> {
+        let accounts = if form == Form::Json { from_json(text) } else { from_yaml(text) }?;
+        let text = |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
+        Ok(accounts.own.into_iter().map(|(name, secret)| (name, text(secret))).collect())
+    }
+
+    #[test]
+    fn a_secret_is_text_or_an_object_or_without_a_value() {
+        let expected = [("a", Some("postgres://h")), ("b", Some(r#"{"port":5432,"extra":{"n":1.5}}"#)), ("c", None)];
+        let expected: Vec<_> = expected.map(|(name, text)| (name.to_owned(), text.map(str::to_owned))).into();
+        let json = r#"{"own": {"c": null, "a": "postgres://\u0068", "b": {"port":5432,"extra":{"n":1.5}}}}"#;
+        assert_eq!(own(json, Form::Json).unwrap(), expected);
+        assert_eq!(own(json, Form::Yaml).unwrap(), expected);
+        let yaml = "own:\n  b: {port: 5432, extra: {n: 1.5}}\n  a: >-\n    postgres://h\n  c:\n";
+        assert_eq!(own(yaml, Form::Yaml).unwrap(), expected);
+        for nothing in ["{}", r#"{"own": {}}"#, r#"{"shared": {"258781458051": {"a": "x"}}}"#] {
+            assert_eq!(own(nothing, Form::Json), Ok(Vec::new()));
+            assert_eq!(own(nothing, Form::Yaml), Ok(Vec::new()));
+        }
+    }
+
+    #[test]
+    fn numbers_of_json_stay_as_they_are_and_yaml_refuses_what_it_would_round() {
+        let text = r#"{"own": {"a": {"n": 1E+5, "m": 12345678901234567890123, "e": 1e400}}}"#;
+        let json = own(text, Form::Json).unwrap();
+        assert_eq!(json[0].1.as_deref(), Some(r#"{"n": 1E+5, "m": 12345678901234567890123, "e": 1e400}"#));
+        for (number, words) in [
+            ("12345678901234567890123", "secret a: holds a number of more than 15 digits"),
+            ("[1, 12345678901234567890123]", "secret a: holds a number of more than 15 digits"),
+            ("{m: -1e15}", "secret a: holds a number of more than 15 digits"),
+            ("1e400", "line 1 column"),
+            ("-.inf", "line 1 column"),
+            (".nan", "line 1 column"),
+        ] {
+            let problem = own(&format!("own: {{a: {{n: {number}}}}}"), Form::Yaml).unwrap_err();
+            assert!(problem.starts_with(words), "{number}: {problem}");
+        }
+        // The largest that are read as they stand.
+        for number in ["18446744073709551615", "-9223372036854775808", "99999999999999.5"] {
+            assert!(own(&format!("own: {{a: {{n: {number}}}}}"), Form::Yaml).is_ok(), "{number}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_document_is_refused_by_its_place_alone() {
+        for (text, words) in [
+            ("[]", "not JSON of the form"),
+            (r#"[{"a": "canary"}]"#, "line 1 column"),
+            (r#""canary""#, "not JSON of the form"),
+            ("", "not JSON of the form"),
+            (r#"{"own": {"a": "canary"}"#, "line 1 column"),
+            (r#"{"own": {}, "own": {"a": "canary"}}"#, "not JSON of the form"),
+            (r#"{"shared": {}, "shared": {}}"#, "not JSON of the form"),
+            (r#"{"canary": {}}"#, "not JSON of the form"),
+            (r#"{"own": null}"#, "not JSON of the form"),
+            (r#"{"own": {"a": 1}}"#, "secret a: must be text or an object"),
+            (r#"{"own": {"a\n": ["canary"]}}"#, "secret a\\u{a}: must be text or an object"),
+            (r#"{"own": {"a": "canary\ud800"}}"#, "secret a: is text with a lone surrogate"),
+            (r#"{"shared": {"12": {}}}"#, "shared: 12 is not a 12-digit account number"),
+            (r#"{"shared": {"258781458051": {"a": true}}}"#, "secret a: must be text"),
+        ] {
+            let problem = own(text, Form::Json).unwrap_err();
+            assert!(problem.contains(words) && !problem.contains("canary"), "{text}: {problem}");
+        }
+        for (text, words) in [
+            ("[]", "not YAML of the form"),
+            ("- own\n- canary\n", "not YAML of the form"),
+            ("own: [canary\n", "not YAML of the form"),
+            ("own: {}\nown: {a: canary}\n", "not YAML of the form"),
+            ("canary: {}\n", "not YAML of the form"),
+            ("own: {a: 5}\n", "secret a: must be text or a mapping"),
+            ("own: {a: [canary]}\n", "secret a: must be text or a mapping"),
+            ("shared: {\"12\": {a: canary}}\n", "shared: 12 is not"),
+        ] {
+            let problem = own(text, Form::Yaml).unwrap_err();
+            assert!(problem.contains(words) && !problem.contains("canary"), "{text}: {problem}");
+        }
     }
 }

@@ -1,0 +1,136 @@
+//! The check of a finished file: it takes what was rendered, and nothing that another reader would take for something else.
+//!
+//! The first byte chooses the rules and the second the format. If the third is even, the rest is what a file holds, of any kind. If
+//! not, two bytes say where and one what, and the rest is the text of secrets, NUL between them: they are rendered, checked, and
+//! checked once more with that one byte in that place. What must hold:
+//!
+//! - no bytes make the check panic, whatever the file should have held;
+//! - what was rendered passes;
+//! - a changed file that passes still says the same, read by code that is not ours: serde_json, serde_saphyr.
+#![no_main]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use airflow_secrets_init::connection::pyjson::dumps;
+use airflow_secrets_init::connection::{AirflowTarget, Connection, Extra, Scalar, from_secret};
+use airflow_secrets_init::render::{Meant, Rendered, cannot_carry, connections};
+use airflow_secrets_init::settings::{Dialect, Format};
+use airflow_secrets_init::validate;
+use airflow_secrets_init_fuzz::secret::{FORMATS, rules};
+use airflow_secrets_init_fuzz::{check_failure, planted};
+use libfuzzer_sys::{Corpus, fuzz_target};
+
+fuzz_target!(|bytes: &[u8]| -> Corpus {
+    let [first, second, third, rest @ ..] = bytes else { return Corpus::Reject };
+    let rules = rules(*first);
+    let format = FORMATS[usize::from(*second) % FORMATS.len()];
+    if third % 2 == 0 {
+        any_bytes(rest, format, rules.target);
+        return Corpus::Keep;
+    }
+    let [high, low, byte, rest @ ..] = rest else { return Corpus::Reject };
+    let Ok(text) = std::str::from_utf8(rest) else { return Corpus::Reject };
+    let text = planted(text);
+    let read: Vec<(String, Connection)> = text
+        .split('\0')
+        .enumerate()
+        .filter_map(|(place, secret)| Some((id(place, secret), from_secret(secret, &rules).ok()?)))
+        .filter(|(id, connection)| cannot_carry(format, id, connection).is_none())
+        .collect();
+    let set: BTreeMap<&str, &Connection> = read.iter().map(|(id, connection)| (id.as_str(), connection)).collect();
+    let bytes = connections(&set, format).unwrap_or_else(|failure| panic!("{failure}"));
+    let mut file = Rendered { path: Path::new("f"), bytes, mode: 0, meant: Meant::Connections(format, set.clone()) };
+    if let Err(failure) = validate::check(&file, rules.target) {
+        panic!("what was rendered is refused: {failure}");
+    }
+    let at = (usize::from(*high) << 8 | usize::from(*low)) % file.bytes.len().max(1);
+    let Some(place) = file.bytes.get_mut(at).filter(|old| *old != byte) else { return Corpus::Keep };
+    *place = *byte;
+    match validate::check(&file, rules.target) {
+        Err(failure) => check_failure(&failure),
+        Ok(()) => assert!(says(&file.bytes, format).is_none_or(|said| said == meant(&set)), "a changed file passes"),
+    }
+    Corpus::Keep
+});
+
+/// A conn_id that has something of the secret, so that ids are as odd as secrets.
+fn id(place: usize, secret: &str) -> String {
+    let odd: String = secret.chars().filter(|c| !c.is_alphanumeric()).take(3).collect();
+    format!("{place}{odd}")
+}
+
+fn any_bytes(bytes: &[u8], format: Format, target: AirflowTarget) {
+    let none = BTreeMap::new;
+    for meant in [
+        Meant::Connections(format, BTreeMap::new()),
+        Meant::Texts(format, BTreeMap::new()),
+        Meant::Lines(Dialect::Env, none()),
+        Meant::Lines(Dialect::List, none()),
+        Meant::Anything,
+    ] {
+        let file = Rendered { path: Path::new("f"), bytes: bytes.to_vec(), mode: 0, meant };
+        drop(validate::entries_of(&file.bytes, &file.meant));
+        match validate::check(&file, target) {
+            Err(failure) => check_failure(&failure),
+            Ok(()) => {
+                let is_empty = matches!(file.meant, Meant::Anything)
+                    || bytes.len() <= 3
+                    || bytes.iter().all(u8::is_ascii_whitespace);
+                let spaced = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"{}");
+                assert!(is_empty || spaced, "a file passes that holds something");
+            }
+        }
+    }
+}
+
+/// The fields of each entry, as text or as a number's text.
+type Said = BTreeMap<String, BTreeMap<String, String>>;
+
+fn meant(set: &BTreeMap<&str, &Connection>) -> Said {
+    let scalar = |scalar: &Scalar| match scalar {
+        Scalar::Text(text) => text.as_str().map(str::to_owned),
+        Scalar::Falsy(json) => Some(dumps(json)),
+    };
+    let fields = |connection: &Connection| {
+        let extra = connection.extra.as_ref().map(|extra| match extra {
+            Extra::Text(text) => text.as_str().map(str::to_owned),
+            Extra::Json(json) => Some(dumps(json)),
+        });
+        let text = |text: &Option<airflow_secrets_init::connection::pystr::PyString>| {
+            text.as_ref().map(|text| text.as_str().map(str::to_owned))
+        };
+        let all = [
+            ("conn_type", text(&connection.conn_type)),
+            ("host", connection.host.as_ref().map(scalar)),
+            ("login", text(&connection.login)),
+            ("password", text(&connection.password)),
+            ("schema", connection.schema.as_ref().map(scalar)),
+            ("port", connection.port.clone().map(Some)),
+            ("extra", extra),
+        ];
+        all.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.unwrap_or_default()))).collect()
+    };
+    set.iter().map(|(id, connection)| ((*id).to_owned(), fields(connection))).collect()
+}
+
+/// What a file says by other readers; `None` where they can't tell: a document that they refuse (lone surrogates, NaN), a URI,
+/// numbers and nested values, which they write in other ways.
+fn says(bytes: &[u8], format: Format) -> Option<Said> {
+    type Document = BTreeMap<String, BTreeMap<String, serde_json::Value>>;
+    let text = str::from_utf8(bytes).ok()?;
+    let document: Document = match format {
+        Format::Json => serde_json::from_str(text).ok()?,
+        Format::Yaml => serde_saphyr::from_str(text).ok()?,
+        Format::Env => return None,
+    };
+    let entry = |(id, fields): (String, BTreeMap<String, serde_json::Value>)| {
+        let text = |(name, value)| match value {
+            serde_json::Value::String(text) => Some((name, text)),
+            serde_json::Value::Number(number) if name == "port" => Some((name, number.to_string())),
+            _ => None,
+        };
+        Some((id, fields.into_iter().map(text).collect::<Option<_>>()?))
+    };
+    document.into_iter().map(entry).collect()
+}
