@@ -6,7 +6,7 @@
 //! `_is_pattern_match`/`_get_secret` for the call, `CPython` 3.11 `re` for the meaning. The
 //! pattern is parsed by `pattern_parse` and written for fancy-regex by `pattern_emit`.
 //!
-//! Known limits: `\N{...}` is refused; outside ASCII, which ids in AWS cannot leave, the two
+//! Known limits: `\N{...}` is refused, and so is the flag `t`, which Python dropped in 3.13; outside ASCII, which ids in AWS cannot leave, the two
 //! engines differ for a few letters in case-insensitive comparison (such as U+0130).
 
 use fancy_regex::{Regex, RegexBuilder};

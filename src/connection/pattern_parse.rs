@@ -608,7 +608,7 @@ impl Parser {
             }
             '<' => self.look_behind(start, *verbose, nesting).map(Some),
             '(' => self.conditional(start, *verbose, nesting).map(Some),
-            kind if kind == '-' || kind == 'L' || Flags::of(kind).is_some() => {
+            kind if matches!(kind, '-' | 'L' | 't') || Flags::of(kind).is_some() => {
                 let Some((add, remove)) = self.inline_flags(kind)? else {
                     if !global_flags {
                         return Err(error_at(start, "global flags not at the start of the expression"));
@@ -790,6 +790,9 @@ impl Parser {
 
     fn flag(&self, token: Option<Token>, missing: &str) -> Result<Flags, PatternError> {
         match token {
+            Some(Token::Char('t')) => {
+                Err(self.error("bad inline flags: flag 't', which Python has up to 3.12, is not supported"))
+            }
             Some(Token::Char('L')) => Err(self.error("bad inline flags: cannot use 'L' flag with a str pattern")),
             Some(Token::Char(c)) => {
                 Flags::of(c).ok_or_else(|| self.error(if c.is_alphabetic() { "unknown flag" } else { missing }))

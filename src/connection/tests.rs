@@ -374,6 +374,8 @@ fn pattern_errors_are_those_of_python() {
         ("(?P=secret)", "unknown group name at character 4"),
         ("(?(secret)a)", "unknown group name at character 3"),
         ("(?(99999999999999999999)a)", "invalid group reference at character 3"),
+        ("(?t)a", "bad inline flags: flag 't', which Python has up to 3.12, is not supported at character 3"),
+        ("(?it:a)", "bad inline flags: flag 't', which Python has up to 3.12, is not supported at character 4"),
         ("(?L)a", "bad inline flags: cannot use 'L' flag with a str pattern at character 3"),
     ] {
         let error = pattern::LookupPattern::new(pattern).unwrap_err();
