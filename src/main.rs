@@ -6,8 +6,13 @@ use airflow_secrets_init::env::Env;
 use airflow_secrets_init::harden::{self, Process};
 
 /// Whatever is freed is wiped first: copies that the SDK, the TLS stack and the renderer have made as well as ours.
+#[cfg(not(target_env = "musl"))]
 #[global_allocator]
 static WIPING: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static WIPING: zeroizing_alloc::ZeroAlloc<dlmalloc::GlobalDlmalloc> =
+    zeroizing_alloc::ZeroAlloc(dlmalloc::GlobalDlmalloc);
 
 fn main() -> ExitCode {
     harden::start();
