@@ -1,5 +1,6 @@
-"""A name server on 127.0.0.1:53 that knows one name: dns.py NAME ADDRESS. Needs root."""
+"""A name server on 127.0.0.1:53 that knows one name: dns.py NAME ADDRESS. Needs root; serves until standard input ends."""
 
+import select
 import socket
 import struct
 import sys
@@ -11,7 +12,7 @@ def main() -> None:
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 53))
     print("ready", flush=True)
-    while True:
+    while server in select.select([server, sys.stdin], [], [])[0]:
         query, client = server.recvfrom(4096)
         labels, at = [], 12
         while query[at]:

@@ -328,11 +328,13 @@ def compose(lab: Lab) -> None:
                 "EMULATOR_ACCOUNT": ACCOUNT,
             }
             began = time.monotonic()
-            run([*command, "up", "--detach", *[f"airflow-{name}" for name in names]], cwd=project, env=environment)
+            # All of them once; two are enough to see the other store.
+            readers = names if store == "file-store" else names[:2]
+            run([*command, "up", "--detach", *[f"airflow-{name}" for name in readers]], cwd=project, env=environment)
             [init] = json.loads(podman("inspect", f"asi-{major}_airflow-secrets-init_1").stdout)
             # podman-compose waits for its end, not for its success.
             check(init["State"]["ExitCode"] == 0, podman("logs", f"asi-{major}_airflow-secrets-init_1").stderr)
-            for name in names:
+            for name in readers:
                 said = run([*command, "logs", f"airflow-{name}"], cwd=project, env=environment)
                 container = podman(
                     "ps", "--all", "--filter", f"name=asi-{major}_airflow-{name}_", "--format={{.Names}}"
@@ -341,7 +343,7 @@ def compose(lab: Lab) -> None:
                 found = json.loads(podman("logs", container).stdout.splitlines()[-1])
                 check(found["warehouse"][0] == "LocalFilesystemBackend" and found["warehouse"][4] == expected, found)
             print(
-                f"   Airflow {major}, {store}, AIRFLOW_UID={user}: {len(names)} services read it "
+                f"   Airflow {major}, {store}, AIRFLOW_UID={user}: {len(readers)} services read it "
                 f"({time.monotonic() - began:.1f} s)"
             )
             run([*command, "down"], cwd=project, env=environment)
