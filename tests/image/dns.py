@@ -1,4 +1,4 @@
-"""A name server on 127.0.0.1:53 that knows one name: dns.py NAME ADDRESS. Needs root; serves until standard input ends."""
+"""A name server on 127.0.0.1:53 that knows one name: dns.py NAME ADDRESS. Needs root; serves until stdin ends."""
 
 import select
 import socket

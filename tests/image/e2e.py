@@ -143,42 +143,21 @@ def contents(lab: Lab) -> None:
 
 def any_user(lab: Lab) -> None:
     """Any user writes to an emptyDir with fsGroup 0, and 50000:0 reads; any of group 0 writes to a named volume"""
-    secrets = PROJECT / "examples/dev-secrets.yaml"
+
+    def render(user: str, place: pathlib.Path | str) -> None:
+        secrets = PROJECT / "examples/dev-secrets.yaml"
+        volumes = ["-v", f"{place}:/opt/airflow/secrets", "-v", f"{secrets}:/dev-secrets.yaml:ro"]
+        settings = ["--store=file:/dev-secrets.yaml", "--backend-kwargs={}"]
+        podman("run", "--rm", *CONFINED, "--network=none", f"--user={user}", *volumes, lab.options.image, *settings)
+
+    look = "stat -c '%a %u:%g' /s/connections.json; cat /s/connections.json >/dev/null"
     for user in ["50000:0", "1000:0", "65532:65532"]:
         directory = lab.tmpfs(f"emptydir-{user.split(':')[0]}")
-        render = ["--user", user, "-v", f"{directory}:/opt/airflow/secrets", "-v", f"{secrets}:/dev-secrets.yaml:ro"]
-        podman(
-            "run",
-            "--rm",
-            *CONFINED,
-            "--network=none",
-            *render,
-            lab.options.image,
-            "--store=file:/dev-secrets.yaml",
-            "--backend-kwargs={}",
-        )
-        read = [
-            "--user=50000:0",
-            "-v",
-            f"{directory}:/s:ro",
-            lab.options.reader,
-            "sh",
-            "-c",
-            "stat -c '%a %u:%g' /s/connections.json; cat /s/connections.json >/dev/null",
-        ]
-        print(f"   {user} wrote:", podman("run", "--rm", *read).stdout.strip())
+        render(user, directory)
+        seen = podman("run", "--rm", "--user=50000:0", "-v", f"{directory}:/s:ro", lab.options.reader, "sh", "-c", look)
+        print(f"   {user} wrote:", seen.stdout.strip())
     for user in ["50000:0", "1000:0"]:
-        render = ["--user", user, "-v", "asi-e2e-volume:/opt/airflow/secrets", "-v", f"{secrets}:/dev-secrets.yaml:ro"]
-        podman(
-            "run",
-            "--rm",
-            *CONFINED,
-            "--network=none",
-            *render,
-            lab.options.image,
-            "--store=file:/dev-secrets.yaml",
-            "--backend-kwargs={}",
-        )
+        render(user, "asi-e2e-volume")
     podman("volume", "rm", "asi-e2e-volume")
 
 
