@@ -57,6 +57,7 @@ impl SecretStore for TestStore {
             self.asked.borrow_mut().push(listed.name.clone());
             self.fail(&listed.id, answer);
         }
+        found.account = self.account.map(str::to_owned).filter(|_| !found.secrets.is_empty());
         Ok(found)
     }
 
@@ -279,6 +280,19 @@ fn the_own_account_as_the_shared_one_is_listed_and_any_other_is_a_mistake_with_t
 }
 
 #[test]
+fn it_is_the_own_listing_that_tells_the_own_account() {
+    let of = |account, secrets: &[(&str, &str)]| TestStore { account: Some(account), ..TestStore::with(secrets) };
+    let last = || of("333333333333", &[("t/c", "3")]);
+    let plan = third(plan(Enumerate::Listing, Enumerate::ListingIfOwnAccount));
+    for own in [&[("o/a", "1")][..], &[]] {
+        let stores = [of("222222222222", own), TestStore::with(&[("s/b", "2")]), last()];
+        assert_eq!(run(&plan, &stores).unwrap().entries.len(), own.len() + 2);
+        let stores = [of("444444444444", own), TestStore::with(&[("s/b", "2")]), last()];
+        assert_eq!(run(&plan, &stores).err().unwrap().exit(), Exit::Config);
+    }
+}
+
+#[test]
 fn the_ways_out_are_those_of_the_kind() {
     for (kind, ways) in [(Kind::Variable, 3), (Kind::Config, 2)] {
         let mut plan = plan(Enumerate::Listing, Enumerate::Nothing);
@@ -423,6 +437,17 @@ fn a_lookup_by_name_ends_at_the_first_shared_account_that_fails() {
         [TestStore::with(&[("o/a", "1"), ("o/s", "2"), ("o/t", "3")]), TestStore::default(), TestStore::default()];
     assert_eq!(run(&plan, &stores).unwrap().entries.len(), 3);
     assert_eq!([1, 2].map(|store: usize| stores[store].memory.calls()), [0, 0]);
+}
+
+#[test]
+fn an_account_that_fails_by_name_is_left_out_with_what_its_listing_had() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
+    plan.wants[0].required = vec!["new".into()];
+    let failing = vec![("s/new", ErrorKind::Throttled)];
+    let shared = TestStore { failing, ..TestStore::with(&[("s/b", "2")]) };
+    let stores = [TestStore::with(&[("o/a", "1")]), shared];
+    let fetched = run_until(&plan, &stores, &Selection::default(), until(true)).unwrap();
+    assert_eq!((shown(&fetched.kinds[Kind::Connection]), fetched.aside.len()), (vec!["a=0:1".to_owned()], 1));
 }
 
 /// A plan as settings make it, for what no source of a test's own making has.
