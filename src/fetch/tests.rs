@@ -318,6 +318,7 @@ fn kinds_are_told_apart_by_their_prefixes_in_one_listing() {
     assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1+"]);
     assert_eq!(shown(&fetched.kinds[Kind::Variable]), ["a=0:2+", "b=1:6", "x/y=0:3"]);
     assert_eq!(shown(&fetched.kinds[Kind::Config]), [""; 0]);
+    assert!(fetched.kinds.iter().all(|(_, of_kind)| of_kind.entries.values().all(|entry| !entry.ambiguous)));
     // One call to list and one to read, for both kinds.
     assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [2, 2]);
 }
