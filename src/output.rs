@@ -140,7 +140,7 @@ fn remove_if_left(path: &Path) {
             Ok(file) => match file.try_lock_shared() {
                 // It may have been put in place meanwhile, and this be another's file of the same name.
                 Ok(()) => file.metadata().is_ok_and(|opened| {
-                    (opened.dev(), opened.ino()) == (named.dev(), named.ino()) && opened.nlink() > 0
+                    (opened.dev(), opened.ino(), opened.nlink() == 0) == (named.dev(), named.ino(), false)
                 }),
                 Err(TryLockError::WouldBlock) => false,
                 Err(TryLockError::Error(_)) => is_old(),
