@@ -314,3 +314,6 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
 pub fn rules(kwargs: &crate::backend_kwargs::BackendKwargs, target: crate::connection::AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: kwargs.extra_conn_words.clone(), urlencoded: kwargs.urlencoded }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,10 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// For opening: a symbolic link is an error.
-pub const NO_LINK: i32 = OFlags::NOFOLLOW.bits().cast_signed();
 /// For opening: a FIFO is open at once, or an error; nobody waits for its other end. A regular file knows no difference.
 pub const NO_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
+/// The same, and a symbolic link is an error.
+pub const NO_LINK_NO_WAITING: i32 = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).bits().cast_signed();
 
 /// Reads a regular file of at most `limit` bytes.
 ///

@@ -10,12 +10,12 @@ use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::{Builder, NamedTempFile};
 
 use crate::exit::{Exit, Failure};
-use crate::files::{NO_LINK, NO_WAITING, directory_of};
+use crate::files::{NO_LINK_NO_WAITING, directory_of};
 use crate::text::printable;
 
 /// What a temporary file's name begins with. The rest is random; nothing of a secret is in it.
@@ -132,15 +132,15 @@ pub fn remove_leftovers<'a>(targets: impl IntoIterator<Item = &'a Path>) {
 /// Removes a temporary file whose writer is gone: only a regular file, and only while nobody else can lock it.
 fn remove_if_left(path: &Path) {
     let Ok(named) = fs::symlink_metadata(path) else { return };
-    let is_old = || named.modified().ok().and_then(|time| time.elapsed().ok()).is_some_and(|age| age > STALE);
+    let is_old = || named.modified().is_ok_and(|time| is_stale(time, SystemTime::now()));
     // A shared lock is what a file that is open for reading can have on every file system.
-    let opened = OpenOptions::new().read(true).custom_flags(NO_LINK | NO_WAITING).open(path);
+    let opened = OpenOptions::new().read(true).custom_flags(NO_LINK_NO_WAITING).open(path);
     let is_left = named.is_file()
         && match &opened {
             Ok(file) => match file.try_lock_shared() {
                 // It may have been put in place meanwhile, and this be another's file of the same name.
                 Ok(()) => file.metadata().is_ok_and(|opened| {
-                    (opened.dev(), opened.ino()) == (named.dev(), named.ino()) && opened.nlink() > 0
+                    (opened.dev(), opened.ino(), opened.nlink() == 0) == (named.dev(), named.ino(), false)
                 }),
                 Err(TryLockError::WouldBlock) => false,
                 Err(TryLockError::Error(_)) => is_old(),
@@ -151,6 +151,11 @@ fn remove_if_left(path: &Path) {
     if is_left {
         drop(fs::remove_file(path));
     }
+}
+
+/// Whether a file that was last touched then is nobody's any more.
+fn is_stale(touched: SystemTime, now: SystemTime) -> bool {
+    now.duration_since(touched).is_ok_and(|age| age > STALE)
 }
 
 fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
@@ -171,11 +176,11 @@ fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Fail
 
 /// Whether a file is regular and has this content. It may have become a FIFO or a link since it was looked at.
 fn holds(target: &Path, bytes: &[u8]) -> io::Result<bool> {
-    let file = OpenOptions::new().read(true).custom_flags(NO_LINK | NO_WAITING).open(target)?;
+    let file = OpenOptions::new().read(true).custom_flags(NO_LINK_NO_WAITING).open(target)?;
     if !file.metadata()?.is_file() {
         return Ok(false);
     }
-    let mut there = Vec::with_capacity(bytes.len() + 1);
+    let mut there = Vec::with_capacity(bytes.len());
     file.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
     Ok(there == bytes)
 }
@@ -284,6 +289,64 @@ mod tests {
         );
     }
 
+    /// Where a file can't be opened or locked, which root and the file systems of most tests never see.
+    #[test]
+    fn where_nothing_else_tells_a_leftover_is_one_that_nobody_has_touched_for_long() {
+        let touched = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+        assert!(is_stale(touched, touched + STALE + Duration::from_nanos(1)));
+        assert!(!is_stale(touched, touched + STALE));
+        assert!(!is_stale(touched, touched - Duration::from_hours(1)), "a clock that was set back");
+    }
+
+    #[test]
+    fn a_fifo_under_the_name_of_a_temporary_file_holds_nobody_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let fifo = directory.path().join(".airflow-secrets-init-fifo");
+        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        let (ended, wait) = std::sync::mpsc::channel();
+        let target = directory.path().join("c.json");
+        std::thread::spawn(move || {
+            remove_leftovers([target.as_path()]);
+            ended.send(()).unwrap();
+        });
+        wait.recv_timeout(Duration::from_secs(30)).unwrap();
+        assert_eq!(names(directory.path()), [".airflow-secrets-init-fifo"]);
+    }
+
+    #[test]
+    fn a_directory_that_cant_be_synced_is_an_error_unless_its_file_system_has_no_sync() {
+        let directory = tempfile::tempdir().unwrap();
+        let none = directory.path().join("none");
+        let failure = sync(&none).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Io);
+        let line = "can't be synced: No such file or directory; make the directory first, or mount a volume there";
+        assert_eq!(failure.lines(), [format!("{}: {line}", none.display())]);
+        // The kernel refuses to sync this one; only root can open the other.
+        sync(Path::new("/proc")).unwrap();
+        let closed = directory.path().join("closed");
+        fs::create_dir(&closed).unwrap();
+        fs::set_permissions(&closed, Permissions::from_mode(0o300)).unwrap();
+        sync(&closed).unwrap();
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do() {
+        for (kind, hint) in [
+            (io::ErrorKind::NotFound, "; make the directory first, or mount a volume there"),
+            (io::ErrorKind::PermissionDenied, "; run as a user or group that may write there (fsGroup, runAsUser)"),
+            (io::ErrorKind::ReadOnlyFilesystem, "; mount a writable volume there (an emptyDir)"),
+            (io::ErrorKind::StorageFull, "; make the volume larger (sizeLimit of the emptyDir)"),
+            (io::ErrorKind::QuotaExceeded, "; make the volume larger (sizeLimit of the emptyDir)"),
+            (io::ErrorKind::Other, ""),
+        ] {
+            let failure = failure(Exit::Io, Path::new("a\nb"), "what", &io::Error::new(kind, "why"));
+            assert_eq!(
+                (failure.exit(), failure.lines()),
+                (Exit::Io, [format!("a\\u{{a}}b: what: why{hint}")].as_slice())
+            );
+        }
+    }
+
     /// A cleaner that comes between the making of a file and its lock: the file is made anew, under another name.
     #[test]
     fn a_temporary_file_that_is_taken_for_a_leftover_is_made_anew() {
@@ -314,11 +377,32 @@ mod tests {
     #[test]
     fn a_missing_directory_a_link_and_a_directory_are_refused() {
         let directory = tempfile::tempdir().unwrap();
-        let link = directory.path().join("link.json");
-        std::os::unix::fs::symlink(directory.path().join("elsewhere"), &link).unwrap();
-        for target in [directory.path().join("none/c.json"), link, directory.path().to_owned()] {
+        let path = |name: &str| directory.path().join(name);
+        std::os::unix::fs::symlink(path("elsewhere"), path("link.json")).unwrap();
+        fs::write(path("file"), "").unwrap();
+        for (target, words) in [
+            (path("none/c.json"), "none: no file can be made there: No such file"),
+            (path("link.json"), "link.json: is a symbolic link; give"),
+            (path(""), "is no regular file; give"),
+            (path("file/c.json"), "c.json: can't be looked at: Not a directory"),
+        ] {
             let failure = stage(&target, b"{}", 0o440).err().expect("refused");
             assert_eq!(failure.exit(), Exit::CantCreate, "{failure}");
+            assert!(failure.to_string().contains(words), "{failure}");
         }
+    }
+
+    /// What is there may have become something else since it was looked at.
+    #[test]
+    fn only_a_regular_file_with_all_of_the_content_and_no_more_holds_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        fs::write(path("file"), "abc").unwrap();
+        std::os::unix::fs::symlink(path("file"), path("link")).unwrap();
+        for (bytes, expected) in [("abc", true), ("ab", false), ("abcd", false), ("abd", false), ("", false)] {
+            assert_eq!(holds(&path("file"), bytes.as_bytes()).unwrap(), expected, "{bytes}");
+        }
+        assert!(holds(&path("link"), b"abc").is_err());
+        assert!(!holds(directory.path(), b"").unwrap());
     }
 }

@@ -313,3 +313,6 @@ fn source_of(shared: &SharedAccount, settings: &Settings) -> Source {
     let region = shared.region.clone().unwrap_or_else(|| settings.regions.shared.clone());
     Source::Shared { account: shared.account.clone(), region }
 }
+
+#[cfg(test)]
+mod tests;

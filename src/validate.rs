@@ -172,7 +172,9 @@ fn unquote_yaml(quoted: &str) -> Option<PyString> {
 
 fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
     let digits: String = chars.take(length).collect();
-    u32::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == length).and_then(char::from_u32)
+    // Not by the parser alone: it takes a sign.
+    let are_digits = digits.len() == length && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u32::from_str_radix(&digits, 16).ok().filter(|_| are_digits).and_then(char::from_u32)
 }
 
 // ---- variables and config values -------------------------------------------------------------------------------
@@ -421,3 +423,6 @@ fn same_uri(read: &Connection, meant: &Connection) -> bool {
         && (&read.login, &read.password, &read.port) == (&meant.login, &meant.password, &meant.port)
         && extra(&read.extra) == extra(&meant.extra)
 }
+
+#[cfg(test)]
+mod tests;

@@ -154,6 +154,32 @@ mod tests {
     }
 
     #[test]
+    fn an_index_is_addressed_as_its_account_is() {
+        let arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:index";
+        let (partial, mut named, mut own) = (source(), source(), source());
+        named.addressed_by = AddressedBy::Name;
+        own.source = Source::Own;
+        assert_eq!(index_id(&partial, "index"), SecretId::Arn(arn.into()));
+        for source in [named, own] {
+            assert_eq!(index_id(&source, "index"), SecretId::Name("index".into()));
+            assert_eq!(index_id(&source, arn), SecretId::Arn(arn.into()));
+        }
+    }
+
+    #[test]
+    fn an_index_of_more_ids_than_are_read_is_refused_and_a_repeated_one_counts_once() {
+        let text = |ids: usize| {
+            let ids: Vec<String> = (0..ids).map(|id| id.to_string()).collect();
+            serde_json::to_string(&ids.iter().chain(&ids[..1]).collect::<Vec<_>>()).unwrap()
+        };
+        assert_eq!(parse(&text(MOST_IDS), &source()).unwrap().len(), MOST_IDS);
+        assert_eq!(
+            parse(&text(MOST_IDS + 1), &source()).unwrap_err(),
+            "names 5001 conn_ids, and at most 5000 are read"
+        );
+    }
+
+    #[test]
     fn what_is_no_index_is_refused_as_a_whole_and_not_repeated() {
         for (text, word) in [("[1]", "array"), ("\"x\"", "array"), ("canary", "not JSON")] {
             let problem = parse(text, &source()).unwrap_err();

@@ -17,7 +17,11 @@ struct TestStore {
     failing: Vec<(&'static str, ErrorKind)>,
     unlisted: Vec<&'static str>,
     list_fails: Option<ErrorKind>,
+    /// Whether the answers come later than at once.
+    slow: bool,
     asked: RefCell<Vec<String>>,
+    /// What each listing was told of what is wanted.
+    everything: RefCell<Vec<bool>>,
 }
 
 impl TestStore {
@@ -40,6 +44,10 @@ impl SecretStore for TestStore {
     async fn prepare(&self) {}
 
     async fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
+        self.everything.borrow_mut().push(wanted.everything);
+        if self.slow {
+            tokio::task::yield_now().await;
+        }
         if let Some(kind) = self.list_fails {
             return Err(StoreError::new(kind, "secretsmanager:ListSecrets", "refused"));
         }
@@ -49,11 +57,15 @@ impl SecretStore for TestStore {
             self.asked.borrow_mut().push(listed.name.clone());
             self.fail(&listed.id, answer);
         }
+        found.account = self.account.map(str::to_owned).filter(|_| !found.secrets.is_empty());
         Ok(found)
     }
 
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.asked.borrow_mut().extend(ids.iter().map(|id| id.as_str().to_owned()));
+        if self.slow {
+            tokio::task::yield_now().await;
+        }
         let mut answers = self.memory.read(ids).await;
         ids.iter().zip(&mut answers).for_each(|(id, answer)| self.fail(id, answer));
         answers
@@ -104,8 +116,40 @@ fn run_with(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<
 }
 
 fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Fetched, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(fetch(plan, stores, selection, Shared::Needed))
+    run_until(plan, stores, selection, Shared::Needed)
+}
+
+fn run_until(plan: &Plan, stores: &[TestStore], selection: &Selection, shared: Shared) -> Result<Fetched, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(fetch(plan, stores, selection, shared))
+}
+
+/// An hour from now, or an hour ago.
+fn until(later: bool) -> Shared {
+    let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
+    Shared::Until(if later { now + hour } else { now.checked_sub(hour).unwrap() })
+}
+
+/// What a run says in the log.
+fn logged(run: impl FnOnce()) -> String {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log");
+    let file = std::fs::File::create(&path).unwrap();
+    let log = tracing_subscriber::fmt()
+        .without_time()
+        .with_target(false)
+        .with_writer(file)
+        .with_ansi(false)
+        .with_max_level(tracing::Level::TRACE);
+    tracing::subscriber::with_default(log.finish(), run);
+    std::fs::read_to_string(path).unwrap()
+}
+
+/// All but the conn_ids that this glob takes.
+fn without(glob: &str) -> Selection {
+    let mut exclude = globset::GlobSetBuilder::new();
+    exclude.add(globset::Glob::new(glob).unwrap());
+    Selection { exclude: Some(exclude.build().unwrap()), ..Selection::default() }
 }
 
 /// `id=source:value`, with `!` for unreadable and `+` for shadowed.
@@ -190,9 +234,7 @@ fn a_required_id_is_found_though_the_listing_lags_and_own_still_wins() {
 fn ids_of_the_kwargs_that_nobody_has_are_missing_unless_filtered() {
     let ids = Enumerate::Ids(vec!["a".into(), "x".into(), "skipped".into()]);
     let stores = [TestStore::default(), TestStore::with(&[("s/a", "1")])];
-    let mut exclude = globset::GlobSetBuilder::new();
-    exclude.add(globset::Glob::new("skip*").unwrap());
-    let selection = Selection { exclude: Some(exclude.build().unwrap()), ..Selection::default() };
+    let selection = without("skip*");
     let fetched = run_with(&plan(Enumerate::Listing, ids), &stores, &selection).unwrap();
     assert_eq!((shown(&fetched), fetched.missing), (vec!["a=1:1".to_owned()], vec!["x".to_owned()]));
     assert_eq!(*stores[1].asked.borrow(), ["s/a", "s/x"]);
@@ -206,6 +248,10 @@ fn an_index_names_what_is_read() {
     let partly = [TestStore::default(), TestStore::with(&[("index", r#"["a", "b c"]"#), ("s/a", "1")])];
     let fetched = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &partly).unwrap();
     assert_eq!(shown(&fetched), ["a=1:1", "b c=1:!refused"]);
+    // What nobody can be called by is left out like any other id.
+    let selection = without("b*");
+    let plan_of_index = plan(Enumerate::Listing, Enumerate::Index("index".into()));
+    assert_eq!(shown(&run_with(&plan_of_index, &partly, &selection).unwrap()), ["a=1:1"]);
     let broken = [TestStore::default(), TestStore::with(&[("index", "canary")])];
     let failure = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &broken).err().unwrap();
     assert_eq!(failure.exit(), Exit::InvalidData);
@@ -228,6 +274,35 @@ fn the_own_account_as_the_shared_one_is_listed_and_any_other_is_a_mistake_with_t
     for key in ["shared_role_arn", "shared_connections", "shared_index", "SECRETS_INIT_CONN_IDS"] {
         assert!(failure.to_string().contains(key), "{failure}");
     }
+    // Nothing under the own prefix, and the store does not know whose it is.
+    let unknown = [TestStore::with(&[("o/a", "1")]), TestStore::with(&[("s/b", "2")])];
+    assert_eq!(run(&plan, &unknown).err().unwrap().exit(), Exit::Config);
+}
+
+#[test]
+fn it_is_the_own_listing_that_tells_the_own_account() {
+    let of = |account, secrets: &[(&str, &str)]| TestStore { account: Some(account), ..TestStore::with(secrets) };
+    let last = || of("333333333333", &[("t/c", "3")]);
+    let plan = third(plan(Enumerate::Listing, Enumerate::ListingIfOwnAccount));
+    for own in [&[("o/a", "1")][..], &[]] {
+        let stores = [of("222222222222", own), TestStore::with(&[("s/b", "2")]), last()];
+        assert_eq!(run(&plan, &stores).unwrap().entries.len(), own.len() + 2);
+        let stores = [of("444444444444", own), TestStore::with(&[("s/b", "2")]), last()];
+        assert_eq!(run(&plan, &stores).err().unwrap().exit(), Exit::Config);
+    }
+}
+
+#[test]
+fn the_ways_out_are_those_of_the_kind() {
+    for (kind, ways) in [(Kind::Variable, 3), (Kind::Config, 2)] {
+        let mut plan = plan(Enumerate::Listing, Enumerate::Nothing);
+        want(&mut plan, kind, Enumerate::Listing, Enumerate::ListingIfOwnAccount, ["o/", "s/"]);
+        plan.accounts[1].only_if_own = true;
+        let own = TestStore { account: Some("111111111111"), ..TestStore::default() };
+        let failure = run(&plan, &[own, TestStore::default()]).err().unwrap();
+        assert_eq!(failure.lines().len(), ways, "{failure}");
+        assert!(failure.to_string().contains(kind.names_setting()), "{failure}");
+    }
 }
 
 /// One listing and one round of reads serve every kind, and each kind has its own winners.
@@ -243,6 +318,7 @@ fn kinds_are_told_apart_by_their_prefixes_in_one_listing() {
     assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1+"]);
     assert_eq!(shown(&fetched.kinds[Kind::Variable]), ["a=0:2+", "b=1:6", "x/y=0:3"]);
     assert_eq!(shown(&fetched.kinds[Kind::Config]), [""; 0]);
+    assert!(fetched.kinds.iter().all(|(_, of_kind)| of_kind.entries.values().all(|entry| !entry.ambiguous)));
     // One call to list and one to read, for both kinds.
     assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [2, 2]);
 }
@@ -277,6 +353,209 @@ fn names_of_every_kind_are_looked_up_together() {
     );
     assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(*stores[1].asked.borrow(), ["s/b", "sv/gone"]);
+}
+
+/// A second shared account, the last in order.
+fn third(mut plan: Plan) -> Plan {
+    let source = Source::Shared { account: "333333333333".to_owned(), region: "eu-central-1".to_owned() };
+    let first = AccountPlan { source: source.clone(), shared: Some(1), ..plan.accounts[0].clone() };
+    plan.accounts.push(first);
+    let kind = Kind::Connection;
+    plan.wants[0].sources.push(SourcePlan::for_tests((kind, 2), source, Enumerate::Listing, AddressedBy::Name, "t/"));
+    plan
+}
+
+#[test]
+fn a_run_that_can_do_without_goes_on_up_to_the_first_shared_account_that_fails() {
+    let mut plan = third(plan(Enumerate::Listing, Enumerate::Listing));
+    plan.wants[0].required = vec!["a".into(), "s".into(), "t".into()];
+    let stores = |kind| {
+        let failing = TestStore { list_fails: Some(kind), ..TestStore::with(&[("s/s", "2")]) };
+        [TestStore::with(&[("o/a", "1")]), failing, TestStore::with(&[("t/t", "3")])]
+    };
+    let run = |kind, shared| run_until(&plan, &stores(kind), &Selection::default(), shared);
+    let fetched = run(ErrorKind::Denied, until(true)).unwrap();
+    let connections = &fetched.kinds[Kind::Connection];
+    assert_eq!((shown(connections), &connections.missing), (vec!["a=0:1".to_owned()], &Vec::new()));
+    assert_eq!(connections.unknown, ["s", "t"]);
+    let lines: Vec<String> = fetched.aside.iter().flat_map(Aside::lines).collect();
+    let why = StoreError::new(ErrorKind::Denied, "secretsmanager:ListSecrets", "refused");
+    assert_eq!(
+        lines,
+        [
+            format!("shared account 222222222222 in eu-central-1 is left out as a whole: {why}"),
+            "shared account 333333333333 in eu-central-1 is left out as a whole: it comes after one that is".to_owned(),
+        ]
+    );
+    // A mistake in the settings is one whatever the run can do without, and so is any failure where it can't.
+    assert_eq!(run(ErrorKind::Rejected, until(true)).err().unwrap().exit(), Exit::Config);
+    assert_eq!(run(ErrorKind::Denied, Shared::Needed).err().unwrap().exit(), Exit::Denied);
+    let [mut own, ..] = stores(ErrorKind::Denied);
+    own.list_fails = Some(ErrorKind::Denied);
+    let stores = [own, TestStore::default(), TestStore::default()];
+    let failure = run_until(&plan, &stores, &Selection::default(), until(true)).err().unwrap();
+    assert_eq!(failure.exit(), Exit::Denied);
+}
+
+#[test]
+fn only_a_shared_account_that_can_be_done_without_is_waited_for_no_longer() {
+    let plan = plan(Enumerate::Listing, Enumerate::Listing);
+    let slow = |secrets: &[(&str, &str)]| TestStore { slow: true, ..TestStore::with(secrets) };
+    let run = |stores: &[TestStore], shared| run_until(&plan, stores, &Selection::default(), shared).unwrap();
+    let lines = |fetched: &Fetched| fetched.aside.iter().flat_map(Aside::lines).collect::<Vec<_>>();
+    let stores = [slow(&[("o/a", "1")]), TestStore::with(&[("s/b", "2")])];
+    let fetched = run(&stores, until(false));
+    assert_eq!(
+        (shown(&fetched.kinds[Kind::Connection]), lines(&fetched).len()),
+        (vec!["a=0:1".into(), "b=1:2".into()], 0)
+    );
+    let stores = [TestStore::with(&[("o/a", "1")]), slow(&[("s/b", "2")])];
+    let fetched = run(&stores, until(false));
+    assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1"]);
+    assert_eq!(
+        lines(&fetched),
+        [format!("shared account 222222222222 in eu-central-1 is left out as a whole: {TOO_SLOW}")]
+    );
+    assert_eq!(shown(&run(&stores, Shared::Needed).kinds[Kind::Connection]), ["a=0:1", "b=1:2"]);
+}
+
+/// What is found out by name: those after the one that fails are not asked.
+#[test]
+fn a_lookup_by_name_ends_at_the_first_shared_account_that_fails() {
+    let mut plan = third(plan(Enumerate::Nothing, Enumerate::Nothing));
+    plan.wants[0].sources[2].enumerate = Enumerate::Nothing;
+    plan.wants[0].exactly = Some(vec!["a".into(), "s".into(), "t".into()]);
+    let failing = TestStore { failing: vec![("s/s", ErrorKind::Throttled)], ..TestStore::default() };
+    let stores = [TestStore::with(&[("o/a", "1")]), failing, TestStore::with(&[("t/t", "3")])];
+    let fetched = run_until(&plan, &stores, &Selection::default(), until(true)).unwrap();
+    assert_eq!(fetched.aside.len(), 2);
+    assert_eq!(fetched.kinds[Kind::Connection].unknown, ["s", "t"]);
+    assert_eq!([1, 2].map(|store: usize| stores[store].asked.borrow().len()), [2, 0]);
+    let failure = run_until(&plan, &stores, &Selection::default(), Shared::Needed).err().unwrap();
+    assert_eq!(failure.exit(), Exit::TempFail);
+    // And nobody is asked once all is found.
+    let stores =
+        [TestStore::with(&[("o/a", "1"), ("o/s", "2"), ("o/t", "3")]), TestStore::default(), TestStore::default()];
+    assert_eq!(run(&plan, &stores).unwrap().entries.len(), 3);
+    assert_eq!([1, 2].map(|store: usize| stores[store].memory.calls()), [0, 0]);
+}
+
+#[test]
+fn an_account_that_fails_by_name_is_left_out_with_what_its_listing_had() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
+    plan.wants[0].required = vec!["new".into()];
+    let failing = vec![("s/new", ErrorKind::Throttled)];
+    let shared = TestStore { failing, ..TestStore::with(&[("s/b", "2")]) };
+    let stores = [TestStore::with(&[("o/a", "1")]), shared];
+    let fetched = run_until(&plan, &stores, &Selection::default(), until(true)).unwrap();
+    assert_eq!((shown(&fetched.kinds[Kind::Connection]), fetched.aside.len()), (vec!["a=0:1".to_owned()], 1));
+}
+
+/// A plan as settings make it, for what no source of a test's own making has.
+fn plan_of(kwargs: &str, variables: &[(&str, &str)]) -> Plan {
+    let pairs = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-central-1")];
+    let env = pairs.iter().chain(variables).copied().collect();
+    Plan::of(&crate::settings::Settings::load(&env, crate::cli::RawSettings::default()).unwrap())
+}
+
+#[test]
+fn what_the_pattern_leaves_out_is_not_read_and_told_from_what_the_globs_leave_out() {
+    let stores = || [TestStore::with(&[("o/a", "1"), ("o/ab", "2"), ("o/b", "3")])];
+    let plan = plan_of(r#"{"connections_prefix": "o", "connections_lookup_pattern": "a"}"#, &[]);
+    let selection = without("ab");
+    let skipped = |id: &str, by| Skipped { id: id.to_owned(), source: 0, by };
+    let (globs, pattern) = (skipped("ab", SkippedBy::Globs), skipped("b", SkippedBy::Pattern));
+    let everything = |stores: &[TestStore]| stores[0].everything.borrow().clone();
+    let asked = stores();
+    let resolved = run_with(&plan, &asked, &selection).unwrap();
+    assert_eq!((shown(&resolved), resolved.skipped), (vec!["a=0:1".to_owned()], vec![globs.clone(), pattern.clone()]));
+    assert_eq!((asked[0].asked.borrow().as_slice(), everything(&asked)), (["o/a".to_owned()].as_slice(), vec![false]));
+    let asked = stores();
+    assert_eq!(run(&plan, &asked).unwrap().skipped, [pattern]);
+    assert_eq!(everything(&asked), [false]);
+    let asked = stores();
+    let no_pattern = plan_of(r#"{"connections_prefix": "o"}"#, &[]);
+    assert_eq!(run_with(&no_pattern, &asked, &selection).unwrap().skipped, [globs]);
+    assert_eq!(everything(&asked), [false]);
+    let asked = stores();
+    assert_eq!(run(&no_pattern, &asked).unwrap().skipped, []);
+    assert_eq!(everything(&asked), [true]);
+    // By name as well.
+    let by_name = [("SECRETS_INIT_CONN_IDS", "a,b")];
+    let plan = plan_of(r#"{"connections_prefix": "o", "connections_lookup_pattern": "a"}"#, &by_name);
+    let resolved = run(&plan, &stores()).unwrap();
+    assert_eq!((shown(&resolved), resolved.missing), (vec!["a=0:1".to_owned()], vec!["b".to_owned()]));
+}
+
+#[test]
+fn a_pattern_that_takes_too_long_fails_the_run_and_names_the_id() {
+    let id = "a".repeat(60);
+    for (kind, noun, key, variable) in [
+        ("connections", "conn_id", "SECRETS_INIT_CONN_IDS", ("SECRETS_INIT_CONNECTIONS_FILE", "/x/a.json")),
+        ("variables", "variable", "SECRETS_INIT_VARIABLE_KEYS", ("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")),
+        ("config", "config key", "SECRETS_INIT_CONFIG_KEYS", ("SECRETS_INIT_CONFIGS_FILE", "/x/c.json")),
+    ] {
+        // The reference back keeps the engine from doing it in one go.
+        let kwargs = format!(r#"{{"{kind}_prefix": "o", "{kind}_lookup_pattern": "(a|a)*(a|a)*\\1b"}}"#);
+        let line = format!("{kind}_lookup_pattern on {noun} {id}: matching takes too many steps");
+        for variables in [&[variable][..], &[variable, (key, id.as_str())]] {
+            let stores = [TestStore::with(&[(&format!("o/{id}"), "1"), ("o/b", "2")])];
+            let failure = run_all(&plan_of(&kwargs, variables), &stores, &Selection::default()).err().unwrap();
+            assert_eq!((failure.exit(), failure.lines()), (Exit::Config, [line.clone()].as_slice()));
+        }
+    }
+}
+
+#[test]
+fn a_prefix_that_another_one_covers_is_not_listed_again() {
+    let source = |prefix: &str| {
+        SourcePlan::for_tests((Kind::Connection, 0), Source::Own, Enumerate::Listing, AddressedBy::Name, prefix)
+    };
+    let sources = ["b/", "a/b/", "a/", "a/", "ab/"].map(source);
+    assert_eq!(prefixes_of(&sources.iter().collect::<Vec<_>>()), ["a/", "ab/", "b/"]);
+}
+
+#[test]
+fn secrets_that_fail_with_the_service_are_counted_behind_the_first() {
+    let error =
+        |name: &str| StoreError::new(ErrorKind::Throttled, "secretsmanager:GetSecretValue", "refused").about(name);
+    for (failing, more) in [
+        (&["o/a"][..], None),
+        (&["o/a", "o/b"], Some("1 secret more failed in the same way or a like one")),
+        (&["o/a", "o/b", "o/c"], Some("2 secrets more failed in the same way or a like one")),
+    ] {
+        let lines: Vec<String> = std::iter::once(error("o/a").to_string()).chain(more.map(str::to_owned)).collect();
+        let own = TestStore {
+            failing: failing.iter().map(|name| (*name, ErrorKind::Throttled)).collect(),
+            ..TestStore::with(&[("o/a", "1"), ("o/b", "2"), ("o/c", "3")])
+        };
+        let plan = plan(Enumerate::Listing, Enumerate::Nothing);
+        assert_eq!(run(&plan, &[own, TestStore::default()]).err().unwrap().lines(), lines);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_told_by_its_reason() {
+    let name = || SecretId::Name("o/a-AbCdEf".to_owned());
+    let arn = |id: &str| SecretId::Arn(format!("arn:aws:secretsmanager:eu-central-1:222222222222:secret:s/{id}"));
+    let (none, expected, vanished) = (NotThere::NoSuchSecret, WhenNotThere::Expected, WhenNotThere::Vanished);
+    for (id, secret, reason, when, words) in [
+        ("a", name(), none, expected, "DEBUG conn_id a: not there"),
+        ("a", name(), none, vanished, " WARN conn_id a: named by the listing or index, but there is no such secret"),
+        ("a", name(), NotThere::MarkedForDeletion, vanished, "DEBUG conn_id a: marked for deletion, so not there"),
+        ("a", name(), NotThere::Binary, expected, " WARN conn_id a: the secret is binary"),
+        ("a-AbCdEf", arn("a-AbCdEf"), none, expected, " WARN conn_id a-AbCdEf: not found by its ARN"),
+        ("a-AbCdEf", arn("a-AbCdEf"), NotThere::Binary, expected, " WARN conn_id a-AbCdEf: the secret is binary"),
+        // A name is no ARN; a full ARN has a suffix of its own; six characters after a hyphen make a suffix.
+        ("a-AbCdEf", name(), none, expected, "DEBUG conn_id a-AbCdEf: not there"),
+        ("a-AbCdEf", arn("a-AbCdEf-Gh1Jk2"), none, expected, "DEBUG conn_id a-AbCdEf: not there"),
+        ("a-AbCdE", arn("a-AbCdE"), none, expected, "DEBUG conn_id a-AbCdE: not there"),
+        ("aaAbCdEf", arn("aaAbCdEf"), none, expected, "DEBUG conn_id aaAbCdEf: not there"),
+        ("a-Ab_dEf", arn("a-Ab_dEf"), none, expected, "DEBUG conn_id a-Ab_dEf: not there"),
+    ] {
+        let log = logged(|| tell_not_there(Kind::Connection, id, &secret, reason, when));
+        assert!(log.starts_with(words) && log.lines().count() == 1, "{words}: {log}");
+    }
 }
 
 proptest::proptest! {

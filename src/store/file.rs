@@ -180,9 +180,72 @@ fn has_rounded_number(value: &serde_json::Value) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use futures_util::FutureExt;
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::plan::{AccountPlan, AddressedBy};
+    use crate::store::{Found, SecretId, SecretStore};
+
+    fn account(source: Source, shared: Option<usize>) -> AccountPlan {
+        AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own: false }
+    }
+
+    /// Writes a document under this name and gives what each account's store says to a name.
+    fn opened(name: &str, document: &str) -> Result<Vec<Option<String>>, Failure> {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(name);
+        fs::write(&path, document).unwrap();
+        let shared = |account: &str| Source::Shared { account: account.to_owned(), region: "eu-central-1".to_owned() };
+        let [two, three] = ["222222222222", "333333333333"].map(shared);
+        let accounts = vec![account(Source::Own, None), account(two, Some(0)), account(three, Some(1))];
+        let ask = |store: &MemoryStore| {
+            let answers = store.read(&[SecretId::Name("a".to_owned())]).now_or_never().unwrap();
+            match answers.as_slice() {
+                [Ok(Found::Value(value))] => Some(value.text.expose_secret().to_owned()),
+                _ => None,
+            }
+        };
+        Ok(open(&path, &Plan { accounts, wants: Vec::new() })?.iter().map(ask).collect())
+    }
+
+    #[test]
+    fn each_account_has_a_store_of_its_own_and_the_name_tells_the_form() {
+        let json =
+            r#"{"own": {"a": {"n": 1E+5}}, "shared": {"222222222222": {"a": "x", "b": "y"}, "444444444444": {}}}"#;
+        let (token, shared) = (r#"{"n": 1E+5}"#.to_owned(), Some("x".to_owned()));
+        for name in ["x.json", "x.JSON"] {
+            assert_eq!(opened(name, json).unwrap(), [Some(token.clone()), shared.clone(), None], "{name}");
+        }
+        for name in ["x.yaml", "json"] {
+            let read = opened(name, json).unwrap();
+            assert_eq!(read[1..], [shared.clone(), None], "{name}");
+            assert_ne!(read[0].as_ref(), Some(&token), "YAML keeps no tokens");
+            assert_eq!(opened(name, "own: {a: x}\n").unwrap(), [shared.clone(), None, None], "{name}");
+        }
+    }
+
+    #[test]
+    fn a_document_that_is_not_there_and_one_that_is_wrong_are_told_apart() {
+        let none = Plan { accounts: Vec::new(), wants: Vec::new() };
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("x.yaml");
+        let refused = |problem: &str| vec![format!("file store {}: {problem}", path.display())];
+        let missing = open(&path, &none).err().unwrap();
+        let line = "No such file or directory; check SECRETS_INIT_STORE";
+        assert_eq!((missing.exit(), missing.lines()), (Exit::NotFound, refused(line).as_slice()));
+        fs::create_dir(&path).unwrap();
+        let unread = open(&path, &none).err().unwrap();
+        assert_eq!(
+            (unread.exit(), unread.lines()),
+            (Exit::Config, refused("can't be read: not a regular file").as_slice())
+        );
+        let wrong = opened("x.json", r#"{"own": 1}"#).err().unwrap();
+        assert_eq!(wrong.exit(), Exit::Config);
+        assert!(wrong.to_string().contains("x.json: line 1 column"), "{wrong}");
+    }
 
     /// The own account's secrets, or the problem.
     fn own(text: &str, form: Form) -> Result<Vec<(String, Option<String>)>, String> {

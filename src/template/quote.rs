@@ -509,3 +509,6 @@ pub fn env_list(text: &str) -> Result<String, Cannot> {
     }
     Ok(text.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,143 @@
+//! What settings come to: each source in a line.
+
+use super::*;
+use crate::cli::RawSettings;
+use crate::env::Env;
+
+fn plan(pairs: &[(&str, &str)]) -> Plan {
+    let env: Env = pairs.iter().copied().collect();
+    Plan::of(&Settings::load(&env, RawSettings::default()).unwrap_or_else(|failure| panic!("{failure}")))
+}
+
+fn of_kwargs(kwargs: &str, more: &[(&str, &str)]) -> Plan {
+    let first = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")];
+    plan(&first.iter().chain(more).copied().collect::<Vec<_>>())
+}
+
+/// The sources of one kind, in order: whose, how their ids become known, and how one of them is asked for.
+fn sources(plan: &Plan, kind: Kind) -> Vec<String> {
+    let line = |source: &SourcePlan| {
+        assert_eq!(plan.accounts[source.account].source, source.source);
+        assert_eq!(source.id_of(&source.secret_name("x")), Some("x"));
+        assert_eq!(source.id_of(source.prefix()), None);
+        let asked = source.secret_id("x");
+        format!("{}: {:?} {} as {}", source.source, source.enumerate, source.prefix(), asked.as_str())
+    };
+    plan.want_of(kind).unwrap().sources.iter().map(line).collect()
+}
+
+const FILE: (&str, &str) = ("SECRETS_INIT_STORE", "file:x.yaml");
+
+#[test]
+fn a_shared_account_is_listed_with_a_role_or_from_a_file_and_else_only_if_it_is_the_own_one() {
+    let own = "own account: Listing airflow/connections/ as airflow/connections/x";
+    let of = |more: &str| format!(r#"{{"shared_account": "222222222222", "connections_prefix_shared": "core"{more}}}"#);
+    let role = r#", "shared_role_arn": "arn:aws:iam::222222222222:role/r""#;
+    let ids = r#", "shared_connections": ["a", "b", "a"], "aws_region": "cn-north-1""#;
+    let index = r#", "shared_index": "i""#;
+    let whose = "shared account 222222222222 in eu-west-1";
+    for (more, variables, how, asked) in [
+        (role, &[][..], "Listing", "core/x"),
+        ("", &[FILE], "Listing", "core/x"),
+        ("", &[], "ListingIfOwnAccount", "core/x"),
+        (index, &[], r#"Index("i")"#, "arn:aws:secretsmanager:eu-west-1:222222222222:secret:core/x"),
+        (index, &[FILE], r#"Index("i")"#, "core/x"),
+    ] {
+        let plan = of_kwargs(&of(more), variables);
+        assert_eq!(sources(&plan, Kind::Connection), [own.to_owned(), format!("{whose}: {how} core/ as {asked}")]);
+        let only_if_own = plan.accounts.iter().map(|account| account.only_if_own).collect::<Vec<_>>();
+        assert_eq!(only_if_own, [false, how == "ListingIfOwnAccount"]);
+    }
+    let arn = "arn:aws-cn:secretsmanager:cn-north-1:222222222222:secret:core/x";
+    let line = format!(r#"shared account 222222222222 in cn-north-1: Ids(["a", "b"]) core/ as {arn}"#);
+    assert_eq!(sources(&of_kwargs(&of(ids), &[]), Kind::Connection), [own.to_owned(), line]);
+    // Ids that are asked for by name need no listing, and so no role.
+    let by_name = of_kwargs(&of(""), &[("SECRETS_INIT_CONN_IDS", "a")]);
+    assert_eq!(
+        sources(&by_name, Kind::Connection),
+        [
+            "own account: Nothing airflow/connections/ as airflow/connections/x".to_owned(),
+            format!("{whose}: Nothing core/ as arn:aws:secretsmanager:eu-west-1:222222222222:secret:core/x"),
+        ]
+    );
+}
+
+#[test]
+fn a_kind_without_a_prefix_has_no_sources_and_an_empty_prefix_no_separator() {
+    let variables = ("SECRETS_INIT_VARIABLES_FILE", "/x/v.json");
+    let plan = of_kwargs(
+        r#"{"connections_prefix": null, "variables_prefix": "", "shared_account": "222222222222",
+            "shared_role_arn": "arn:aws:iam::222222222222:role/r", "variables_prefix_shared": "", "sep": "-"}"#,
+        &[variables],
+    );
+    assert_eq!(sources(&plan, Kind::Connection), [""; 0]);
+    assert_eq!(
+        sources(&plan, Kind::Variable),
+        ["own account: Listing  as x", "shared account 222222222222 in eu-west-1: Listing - as -x"]
+    );
+    assert!(plan.want_of(Kind::Config).is_none());
+}
+
+#[test]
+fn the_pattern_is_that_of_the_own_account() {
+    let plan =
+        of_kwargs(r#"{"connections_lookup_pattern": "a", "shared_account": "222222222222", "shared_index": "i"}"#, &[]);
+    let sources = &plan.want_of(Kind::Connection).unwrap().sources;
+    for (source, expected) in sources.iter().zip([(true, true, false), (false, true, true)]) {
+        let takes = |id| source.pattern_takes(id).unwrap();
+        assert_eq!((source.has_pattern(), takes("ab"), takes("b")), expected, "{}", source.source);
+    }
+}
+
+/// The second way to see an account comes with a later kind, and stands before the accounts that it wins over all the same.
+#[test]
+fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
+    let plan = of_kwargs(
+        r#"{"variables_prefix": "v", "shared": [
+            {"account": "222222222222", "index": "i", "variables_prefix": "v"},
+            {"account": "333333333333", "role_arn": "arn:aws:iam::333333333333:role/r", "variables_prefix": "v"}]}"#,
+        &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
+    );
+    let shown = |account: &AccountPlan| {
+        let shared = account.shared.map_or_else(String::new, |place| format!("{place} "));
+        format!("{shared}{} by {:?}", account.source, account.addressed_by)
+    };
+    assert_eq!(
+        plan.accounts.iter().map(shown).collect::<Vec<_>>(),
+        [
+            "own account by Name",
+            "0 shared account 222222222222 in eu-west-1 by PartialArn",
+            "0 shared account 222222222222 in eu-west-1 by Name",
+            "1 shared account 333333333333 in eu-west-1 by Name",
+        ]
+    );
+    let of_account = |account| plan.sources_of(account).map(|source| source.kind).collect::<Vec<_>>();
+    let (connection, variable) = (Kind::Connection, Kind::Variable);
+    assert_eq!(
+        [0, 1, 2, 3].map(of_account),
+        [vec![connection, variable], vec![connection], vec![variable], vec![connection, variable]]
+    );
+    assert_eq!([connection, variable].map(|kind| sources(&plan, kind).len()), [3, 3]);
+}
+
+#[test]
+fn what_is_wanted_by_name_is_of_its_kind() {
+    let directory = tempfile::tempdir().unwrap();
+    let template = directory.path().join("t.j2");
+    std::fs::write(&template, "---\nconn_ids: [b, c]\nvariables: [v]\n---\n{{ connections.a.uri }}").unwrap();
+    let templates = format!("{}=/x/t", template.display());
+    let wants = |more: &[(&str, &str)]| -> Vec<(Kind, Option<Vec<String>>, Vec<String>, Vec<String>)> {
+        let pairs = [("SECRETS_INIT_TEMPLATES", templates.as_str()), ("SECRETS_INIT_REQUIRED", "r")];
+        let plan = of_kwargs("{}", &pairs.iter().chain(more).copied().collect::<Vec<_>>());
+        plan.wants.into_iter().map(|want| (want.kind, want.exactly, want.named, want.required)).collect()
+    };
+    let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
+    let variable = || (Kind::Variable, Some(ids(&["v"])), ids(&[]), ids(&[]));
+    assert_eq!(wants(&[]), [(Kind::Connection, None, ids(&["b", "c"]), ids(&["r"])), variable()]);
+    let alone = [("SECRETS_INIT_CONNECTIONS_FILE", "none"), ("SECRETS_INIT_CONN_IDS", "a,b")];
+    assert_eq!(wants(&alone), [(Kind::Connection, Some(ids(&["a", "b", "c"])), ids(&[]), ids(&["r"])), variable()]);
+    assert_eq!(
+        wants(&alone[1..]),
+        [(Kind::Connection, Some(ids(&["a", "b"])), ids(&["b", "c"]), ids(&["r"])), variable()]
+    );
+}
