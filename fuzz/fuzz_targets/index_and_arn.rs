@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use airflow_secrets_init::backend_kwargs::{is_account, is_id, parse};
 use airflow_secrets_init::entries::{Entries, rules};
 use airflow_secrets_init::exit::Exit;
-use airflow_secrets_init::fetch::{State, fetch};
+use airflow_secrets_init::fetch::{Shared, State, fetch};
 use airflow_secrets_init::iam::{self, PodHints, Policies};
 use airflow_secrets_init::kind::Kind;
 use airflow_secrets_init::mistakes::Mistakes;
