@@ -120,13 +120,16 @@ fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
     assert_eq!([connection, variable].map(|kind| sources(&plan, kind).len()), [3, 3]);
 }
 
+/// A kind, exactly which of it, which by name, and which are required.
+type Wanted = (Kind, Option<Vec<String>>, Vec<String>, Vec<String>);
+
 #[test]
 fn what_is_wanted_by_name_is_of_its_kind() {
     let directory = tempfile::tempdir().unwrap();
     let template = directory.path().join("t.j2");
     std::fs::write(&template, "---\nconn_ids: [b, c]\nvariables: [v]\n---\n{{ connections.a.uri }}").unwrap();
     let templates = format!("{}=/x/t", template.display());
-    let wants = |more: &[(&str, &str)]| -> Vec<(Kind, Option<Vec<String>>, Vec<String>, Vec<String>)> {
+    let wants = |more: &[(&str, &str)]| -> Vec<Wanted> {
         let pairs = [("SECRETS_INIT_TEMPLATES", templates.as_str()), ("SECRETS_INIT_REQUIRED", "r")];
         let plan = of_kwargs("{}", &pairs.iter().chain(more).copied().collect::<Vec<_>>());
         plan.wants.into_iter().map(|want| (want.kind, want.exactly, want.named, want.required)).collect()
