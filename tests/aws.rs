@@ -6,22 +6,12 @@ mod common;
 
 use std::time::Duration;
 
+use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
 use common::{Ended, Run};
 use fake_aws::{
     ContainerCredentials, CrossAccountMissing, FakeAws, Fault, FaultEffect, Imds, Kms, Principal, Role, Scenario,
     Secret, Statement, WebIdentityToken,
 };
-
-const OWN: &str = "111111111111";
-const SHARED: &str = "222222222222";
-const REGION: &str = "eu-central-1";
-const PREFIX: &str = "airflow/connections/";
-/// The identity of the pod, with the key that stands for it.
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
-const READER: &str = "arn:aws:iam::222222222222:role/reader";
-const WITH_ROLE: &str =
-    r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader"}"#;
 
 /// A run whose endpoint is the fake, as the pod's identity.
 fn run(aws: &FakeAws, kwargs: &str) -> Run {

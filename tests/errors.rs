@@ -13,21 +13,13 @@ use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use airflow_secrets_init::cause::{Cause, Notice};
+use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
 use common::{Ended, Run};
 use fake_aws::{
     ContainerCredentials, FakeAws, Fault, Imds, Kms, Principal, Role, Scenario, Secret, Statement, WebIdentityToken,
 };
 use fancy_regex::Regex;
 
-const OWN: &str = "111111111111";
-const SHARED: &str = "222222222222";
-const REGION: &str = "eu-central-1";
-const PREFIX: &str = "airflow/connections/";
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
-const READER: &str = "arn:aws:iam::222222222222:role/reader";
-const WITH_ROLE: &str =
-    r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader"}"#;
 const SUBJECT: &str = "system:serviceaccount:airflow:airflow-worker";
 /// In every value, key and token: must be in nothing that is said.
 const CANARY: &str = "c4nary";

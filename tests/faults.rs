@@ -16,19 +16,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use common::accounts::{OWN, POD, POD_KEY, READER, REGION, SHARED, WITH_ROLE};
 use common::{Run, held};
 use fake_aws::{
     ContainerCredentials, FakeAws, Fault, FaultEffect, Imds, Kms, Principal, Role, Scenario, Secret, Statement,
     WebIdentityToken,
 };
 
-const OWN: &str = "111111111111";
-const SHARED: &str = "222222222222";
-const REGION: &str = "eu-central-1";
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
 const OWN_READER: &str = "arn:aws:iam::111111111111:role/reader";
-const READER: &str = "arn:aws:iam::222222222222:role/reader";
 const SUBJECT: &str = "system:serviceaccount:airflow:airflow-worker";
 /// In every value, key and token: must be in nothing that is said.
 const CANARY: &str = "c4nary";
@@ -231,9 +226,6 @@ impl Api {
         ["container", "metadata"].iter().any(|service| self.name.contains(service))
     }
 }
-
-const WITH_ROLE: &str =
-    r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader"}"#;
 
 const APIS: &[Api] = &[
     Api {

@@ -10,22 +10,13 @@ mod common;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
 use common::{Run, held, names};
 use fake_aws::{FakeAws, Fault, Principal, Role, Scenario, Secret, Statement, secret_arn};
 use serde_json::{Value, json};
 
-const OWN: &str = "111111111111";
-const SHARED: &str = "222222222222";
-const REGION: &str = "eu-central-1";
-const PREFIX: &str = "airflow/connections/";
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
-const READER: &str = "arn:aws:iam::222222222222:role/reader";
 /// In every value: must be in nothing that is said.
 const CANARY: &str = "c4nary";
-/// Three ways in which a shared account says what it holds.
-const WITH_ROLE: &str =
-    r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader"}"#;
 const WITH_INDEX: &str = r#"{"shared_account": "222222222222", "shared_index": "airflow/index"}"#;
 /// Everything that the program writes to may take so many MiB.
 const DATA: u64 = 256;

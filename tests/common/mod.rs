@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 #![allow(clippy::expect_used, clippy::panic, clippy::must_use_candidate, reason = "tests end by panics")]
 
+pub mod accounts;
 pub mod canary;
 pub mod held;
 
