@@ -51,19 +51,20 @@ impl Aside {
     }
 }
 
-/// What is done about a shared account that can't be read as a whole.
+/// Which shared accounts the run can do without.
 #[derive(Clone, Copy, Debug)]
-pub enum Shared {
-    /// The run fails.
-    Needed,
-    /// The run goes on without it, and waits for it no longer than this.
-    Until(Instant),
+pub struct Shared {
+    /// Any that can't be read, and it is waited for no longer than this. `None`: the run fails.
+    pub until: Option<Instant>,
+    /// One that holds what no run takes: an index that is none, or too much. So says `SECRETS_INIT_ON_INVALID`; who writes
+    /// secrets there has no say in whether the own connections are there.
+    pub may_be_invalid: bool,
 }
 
 impl Shared {
     async fn wait<T>(self, of: &Source, asking: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        match self {
-            Self::Until(end) if *of != Source::Own => {
+        match self.until {
+            Some(end) if *of != Source::Own => {
                 timeout_at(end, asking).await.unwrap_or_else(|_| Err(Failure::new(Exit::TempFail, TOO_SLOW)))
             }
             _ => asking.await,
@@ -72,8 +73,12 @@ impl Shared {
 
     /// Whether the run can go on without this account. A mistake in the settings is none of the account's.
     fn can_do_without(self, of: &Source, failure: &Failure) -> bool {
-        let is_of_account = !matches!(failure.exit(), Exit::Config | Exit::Bug);
-        matches!(self, Self::Until(_)) && *of != Source::Own && is_of_account
+        let by_policy = match failure.exit() {
+            Exit::Config | Exit::Bug => false,
+            Exit::InvalidData => self.may_be_invalid || self.until.is_some(),
+            _ => self.until.is_some(),
+        };
+        by_policy && *of != Source::Own
     }
 }
 
@@ -578,7 +583,8 @@ async fn ask_by_name<S: SecretStore>(
     Ok(())
 }
 
-/// All values, or one failure with the lines of every one that failed and the exit code of the first.
+/// All values, or one failure with the lines of every one that failed and the exit code of the first that is not about content:
+/// what can be done without must not hide what can't.
 fn all_or_every_failure<T>(results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failure> {
     let mut values = Vec::with_capacity(results.len());
     let mut failures = Vec::new();
@@ -588,7 +594,7 @@ fn all_or_every_failure<T>(results: Vec<Result<T, Failure>>) -> Result<Vec<T>, F
             Err(failure) => failures.push(failure),
         }
     }
-    match failures.first() {
+    match failures.iter().find(|failure| failure.exit() != Exit::InvalidData).or(failures.first()) {
         None => Ok(values),
         Some(first) => {
             let exit = first.exit();

@@ -299,7 +299,7 @@ async fn find(
     let rules = entries::rules(&settings.kwargs, settings.target);
     let entries = kept(Entries::of(fetched, plan, &rules, settings.template_env.clone()));
     summary.take(entries, plan);
-    report::aside(&entries.aside, settings.policies.shared);
+    report::aside(&entries.aside, &settings.policies);
     let prepared = aside(signals, settings.deadline, move || prepare(settings, plan, entries)).await?;
     summary.take_left_out(&prepared.not_carried);
     Ok((entries, prepared))
@@ -379,10 +379,11 @@ async fn ask<S: SecretStore>(
     summary: &mut Summary,
     end: Instant,
 ) -> Result<fetch::Fetched, Failure> {
-    let shared = match settings.policies.shared {
-        Policy::Error => fetch::Shared::Needed,
+    let policies = &settings.policies;
+    let shared = fetch::Shared {
         // What is left to the own account is for what is asked by name after that.
-        Policy::Warn | Policy::Ignore => fetch::Shared::Until(end - settings.deadline / 10),
+        until: (policies.shared != Policy::Error).then(|| end - settings.deadline / 10),
+        may_be_invalid: policies.invalid != Policy::Error,
     };
     let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection, shared));
     let told = || format!("reading secrets: {} calls", stores.iter().map(SecretStore::calls).sum::<u64>());

@@ -15,7 +15,7 @@ use crate::check;
 use crate::diff;
 use crate::entries::{Entries, LeftOut, Why};
 use crate::env::Env;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::fetch::Aside;
 use crate::files::NO_WAITING;
 use crate::kind::Kind;
@@ -156,11 +156,19 @@ impl Summary {
 }
 
 /// Names the shared accounts that the run goes on without, and why.
-pub fn aside(all: &[Aside], policy: Policy) {
-    for line in all.iter().flat_map(Aside::lines) {
-        match policy {
-            Policy::Ignore => debug!("{line}"),
-            Policy::Warn | Policy::Error => warn!("{line}"),
+pub fn aside(all: &[Aside], policies: &Policies) {
+    let mut policy = policies.shared;
+    for aside in all {
+        // Those after the first that failed are left out because of it.
+        if let Some(failure) = &aside.failure {
+            let is_content = policies.shared == Policy::Error && failure.exit() == Exit::InvalidData;
+            policy = if is_content { policies.invalid } else { policies.shared };
+        }
+        for line in aside.lines() {
+            match policy {
+                Policy::Ignore => debug!("{line}"),
+                Policy::Warn | Policy::Error => warn!("{line}"),
+            }
         }
     }
 }

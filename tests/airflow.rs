@@ -34,6 +34,12 @@ fn interpreters(names: &[&str]) -> Vec<String> {
     printed.lines().map(path).collect()
 }
 
+/// The rows by which the unit tests judge our lookup patterns.
+#[test]
+fn lookup_patterns_mean_what_python_says() {
+    python("python3", &["tests/airflow/patterns.py"]);
+}
+
 /// Every case of the corpus, in every supported Airflow, in each format and each way of knowing the conn_ids.
 #[test]
 fn the_file_says_what_the_live_backend_says() {

@@ -783,21 +783,23 @@ impl Parser {
             }
         }
         if add.has(remove) {
-            return Err(self.error("bad inline flags: flag turned on and off"));
+            return Err(error_at(self.at - 1, "bad inline flags: flag turned on and off"));
         }
         Ok(Some((add, remove)))
     }
 
+    /// The flag of a token that has been read.
     fn flag(&self, token: Option<Token>, missing: &str) -> Result<Flags, PatternError> {
+        let place = self.at - token.map_or(0, Token::len);
         match token {
             Some(Token::Char('t')) => {
                 Err(self.error("bad inline flags: flag 't', which Python has up to 3.12, is not supported"))
             }
             Some(Token::Char('L')) => Err(self.error("bad inline flags: cannot use 'L' flag with a str pattern")),
             Some(Token::Char(c)) => {
-                Flags::of(c).ok_or_else(|| self.error(if c.is_alphabetic() { "unknown flag" } else { missing }))
+                Flags::of(c).ok_or_else(|| error_at(place, if c.is_alphabetic() { "unknown flag" } else { missing }))
             }
-            _ => Err(self.error(missing)),
+            _ => Err(error_at(place, missing)),
         }
     }
 

@@ -425,7 +425,6 @@ impl Scanner<'_> {
             let plain = run.get(..end).unwrap_or_default();
             match &mut wide {
                 Some(points) => points.extend(plain.chars().map(u32::from)),
-                None if text.is_empty() => plain.clone_into(&mut text),
                 None => text.push_str(plain),
             }
             self.at += end;

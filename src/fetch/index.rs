@@ -11,11 +11,13 @@ use crate::backend_kwargs::is_id;
 use crate::exit::{Exit, Failure};
 use crate::plan::{AddressedBy, Source, SourcePlan, arn};
 use crate::settings::Selection;
-use crate::store::{Found, SecretId, SecretStore, StoreError};
+use crate::store::{Found, NotThere, SecretId, SecretStore, StoreError};
 use crate::text::printable;
 
 /// The most conn_ids of an index: what 64 KiB hold of names as they are. Each costs a call where the account is another's.
 const MOST_IDS: usize = 5_000;
+/// What an index is.
+const FORM: &str = "must be a JSON array of conn_ids, or an object of conn_id to full ARN";
 
 /// Reads the index and everything it names.
 pub async fn read<S: SecretStore>(
@@ -29,8 +31,12 @@ pub async fn read<S: SecretStore>(
     let answer = store.read(std::slice::from_ref(&id)).await.into_iter().next();
     let text = match answer {
         Some(Ok(Found::Value(value))) => value.text,
+        Some(Ok(Found::NotThere(NotThere::Binary))) => {
+            let line = format!("{shown}: the secret is binary; it {FORM}");
+            return Err(Failure::new(Exit::InvalidData, line));
+        }
         Some(Ok(Found::NotThere(_))) => {
-            let line = format!("{shown}: there is no such secret, or it holds no text; check the name and the region");
+            let line = format!("{shown}: there is no such secret; check the name and the region");
             return Err(Failure::new(Exit::NotFound, line));
         }
         Some(Err(error)) => return Err(StoreError::into_failure(error)),
@@ -70,9 +76,8 @@ fn index_id(source: &SourcePlan, index: &str) -> SecretId {
 type Entries = Vec<(String, Result<SecretId, &'static str>)>;
 
 fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
-    let form = "must be a JSON array of conn_ids, or an object of conn_id to full ARN";
     let value: Value = serde_json::from_str(text)
-        .map_err(|error| format!("is not JSON (line {} column {}); it {form}", error.line(), error.column()))?;
+        .map_err(|error| format!("is not JSON (line {} column {}); it {FORM}", error.line(), error.column()))?;
     let entries: Option<Vec<(String, SecretId)>> = match value {
         Value::Array(items) => {
             items.iter().map(|item| item.as_str().map(|id| (id.to_owned(), source.secret_id(id)))).collect()
@@ -83,7 +88,7 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
             .collect(),
         _ => None,
     };
-    let mut entries = entries.ok_or_else(|| form.to_owned())?;
+    let mut entries = entries.ok_or_else(|| FORM.to_owned())?;
     let mut seen = std::collections::HashSet::new();
     entries.retain(|(conn_id, _)| seen.insert(conn_id.clone()));
     if entries.len() > MOST_IDS {

@@ -17,6 +17,7 @@ struct TestStore {
     failing: Vec<(&'static str, ErrorKind)>,
     unlisted: Vec<&'static str>,
     list_fails: Option<ErrorKind>,
+    binary: Option<&'static str>,
     /// Whether the answers come later than at once.
     slow: bool,
     asked: RefCell<Vec<String>>,
@@ -34,6 +35,9 @@ impl TestStore {
     }
 
     fn fail(&self, id: &SecretId, answer: &mut Answer) {
+        if self.binary == Some(id.as_str()) {
+            *answer = Ok(Found::NotThere(NotThere::Binary));
+        }
         if let Some((_, kind)) = self.failing.iter().find(|(name, _)| *name == id.as_str()) {
             *answer = Err(StoreError::new(*kind, "secretsmanager:GetSecretValue", "refused").about(id.as_str()));
         }
@@ -116,7 +120,7 @@ fn run_with(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<
 }
 
 fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Fetched, Failure> {
-    run_until(plan, stores, selection, Shared::Needed)
+    run_until(plan, stores, selection, NEEDED)
 }
 
 fn run_until(plan: &Plan, stores: &[TestStore], selection: &Selection, shared: Shared) -> Result<Fetched, Failure> {
@@ -124,10 +128,13 @@ fn run_until(plan: &Plan, stores: &[TestStore], selection: &Selection, shared: S
     runtime.block_on(fetch(plan, stores, selection, shared))
 }
 
+const NEEDED: Shared = Shared { until: None, may_be_invalid: false };
+
 /// An hour from now, or an hour ago.
 fn until(later: bool) -> Shared {
     let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
-    Shared::Until(if later { now + hour } else { now.checked_sub(hour).unwrap() })
+    let until = if later { now + hour } else { now.checked_sub(hour).unwrap() };
+    Shared { until: Some(until), ..NEEDED }
 }
 
 /// What a run says in the log.
@@ -389,7 +396,7 @@ fn a_run_that_can_do_without_goes_on_up_to_the_first_shared_account_that_fails()
     );
     // A mistake in the settings is one whatever the run can do without, and so is any failure where it can't.
     assert_eq!(run(ErrorKind::Rejected, until(true)).err().unwrap().exit(), Exit::Config);
-    assert_eq!(run(ErrorKind::Denied, Shared::Needed).err().unwrap().exit(), Exit::Denied);
+    assert_eq!(run(ErrorKind::Denied, NEEDED).err().unwrap().exit(), Exit::Denied);
     let [mut own, ..] = stores(ErrorKind::Denied);
     own.list_fails = Some(ErrorKind::Denied);
     let stores = [own, TestStore::default(), TestStore::default()];
@@ -416,7 +423,45 @@ fn only_a_shared_account_that_can_be_done_without_is_waited_for_no_longer() {
         lines(&fetched),
         [format!("shared account 222222222222 in eu-central-1 is left out as a whole: {TOO_SLOW}")]
     );
-    assert_eq!(shown(&run(&stores, Shared::Needed).kinds[Kind::Connection]), ["a=0:1", "b=1:2"]);
+    assert_eq!(shown(&run(&stores, NEEDED).kinds[Kind::Connection]), ["a=0:1", "b=1:2"]);
+}
+
+/// Who writes in a shared account has no say in whether the own connections are there; who takes it away has, by default.
+#[test]
+fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() {
+    let tolerant = Shared { may_be_invalid: true, ..NEEDED };
+    let with_index = plan(Enumerate::Listing, Enumerate::Index("index".into()));
+    let own = || TestStore::with(&[("o/a", "1")]);
+    let binary = TestStore { binary: Some("index"), ..TestStore::default() };
+    for shared in [TestStore::with(&[("index", "canary")]), binary] {
+        let stores = [own(), shared];
+        let run = |shared| run_until(&with_index, &stores, &Selection::default(), shared);
+        assert_eq!(run(NEEDED).err().unwrap().exit(), Exit::InvalidData);
+        let fetched = run(tolerant).unwrap();
+        assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1"]);
+        let lines: Vec<String> = fetched.aside.iter().flat_map(Aside::lines).collect();
+        assert!(lines.iter().all(|line| line.contains("must be a JSON array") || line.contains("it must be")), "{lines:?}");
+    }
+    let run = |plan: &Plan, stores: &[TestStore], shared| {
+        run_until(plan, stores, &Selection::default(), shared).map(|fetched| fetched.aside.len())
+    };
+    let exit = |plan: &Plan, stores: &[TestStore], shared| run(plan, stores, shared).err().map(|failure| failure.exit());
+    // There is no index: that may be a mistake in its name.
+    assert_eq!(exit(&with_index, &[own(), TestStore::default()], tolerant), Some(Exit::NotFound));
+    let listings = plan(Enumerate::Listing, Enumerate::Listing);
+    let failing = |kind| TestStore { list_fails: Some(kind), ..TestStore::with(&[("s/b", "2")]) };
+    assert_eq!(run(&listings, &[own(), failing(ErrorKind::TooMuch)], tolerant).unwrap(), 1);
+    assert_eq!(run(&listings, &[own(), failing(ErrorKind::TooMuch)], until(true)).unwrap(), 1);
+    assert_eq!(exit(&listings, &[own(), failing(ErrorKind::TooMuch)], NEEDED), Some(Exit::InvalidData));
+    assert_eq!(exit(&listings, &[own(), failing(ErrorKind::Denied)], tolerant), Some(Exit::Denied));
+    assert_eq!(exit(&listings, &[own(), failing(ErrorKind::Throttled)], tolerant), Some(Exit::TempFail));
+    // The own account's content is ours to mend.
+    assert_eq!(exit(&listings, &[failing(ErrorKind::TooMuch), own()], tolerant), Some(Exit::InvalidData));
+    // What can be done without does not hide what can't.
+    let mut both = plan(Enumerate::Listing, Enumerate::Listing);
+    want(&mut both, Kind::Variable, Enumerate::Nothing, Enumerate::Index("index".into()), ["v", "v"]);
+    let broken = TestStore { list_fails: Some(ErrorKind::Denied), ..TestStore::with(&[("index", "canary")]) };
+    assert_eq!(exit(&both, &[own(), broken], tolerant), Some(Exit::Denied));
 }
 
 /// What is found out by name: those after the one that fails are not asked.
@@ -431,7 +476,7 @@ fn a_lookup_by_name_ends_at_the_first_shared_account_that_fails() {
     assert_eq!(fetched.aside.len(), 2);
     assert_eq!(fetched.kinds[Kind::Connection].unknown, ["s", "t"]);
     assert_eq!([1, 2].map(|store: usize| stores[store].asked.borrow().len()), [2, 0]);
-    let failure = run_until(&plan, &stores, &Selection::default(), Shared::Needed).err().unwrap();
+    let failure = run_until(&plan, &stores, &Selection::default(), NEEDED).err().unwrap();
     assert_eq!(failure.exit(), Exit::TempFail);
     // And nobody is asked once all is found.
     let stores =
