@@ -21,6 +21,7 @@ pub mod harden;
 pub mod iam;
 pub mod kind;
 pub mod log;
+pub mod memory;
 pub mod mistakes;
 pub mod output;
 pub mod plan;
@@ -210,15 +211,24 @@ fn kept<T>(value: T) -> &'static T {
 /// takes fuel. It has as long as reading had: a thousand connections take some 20 ms.
 ///
 /// # Errors
-/// [`Exit::InvalidData`] when it takes longer; [`Exit::Terminated`] or [`Exit::Interrupted`].
+/// [`Exit::InvalidData`] when it takes longer; [`Exit::TempFail`] when there can be no thread; [`Exit::Terminated`] or
+/// [`Exit::Interrupted`].
 async fn aside<T: Send + 'static>(
     signals: &mut Signals,
     limit: Duration,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Failure> {
     let log = tracing::dispatcher::get_default(Clone::clone);
-    let thread = tokio::task::spawn_blocking(move || tracing::dispatcher::with_default(&log, work));
-    match signals.or(tokio::time::timeout(limit, thread)).await? {
+    let (done, when_done) = tokio::sync::oneshot::channel();
+    // Not tokio's own threads: where there can be none, those panic.
+    let thread = std::thread::Builder::new().stack_size(STACK);
+    let started = thread.spawn(move || drop(done.send(tracing::dispatcher::with_default(&log, work))));
+    if let Err(error) = started {
+        let error = crate::text::os_error(&error);
+        let line = format!("there can be no thread for rendering: {error}; raise the limit of memory or of processes");
+        return Err(Failure::new(Exit::TempFail, line));
+    }
+    match signals.or(tokio::time::timeout(limit, when_done)).await? {
         Ok(Ok(done)) => Ok(done),
         Ok(Err(_)) => Err(Failure::new(Exit::Bug, "rendering was cut off; please report this as a bug")),
         Err(_) => Err(Failure::new(

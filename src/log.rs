@@ -68,3 +68,21 @@ pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
 pub fn known<T: Copy>(word: &str, choices: &[(&str, T)]) -> Option<T> {
     choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(word.trim())).map(|(_, choice)| *choice)
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    /// What a run says in the log.
+    pub(crate) fn logged(run: impl FnOnce()) -> String {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log");
+        let file = std::fs::File::create(&path).unwrap();
+        let log = tracing_subscriber::fmt()
+            .without_time()
+            .with_target(false)
+            .with_writer(file)
+            .with_ansi(false)
+            .with_max_level(tracing::Level::TRACE);
+        tracing::subscriber::with_default(log.finish(), run);
+        std::fs::read_to_string(path).unwrap()
+    }
+}

@@ -57,6 +57,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Longest random wait at the start.
     pub jitter: Duration,
+    /// How many bytes of memory the process may have, as the kernel tells it.
+    pub memory: Option<u64>,
     /// Whether the process gives up what it does not need.
     pub sandbox: Sandbox,
     /// The form of the log, where it is named.
@@ -483,6 +485,7 @@ impl Reader<'_> {
             concurrency: concurrency?,
             deadline,
             jitter,
+            memory: crate::memory::limit(),
             sandbox: sandbox?,
             log_format: log_format.filter(|_| raw.log_format.is_some()),
             output: output?,

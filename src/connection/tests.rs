@@ -368,7 +368,9 @@ fn patterns_match_and_are_refused_as_in_python() {
 #[test]
 fn pattern_errors_repeat_no_name_and_say_what_is_not_supported() {
     let nested = |open: &str, close: &str, levels| format!("{}a{}", open.repeat(levels), close.repeat(levels));
-    for (open, close) in [("(?:", ")"), ("(", ")"), ("(?<=", ")"), ("(?=", ")"), ("(?(1)", "|b)"), ("(?>", ")")] {
+    for (open, close) in
+        [("(?:", ")"), ("(", ")"), ("(?<=", ")"), ("(?=", ")"), ("(?(1)", "|b)"), ("(?(1)b|", ")"), ("(?>", ")")]
+    {
         let pattern = |levels| format!("(b)?{}", nested(open, close, levels));
         let error = pattern::LookupPattern::new(&pattern(51)).unwrap_err();
         assert!(error.reason.starts_with("groups nested more than 50 levels deep"), "{open}: {error}");

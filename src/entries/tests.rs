@@ -5,6 +5,7 @@ use crate::cli::RawSettings;
 use crate::connection::AirflowTarget;
 use crate::env::Env;
 use crate::fetch::{Entry, SkippedBy};
+use crate::log::tests::logged;
 use crate::settings::Settings;
 use crate::store::{ErrorKind, Value};
 
@@ -189,4 +190,33 @@ fn a_run_that_finds_nothing_says_where_it_looked() {
     let entries = BTreeMap::from([("b".to_owned(), entry(0, value("x://h")))]);
     let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &both);
     assert_eq!(lines(&entries, &both, Policy::Error), None);
+}
+
+/// A kind that is empty beside others fails no run, and is told.
+#[test]
+fn an_empty_kind_is_told_unless_it_is_ignored() {
+    let plan = plan(
+        r#"{"connections_prefix": "o", "variables_prefix": "v"}"#,
+        &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
+    );
+    let found = |kind: Kind, state: State| {
+        let entries = BTreeMap::from([("b".to_owned(), entry(0, state))]);
+        of(kind, Resolved { entries, ..Resolved::default() }, Vec::new(), &plan)
+    };
+    let told = |entries: &Entries, empty: Policy| {
+        logged(|| entries.judge(&policies(|name| if name == "empty" { empty } else { Policy::Warn }), &plan).unwrap())
+    };
+    let connection = found(Kind::Connection, value("x://h"));
+    for policy in [Policy::Warn, Policy::Error] {
+        let log = told(&connection, policy);
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("no variable was found in own account under \"v/\""), "{log}");
+    }
+    assert_eq!(told(&connection, Policy::Ignore), "");
+    // Where something was left out, what is said is another thing, for its kind alone.
+    let log = told(&found(Kind::Connection, State::Unreadable(denied())), Policy::Warn);
+    assert!(
+        log.contains("no connection is left that could be written") && log.contains("no variable was found"),
+        "{log}"
+    );
 }

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 
 use super::*;
+use crate::log::tests::logged;
 use crate::plan::{AccountPlan, AddressedBy, Want};
 use crate::store::memory::MemoryStore;
 use crate::store::{Enumerated, ErrorKind};
@@ -135,21 +136,6 @@ fn until(later: bool) -> Shared {
     let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
     let until = if later { now + hour } else { now.checked_sub(hour).unwrap() };
     Shared { until: Some(until), ..NEEDED }
-}
-
-/// What a run says in the log.
-fn logged(run: impl FnOnce()) -> String {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log");
-    let file = std::fs::File::create(&path).unwrap();
-    let log = tracing_subscriber::fmt()
-        .without_time()
-        .with_target(false)
-        .with_writer(file)
-        .with_ansi(false)
-        .with_max_level(tracing::Level::TRACE);
-    tracing::subscriber::with_default(log.finish(), run);
-    std::fs::read_to_string(path).unwrap()
 }
 
 /// All but the conn_ids that this glob takes.
@@ -440,12 +426,16 @@ fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() 
         let fetched = run(tolerant).unwrap();
         assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1"]);
         let lines: Vec<String> = fetched.aside.iter().flat_map(Aside::lines).collect();
-        assert!(lines.iter().all(|line| line.contains("must be a JSON array") || line.contains("it must be")), "{lines:?}");
+        assert!(
+            lines.iter().all(|line| line.contains("must be a JSON array") || line.contains("it must be")),
+            "{lines:?}"
+        );
     }
     let run = |plan: &Plan, stores: &[TestStore], shared| {
         run_until(plan, stores, &Selection::default(), shared).map(|fetched| fetched.aside.len())
     };
-    let exit = |plan: &Plan, stores: &[TestStore], shared| run(plan, stores, shared).err().map(|failure| failure.exit());
+    let exit =
+        |plan: &Plan, stores: &[TestStore], shared| run(plan, stores, shared).err().map(|failure| failure.exit());
     // There is no index: that may be a mistake in its name.
     assert_eq!(exit(&with_index, &[own(), TestStore::default()], tolerant), Some(Exit::NotFound));
     let listings = plan(Enumerate::Listing, Enumerate::Listing);

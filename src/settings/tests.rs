@@ -1,7 +1,10 @@
 //! Inputs and what comes of them; wrong ones rank with right ones and assert the whole line.
 
 use super::*;
+use secrecy::ExposeSecret;
+
 use crate::backend_kwargs::{KnownBy, RoleVia, SharedAccount};
+use crate::connection::Field;
 use crate::exit::Exit;
 
 fn env(pairs: &[(&str, &str)]) -> Env {
@@ -195,6 +198,11 @@ fn regions_are_independent_as_in_the_python_backend() {
         refused(&[NO_KWARGS, ("AWS_REGION", "eu_west")]),
         ["AWS_REGION: is not a region's name, such as eu-central-1"]
     );
+    let is = backend_kwargs::is_region;
+    assert!(["eu-central-1", "us-iso-east-1", "a-1"].into_iter().all(is) && is(&"a-".repeat(32)));
+    assert!(
+        !["", "a-", "euwest1", "Eu-west-1", "eu.west-1", "eu-west-1/"].into_iter().any(is) && !is(&"a-".repeat(33))
+    );
 }
 
 #[test]
@@ -269,11 +277,90 @@ fn contradictions_in_the_kwargs_are_mistakes() {
         (r#"{"config_lookup_pattern": "("}"#, "is not a regular expression that Python's re takes"),
         (r#"{"role_arn": "x"}"#, "is not a role's ARN"),
         (r#"{"assume_role_method": "assume_role_with_saml"}"#, "must be assume_role or"),
+        (r#"{"role_arn": "arn:aws:iam::12:role/r"}"#, "is not a role's ARN"),
+        (r#"{"role_arn": "arn:gcp:iam::222222222222:role/r"}"#, "is not a role's ARN"),
+        (r#"{"role_arn": "arn:aws:iam::222222222222:user/r"}"#, "is not a role's ARN"),
         (r#"{"assume_role_kwargs": {"ExternalID": "x"}}"#, "did you mean ExternalId?"),
+        (r#"{"assume_role_kwargs": {"ExternalId": 1}}"#, "ExternalId has the wrong type"),
+        (r#"{"assume_role_kwargs": {"RoleSessionName": 1}}"#, "RoleSessionName has the wrong type"),
+        (r#"{"assume_role_kwargs": {"DurationSeconds": "900"}}"#, "DurationSeconds has the wrong type"),
+        (r#"{"assume_role_kwargs": []}"#, "must be an object"),
+        (r#"{"assume_role_with_web_identity_federation": "google"}"#, "only file is supported"),
+        (r#"{"verify": ""}"#, "can't switch the check of certificates off"),
     ] {
         let lines = refused_kwargs(kwargs);
         assert!(lines.iter().any(|line| line.contains(words)), "{kwargs}: {lines:?}");
     }
+}
+
+#[test]
+fn a_prefix_may_be_as_long_as_a_secret_s_name() {
+    let prefix = |characters: usize| format!(r#"{{"connections_prefix": "{}"}}"#, "x".repeat(characters));
+    assert_eq!(connections_prefix(&with_kwargs(&prefix(512)).unwrap()).map(|prefix| prefix.len()), Some(512));
+    assert!(refused_kwargs(&prefix(513))[0].contains("is longer than 512 characters"));
+}
+
+#[test]
+fn what_counts_as_true_is_what_does_in_python() {
+    let kwargs = |value: &str| {
+        let kwargs = format!(r#"{{"are_secret_values_urlencoded": {value}}}"#);
+        load(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", &kwargs), ("SECRETS_INIT_AIRFLOW_VERSION", "2")]).unwrap().kwargs
+    };
+    for value in ["null", "false", "0", "0.0", "-0.0", "\"\"", "[]", "{}"] {
+        assert!(!kwargs(value).urlencoded, "{value}");
+    }
+    for value in ["true", "1", "0.5", "\"false\"", "[0]", r#"{"a": null}"#] {
+        assert!(kwargs(value).urlencoded, "{value}");
+    }
+    assert!(
+        kwargs("\"false\"").notices.iter().any(|notice| notice.contains("Python takes any non-empty string as true"))
+    );
+    // Either one is told to have no effect.
+    for key in ["service_config", "session_kwargs"] {
+        let notices = |value: &str| with_kwargs(&format!(r#"{{"{key}": {value}}}"#)).unwrap().kwargs.notices;
+        assert_eq!((notices("{}").len(), notices(r#"{"a": 1}"#).len()), (0, 1), "{key}");
+    }
+}
+
+#[test]
+fn every_field_can_have_more_words_and_a_string_is_its_characters() {
+    let fields = [
+        (r#""login": ["l"], "user": ["u"]"#, Field::Login, vec!["l", "u"]),
+        (r#""password": ["x", "y"]"#, Field::Password, vec!["x", "y"]),
+        (r#""host": ["x"]"#, Field::Host, vec!["x"]),
+        (r#""port": ["x"]"#, Field::Port, vec!["x"]),
+        (r#""schema": ["x"]"#, Field::Schema, vec!["x"]),
+        (r#""conn_type": ["x"]"#, Field::ConnType, vec!["x"]),
+        (r#""extra": "xyz""#, Field::Extra, vec!["x", "y", "z"]),
+    ];
+    for (words, field, expected) in fields {
+        let kwargs = with_kwargs(&format!(r#"{{"extra_conn_words": {{{words}}}}}"#)).unwrap().kwargs;
+        assert_eq!(kwargs.extra_conn_words.len(), 1, "{words}");
+        assert_eq!(kwargs.extra_conn_words[&field], expected, "{words}");
+    }
+}
+
+#[test]
+fn the_own_account_is_reached_as_the_kwargs_say() {
+    let own = |kwargs: &str| with_kwargs(kwargs).unwrap().kwargs.own;
+    let keys =
+        own(r#"{"aws_access_key_id": "id", "aws_secret_access_key": "s", "aws_session_token": "t"}"#).keys.unwrap();
+    let said = (keys.id.as_str(), keys.secret.expose_secret(), keys.token.as_ref().map(ExposeSecret::expose_secret));
+    assert_eq!(said, ("id", "s", Some("t")));
+    assert!(own("{}").keys.is_none() && own("{}").role.is_none());
+    let all = with_kwargs(r#"{"aws_access_key_id": "c4nary", "aws_secret_access_key": "c4nary"}"#).unwrap();
+    let debug = format!("{:?}", all.kwargs);
+    assert!(debug.starts_with("BackendKwargs { names: ") && !debug.contains("c4nary"), "{debug}");
+    assert_eq!(own(r#"{"verify": "/ca.pem"}"#).ca_file.as_deref(), Some("/ca.pem"));
+    let role = own(r#"{"role_arn": "arn:aws-cn:iam::222222222222:role/a/b", "external_id": "below",
+        "assume_role_kwargs": {"ExternalId": "above", "RoleSessionName": "name", "DurationSeconds": 900},
+        "assume_role_method": "assume_role_with_web_identity", "assume_role_with_web_identity_federation": "file",
+        "assume_role_with_web_identity_token_file": "/token"}"#)
+    .role
+    .unwrap();
+    assert_eq!(role.arn, "arn:aws-cn:iam::222222222222:role/a/b");
+    assert_eq!((role.external_id.as_deref(), role.session_name.as_deref()), (Some("above"), Some("name")));
+    assert_eq!((role.via, role.token_file.as_deref()), (RoleVia::WebIdentity, Some("/token")));
 }
 
 #[test]

@@ -38,7 +38,7 @@ use tracing::{debug, info};
 
 use self::credentials::{CallerArn, WhoAmI};
 use self::http::{Opened, OpensOnly};
-use self::limit::{MOST_NAMES, MOST_SECRETS, MOST_TEXT, Taken};
+use self::limit::{Allowance, MOST_NAMES, MOST_SECRETS, SINGLES, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
 use self::situation::{Origin, Situation};
@@ -60,8 +60,6 @@ const BATCH_GET: &str = "secretsmanager:BatchGetSecretValue";
 
 /// How often a call may be made anew with new credentials. An agent may hand out what has seconds to live, but not for ever.
 const RENEWALS: u32 = 3;
-/// Single reads in flight. Each needs a connection of its own, and a new one costs both ends more than the read.
-const SINGLES: usize = 16;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
 /// the values of the first page at once.
 const CONNECTIONS_AHEAD: usize = 6;
@@ -119,6 +117,7 @@ struct Shared {
     retries: Retries,
     opened: Opened,
     situation: Arc<Situation>,
+    allowance: Allowance,
 }
 
 impl AwsStore {
@@ -131,6 +130,7 @@ impl AwsStore {
     ) -> Self {
         // BatchGetSecretValue is not one of the operations that a resource policy can open to another account
         // (Secrets Manager user guide, "Permissions for users in a different account").
+        let taken = shared.allowance.of_account(place.account.is_none());
         let batches = shared.fetch != FetchMode::Single && in_owner_account;
         Self {
             client,
@@ -142,12 +142,12 @@ impl AwsStore {
             fetch: shared.fetch,
             concurrency: shared.concurrency,
             permits: Semaphore::new(shared.concurrency),
-            singles: Semaphore::new(shared.concurrency.min(SINGLES)),
+            singles: Semaphore::new(shared.concurrency.min(shared.allowance.singles)),
             retries: shared.retries,
             opened: shared.opened,
             expects_more: Cell::new(false),
             calls: Cell::new(0),
-            taken: Taken::default(),
+            taken,
         }
     }
 
@@ -250,7 +250,7 @@ impl AwsStore {
         let _single = self.singles.acquire_many(share).await.ok();
         let _turn = self.turn().await;
         if self.taken.is_over() {
-            return Err(too_much(GET));
+            return Err(self.too_much(GET));
         }
         let attempt = || async {
             let request = self.client.get_secret_value().secret_id(id.as_str());
@@ -266,10 +266,14 @@ impl AwsStore {
     fn found(&self, secret_string: Option<String>, created: Option<DateTime>) -> Answer {
         // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
         let Some(text) = secret_string else { return Ok(Found::NotThere(NotThere::Binary)) };
-        if !self.taken.takes(text.len()) {
-            return Err(too_much(GET));
+        if !self.taken.takes(&text) {
+            return Err(self.too_much(GET));
         }
         Ok(Found::Value(Value { text: SecretString::from(text), changed: created.map(|time| time.secs()) }))
+    }
+
+    fn too_much(&self, action: &'static str) -> StoreError {
+        StoreError::new(Cause::TooMuch, action, self.taken.too_much())
     }
 
     async fn read_singly(&self, ids: &[SecretId]) -> Vec<Answer> {
@@ -283,7 +287,7 @@ impl AwsStore {
         }
         let turn = self.turn().await;
         if self.taken.is_over() {
-            return ids.iter().map(|_| Err(too_much(BATCH_GET))).collect();
+            return ids.iter().map(|_| Err(self.too_much(BATCH_GET))).collect();
         }
         // The turn may have come late: what an earlier batch met holds for this one.
         if self.batches.get() != Batches::Yes {
@@ -432,13 +436,19 @@ impl AwsStore {
                             result.account = result.account.or_else(|| account_of(&listed));
                             if !is_under(&listed.name, prefixes) || !seen.insert(listed.name.clone()) {
                                 // Some emulators match anywhere in the name; pages are not a snapshot.
-                            } else if (wanted.takes)(&listed.name) {
+                                continue;
+                            }
+                            self.taken.has_name(&listed.name);
+                            if (wanted.takes)(&listed.name) {
                                 open.push(listed);
                             } else {
                                 result.skipped += 1;
                             }
                         }
                         check_count(seen.len(), seen.len() - result.skipped, prefixes)?;
+                        if self.taken.is_over() {
+                            return Err(self.too_much(LIST).about(&prefixes.join(" ")));
+                        }
                     }
                     None => listing_is_open = false,
                 },
@@ -451,7 +461,7 @@ impl AwsStore {
                 Some(secrets) = reading.next(), if !reading.is_empty() => {
                     // There is no end to wait for.
                     if self.taken.is_over() {
-                        return Err(too_much(LIST));
+                        return Err(self.too_much(LIST));
                     }
                     result.secrets.extend::<Vec<_>>(secrets);
                 }
@@ -573,11 +583,6 @@ fn listed_of(name: Option<String>, arn: Option<String>, place: &Place) -> Option
     };
     let id = arn.filter(is_its_own).map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
     Some(Listed { name, id })
-}
-
-fn too_much(action: &'static str) -> StoreError {
-    let message = format!("the secrets of this account hold more than {} MiB of text", MOST_TEXT >> 20);
-    StoreError::new(Cause::TooMuch, action, message)
 }
 
 /// An id that got no answer although every one was asked for: never taken for "not there".

@@ -15,6 +15,7 @@ use aws_types::region::Region;
 use secrecy::ExposeSecret;
 
 use super::credentials::{Once, Role, WhoAmI};
+use super::limit::Allowance;
 use super::retries::{self, Retries};
 use super::situation::Situation;
 use super::{AwsStore, Place, Shared, http, trust};
@@ -33,6 +34,7 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// [`Exit::Config`] when there is no CA certificate to trust, or a role wants a web identity that the pod lacks.
 pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<AwsStore>, Failure> {
     let access = &settings.kwargs.own;
+    let allowance = Allowance::within(settings.memory, settings.concurrency, plan.accounts.len().saturating_sub(1));
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
     let only_own = plan.accounts.iter().all(|account| account.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
@@ -40,6 +42,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let http = http::client(
         &trust::context(own_ca.or(settings.ca_bundle.as_deref()), plain_http, env)?,
         settings.concurrency,
+        allowance,
     )?;
     let retries = Retries::default();
     let base = load(&settings.regions.shared, &http, None).await;
@@ -48,13 +51,14 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
     let opened = http::Opened::default();
-    let own = own_config(settings, &base, env, (&retries, &opened), &situation).await?;
+    let own = own_config(settings, &base, env, (&retries, &opened), &situation, allowance).await?;
     let shared_by_all = Shared {
         fetch: settings.fetch,
         concurrency: settings.concurrency,
         retries: retries.clone(),
         opened: opened.clone(),
         situation: situation.clone(),
+        allowance,
     };
     let mut stores = Vec::new();
     for account in &plan.accounts {
@@ -135,6 +139,7 @@ async fn own_config(
     env: &Env,
     (retries, opened): (&Retries, &http::Opened),
     situation: &Arc<Situation>,
+    allowance: Allowance,
 ) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
     let region = match &settings.regions.own {
@@ -144,7 +149,7 @@ async fn own_config(
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = http::client(&trust::context(ca, false, env)?, settings.concurrency)?;
+        let http = http::client(&trust::context(ca, false, env)?, settings.concurrency, allowance)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let of_profile = access.profile_name.is_some();
         let provider = match &access.profile_name {

@@ -27,6 +27,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
 
+use super::limit::Allowance;
 use super::watch::Watched;
 use crate::exit::{Exit, Failure};
 
@@ -35,7 +36,7 @@ use crate::exit::{Exit, Failure};
 ///
 /// # Errors
 /// [`Exit::Config`] when the pool can't be made of these settings.
-pub fn client(tls: &TlsContext, connections: usize) -> Result<SharedHttpClient, Failure> {
+pub fn client(tls: &TlsContext, connections: usize, allowance: Allowance) -> Result<SharedHttpClient, Failure> {
     let unusable = |problem: String| Failure::new(Exit::Config, format!("the HTTP client can't be made: {problem}"));
     let pool = ConnectionPool::builder()
         .proxy_config(ProxyConfig::from_env())
@@ -46,7 +47,9 @@ pub fn client(tls: &TlsContext, connections: usize) -> Result<SharedHttpClient, 
         .build_https()
         .map_err(|error| unusable(error.to_string()))?;
     let client = Client::new(&pool).map(SharedHttpClient::new);
-    client.map(|client| SharedHttpClient::new(Watched(client))).map_err(|error| unusable(error.to_string()))
+    client
+        .map(|client| SharedHttpClient::new(Watched { client, allowance }))
+        .map_err(|error| unusable(error.to_string()))
 }
 
 // ---- connections ahead of requests -----------------------------------------------------------------------------

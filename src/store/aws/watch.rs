@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::limit::Limit;
+use super::limit::{Allowance, Limit};
 
 tokio::task_local! {
     /// How often the call that is being made was made before.
@@ -27,11 +27,16 @@ tokio::task_local! {
 
 /// An HTTP client that tells what passes through it.
 #[derive(Clone, Debug)]
-pub struct Watched(pub SharedHttpClient);
+pub struct Watched {
+    pub client: SharedHttpClient,
+    /// How much is taken of what comes.
+    pub allowance: Allowance,
+}
 
 impl HttpClient for Watched {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        SharedHttpConnector::new(Watching(self.0.http_connector(settings, components)))
+        let connector = self.client.http_connector(settings, components);
+        SharedHttpConnector::new(Watching { connector, allowance: self.allowance })
     }
 
     fn validate_base_client_config(
@@ -39,27 +44,30 @@ impl HttpClient for Watched {
         components: &RuntimeComponentsBuilder,
         config: &ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.validate_base_client_config(components, config)
+        self.client.validate_base_client_config(components, config)
     }
 
     fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
-        self.0.validate_final_config(components, config)
+        self.client.validate_final_config(components, config)
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.0.connector_metadata()
+        self.client.connector_metadata()
     }
 }
 
 #[derive(Debug)]
-struct Watching(SharedHttpConnector);
+struct Watching {
+    connector: SharedHttpConnector,
+    allowance: Allowance,
+}
 
 impl HttpConnector for Watching {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let origin = origin(request.uri());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
-        let limit = Limit::of(&request);
-        let answer = self.0.call(request);
+        let limit = Limit::of(&request, self.allowance);
+        let answer = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(line) = line {
