@@ -562,8 +562,8 @@ fn no_region() {
 
 #[test]
 fn more_secrets_than_a_run_takes() {
-    let entries: Vec<String> = (0..10_001).map(|i| format!(r#"{{"Name": "{PREFIX}n{i}"}}"#)).collect();
-    let page = format!(r#"{{"SecretList": [{}]}}"#, entries.join(", "));
+    let entries: Vec<String> = (0..1000).map(|i| format!(r#"{{"Name": "{PREFIX}n{{request_id}}-{i}"}}"#)).collect();
+    let page = format!(r#"{{"SecretList": [{}], "NextToken": "{{request_id}}"}}"#, entries.join(", "));
     let aws = with(Fault::on("ListSecrets").body(200, "application/x-amz-json-1.1", page));
     expect("ASI-405", 65, &run(&aws, "{}"));
 }
