@@ -128,7 +128,7 @@ fn go_once(what: &str, kwargs: &str, faults: &[Fault], deadline: &str) -> i32 {
     let (code, ids) = go_as(what, kwargs, faults, ONE, deadline, &[]);
     assert!(code != 0 && ids.is_empty(), "{what}: {code} {ids:?}");
     let without = format!("{what}, left aside");
-    own_alone(&without, go_as(&without, kwargs, faults, ONE, deadline, &[("SECRETS_INIT_ON_SHARED", "warn")]));
+    own_alone(&without, &go_as(&without, kwargs, faults, ONE, deadline, &[("SECRETS_INIT_ON_SHARED", "warn")]));
     code
 }
 
@@ -136,15 +136,15 @@ fn go_once(what: &str, kwargs: &str, faults: &[Fault], deadline: &str) -> i32 {
 /// secrets are one.
 #[track_caller]
 fn too_much(what: &str, kwargs: &str, faults: &[Fault], deadline: &str) {
-    own_alone(what, go_as(what, kwargs, faults, ONE, deadline, &[]));
+    own_alone(what, &go_as(what, kwargs, faults, ONE, deadline, &[]));
     let strict = format!("{what}, strict");
     let came = go_as(&strict, kwargs, faults, ONE, deadline, &[("SECRETS_INIT_ON_INVALID", "error")]);
     assert_eq!(came, (65, Vec::new()), "{strict}");
 }
 
 #[track_caller]
-fn own_alone(what: &str, came: Came) {
-    assert_eq!(came, (0, ["one", "three", "two"].map(str::to_owned).to_vec()), "{what}");
+fn own_alone(what: &str, came: &Came) {
+    assert_eq!(*came, (0, ["one", "three", "two"].map(str::to_owned).to_vec()), "{what}");
 }
 
 fn go_as(
