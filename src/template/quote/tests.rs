@@ -44,9 +44,9 @@ fn data_is_written_as_json() {
     for (value, indent, expected) in [
         (nested, None, Ok(r#"{"a": [1, 100.0, {"b": "c"}], "d": [], "e": {}, "f": [[true, null]]}"#)),
         (
-            r#"{"a": [1, {"b": 2}], "c": []}"#,
+            r#"{"a": [1, {"b": 2}], "c": [], "d": {}}"#,
             Some(2),
-            Ok("{\n  \"a\": [\n    1,\n    {\n      \"b\": 2\n    }\n  ],\n  \"c\": []\n}"),
+            Ok("{\n  \"a\": [\n    1,\n    {\n      \"b\": 2\n    }\n  ],\n  \"c\": [],\n  \"d\": {}\n}"),
         ),
         ("[1]", Some(0), Ok("[\n1\n]")),
         ("1e400", None, Err("JSON has no NaN and no infinity")),
@@ -244,6 +244,7 @@ fn texts_are_written_for_env_files() {
     for (text, expected) in [
         ("${A}", true),
         ("x${A:-b}", true),
+        ("some text ${A}", true),
         ("${}", true),
         ("${A:b}", false),
         ("${A:-b", false),
