@@ -51,6 +51,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_limit_of_the_process_counts() {
+        let most = 1 << 46;
+        let before = getrlimit(Resource::As);
+        rustix::process::setrlimit(Resource::As, rustix::process::Rlimit { current: Some(most), ..before }).unwrap();
+        // This machine may have less, but not nothing.
+        assert!(limit().is_some_and(|limit| (1 << 20..=most).contains(&limit)));
+        rustix::process::setrlimit(Resource::As, before).unwrap();
+    }
+
+    #[test]
     fn the_least_limit_of_the_groups_holds() {
         let mounted = tempfile::tempdir().unwrap();
         let put = |file: &str, text: &str| {
@@ -73,6 +83,8 @@ mod tests {
         assert_eq!(limit("12:cpu,cpuacct:/docker/a\n5:memory:/docker/a\n0::/\n"), Some(16 << 20));
         assert_eq!(limit("12:cpu:/docker/a\n5:memory:/other\n"), None);
         // A name of the host's, which the mount does not show.
+        put("memory/memory.limit_in_bytes", "1152921504606846976\n");
+        assert_eq!(limit("5:memory:/other\n"), None);
         put("memory/memory.limit_in_bytes", "8388608\n");
         assert_eq!(limit("5:memory:/kubepods/burstable/pod1\n"), Some(8 << 20));
         assert_eq!(limit("nonsense\n0::/../../etc\n"), None);

@@ -444,6 +444,19 @@ fn more_secrets_than_are_taken() {
         ];
         too_much(what, WITH_ROLE, &faults, "30s");
     }
+    // In batches, which then are larger than there is memory for.
+    let theirs: Vec<String> = (0..40).map(|i| format!("{PREFIX}theirs{i}")).collect();
+    let entries: Vec<Value> = theirs.iter().map(|name| entry(name)).collect();
+    for (what, text) in largest() {
+        let values: Vec<(&str, String)> = theirs.iter().map(|name| (name.as_str(), text.clone())).collect();
+        let value = json!({"Name": "x", "SecretString": text}).to_string();
+        let faults = [
+            lists(listing(&entries, None)),
+            batches(&values),
+            Fault::on("GetSecretValue").account(SHARED).body(200, "application/x-amz-json-1.1", value),
+        ];
+        too_much(&format!("{what}, in batches"), WITH_ROLE, &faults, "30s");
+    }
 }
 
 /// And what they can't: an answer that holds a value of a megabyte.

@@ -378,7 +378,10 @@ impl AwsStore {
             ErrorKind::Kms | ErrorKind::Rejected => {
                 debug!(%error, "a batch failed as a whole; reading its secrets one by one");
             }
-            ErrorKind::Unavailable | ErrorKind::Credentials | ErrorKind::TooMuch => return false,
+            ErrorKind::TooMuch => {
+                debug!(%error, "a batch is too large for this memory; reading its secrets one by one");
+            }
+            ErrorKind::Unavailable | ErrorKind::Credentials => return false,
         }
         true
     }

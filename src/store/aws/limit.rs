@@ -77,9 +77,16 @@ pub struct Refused {
 }
 
 impl Refused {
-    fn too_large(most: u64) -> Self {
-        let message = format!("the answer is larger than {} MiB, and AWS sends none of that size", most >> 20);
-        Self { cause: Cause::TooLarge, message }
+    fn too_large(limit: Limit) -> Self {
+        let most = limit.most >> 20;
+        let (cause, message) = if limit.is_for_memory {
+            let message =
+                format!("the answer is larger than {most} MiB, all that the memory limit leaves for one; raise it");
+            (Cause::TooMuch, message)
+        } else {
+            (Cause::TooLarge, format!("the answer is larger than {most} MiB, and AWS sends none of that size"))
+        };
+        Self { cause, message }
     }
 }
 
@@ -207,6 +214,8 @@ fn length(text: &str) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub struct Limit {
     most: u64,
+    /// AWS may send more, and there is no memory for it.
+    is_for_memory: bool,
     free: u64,
     /// The name of a role and nothing else: the SDK puts it into the path of its next request, and panics where no path can hold
     /// it (aws-config 1.13 `imds/client.rs`).
@@ -218,7 +227,8 @@ impl Limit {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let is_of_many = target.ends_with(".ListSecrets") || target.ends_with(".BatchGetSecretValue");
         let is_role = request.uri().ends_with("/meta-data/iam/security-credentials/");
-        Self { most: if is_of_many { allowance.of_many } else { OF_ONE }, free: allowance.free, is_role }
+        let most = if is_of_many { allowance.of_many } else { OF_ONE };
+        Self { most, is_for_memory: is_of_many && most < OF_MANY, free: allowance.free, is_role }
     }
 
     /// An error is no role's name.
@@ -233,7 +243,7 @@ impl Limit {
 
     fn check(self, come: u64, data: &[u8]) -> Result<(), Refused> {
         if come > self.most {
-            return Err(Refused::too_large(self.most));
+            return Err(Refused::too_large(self));
         }
         // IAM API reference, RoleName.
         let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(byte);
@@ -318,7 +328,7 @@ impl Body for Held {
         let limit = self.limit;
         // An answer that says how long it is need not come at all.
         if self.come.saturating_add(Body::size_hint(&self.body).lower()) > limit.most {
-            return Poll::Ready(Some(Err(Refused::too_large(limit.most).into())));
+            return Poll::Ready(Some(Err(Refused::too_large(limit).into())));
         }
         if self.come > limit.free && self.poll_place(context).is_pending() {
             return Poll::Pending;
@@ -362,10 +372,79 @@ mod tests {
 
     #[test]
     fn a_body_is_taken_up_to_its_limit_and_not_a_byte_further() {
-        let limit = Limit { most: 1 << 20, free: FREE, is_role: false };
+        let limit = Limit { most: 1 << 20, is_for_memory: false, free: FREE, is_role: false };
         assert_eq!(held(1 << 20, limit), Ok(1 << 20));
         let words = "the answer is larger than 1 MiB, and AWS sends none of that size";
         assert_eq!(held((1 << 20) + 1, limit), Err(words.to_owned()));
+        let words = "the answer is larger than 1 MiB, all that the memory limit leaves for one; raise it";
+        assert_eq!(held((1 << 20) + 1, Limit { is_for_memory: true, ..limit }), Err(words.to_owned()));
+    }
+
+    /// A body of pieces of three bytes, that says how long it is or not.
+    struct Pieces {
+        left: u8,
+        says: Option<u64>,
+    }
+
+    impl Body for Pieces {
+        type Data = <SdkBody as Body>::Data;
+        type Error = BoxError;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+            let more = self.left.checked_sub(1);
+            self.left = more.unwrap_or_default();
+            Poll::Ready(more.map(|_| Ok(Frame::data(Self::Data::from_static(b"abc")))))
+        }
+
+        fn is_end_stream(&self) -> bool {
+            self.left == 0
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            self.says.map_or_else(SizeHint::default, SizeHint::with_exact)
+        }
+    }
+
+    fn pieces(left: u8, says: Option<u64>, limit: Limit) -> Held {
+        let body = SdkBody::from_body_1_x(Pieces { left, says });
+        Held { body, limit, come: 0, parts: Parts::default(), place: Place::NotNeeded }
+    }
+
+    /// What the next poll gives: bytes, 0 at the end, -1 for an error, nothing where it waits.
+    fn next(body: &mut Held) -> Option<i64> {
+        match Pin::new(body).poll_frame(&mut Context::from_waker(std::task::Waker::noop())) {
+            Poll::Pending => None,
+            Poll::Ready(None) => Some(0),
+            Poll::Ready(Some(Err(_))) => Some(-1),
+            Poll::Ready(Some(Ok(frame))) => Some(frame.into_data().map_or(0, |data| data.len().try_into().unwrap())),
+        }
+    }
+
+    #[test]
+    fn a_large_body_waits_until_no_other_is_large_and_a_small_one_does_not() {
+        let limit = Limit { most: 100, is_for_memory: false, free: 3, is_role: false };
+        let (mut first, mut second, mut small) =
+            (pieces(4, None, limit), pieces(3, None, limit), pieces(1, None, limit));
+        assert_eq!([0; 3].map(|_| next(&mut first)), [Some(3); 3]);
+        assert_eq!([0; 3].map(|_| next(&mut second)), [Some(3), Some(3), None]);
+        assert_eq!([0; 2].map(|_| next(&mut small)), [Some(3), Some(0)]);
+        assert_eq!([next(&mut second), next(&mut first)], [None, Some(3)]);
+        drop(first);
+        assert_eq!([0; 2].map(|_| next(&mut second)), [Some(3), Some(0)]);
+    }
+
+    #[test]
+    fn a_body_that_says_that_it_is_too_long_need_not_come() {
+        let limit = Limit { most: 100, is_for_memory: false, free: 100, is_role: false };
+        let mut body = pieces(1, Some(101), limit);
+        assert_eq!((body.is_end_stream(), Body::size_hint(&body).exact()), (false, Some(101)));
+        assert_eq!((next(&mut body), body.come), (Some(-1), 0));
+        let mut body = pieces(1, Some(100), limit);
+        assert_eq!(next(&mut body), Some(3));
+        assert!(body.is_end_stream());
     }
 
     #[test]
@@ -377,10 +456,20 @@ mod tests {
             }
             Limit::of(&request, Allowance::within(None, 1, 1))
         };
+        let within = |memory: &Option<u64>, target: &'static str| {
+            let mut request = HttpRequest::get("https://x/").unwrap();
+            request.headers_mut().insert("x-amz-target", target);
+            Limit::of(&request, Allowance::within(*memory, 1, 1))
+        };
         for target in ["secretsmanager.ListSecrets", "secretsmanager.BatchGetSecretValue"] {
-            assert_eq!(to("https://x/", Some(target)).most, OF_MANY);
+            assert_eq!(
+                (to("https://x/", Some(target)).most, to("https://x/", Some(target)).is_for_memory),
+                (16 << 20, false)
+            );
+            assert!(within(&Some(32 << 20), target).is_for_memory);
         }
-        assert_eq!(to("https://x/", Some("secretsmanager.GetSecretValue")).most, OF_ONE);
+        assert_eq!(to("https://x/", Some("secretsmanager.GetSecretValue")).most, 1 << 20);
+        assert!(!within(&Some(32 << 20), "secretsmanager.GetSecretValue").is_for_memory);
         let role = to("http://169.254.169.254/latest/meta-data/iam/security-credentials/", None);
         assert!(role.most == OF_ONE && role.is_role && !role.of_status(false).is_role);
         assert!(!to("http://169.254.169.254/latest/meta-data/iam/security-credentials/airflow", None).is_role);
@@ -388,7 +477,7 @@ mod tests {
 
     #[test]
     fn a_role_has_a_name_that_a_path_can_hold() {
-        let role = Limit { most: 100, free: FREE, is_role: true };
+        let role = Limit { most: 100, is_for_memory: false, free: FREE, is_role: true };
         assert!(role.check(14, b"airflow+=,.@-_").is_ok());
         for name in ["<html>", "a b", "a\n", "a/../b", "\u{e9}"] {
             assert_eq!(role.check(1, name.as_bytes()).unwrap_err().cause, Cause::NotAws);
@@ -425,6 +514,8 @@ mod tests {
         let expected = (4 << 20, (4 << 20) / 40, 4, (32_u64 << 20).div_ceil(3), (16 << 20) / 3 / 2);
         assert_eq!((small.of_many, small.free, small.singles, small.own, small.each_shared), expected);
         assert_eq!(Allowance::within(mib(32), 40, 0).own, 16 << 20);
+        assert_eq!([40, 1000].map(|calls| Allowance::within(mib(32), calls, 0).free), [(4 << 20) / 40, 64 << 10]);
+        assert_eq!([32, 1 << 10].map(|memory| Allowance::within(mib(memory), 1, 0).free), [2 << 20; 2]);
         // There is always some.
         let least = Allowance::within(mib(4), 0, 1);
         let expected = (LEAST_OF_MANY, 1 << 20, 2, (2_u64 << 20).div_ceil(3), (1 << 20) / 3);
@@ -437,6 +528,18 @@ mod tests {
         assert!(taken.takes(&"x".repeat(usize::try_from(MOST_TEXT).unwrap())) && !taken.is_over());
         assert!(!taken.takes("x") && taken.is_over());
         assert_eq!(taken.too_much(), "the secrets of this account hold more than 64 MiB of text");
+        let of = |most: u64, limit: Option<u64>| Taken { most, limit, text: Cell::new(0), memory: Cell::new(0) };
+        let taken = of(80, None);
+        assert!(taken.takes("xxxxxxxxxx") && !taken.takes("x"));
+        let by_memory = "the secrets of this account take more than 640 MiB of memory";
+        assert_eq!(
+            [of(MOST_MEMORY, None), of(MOST_MEMORY, Some(1 << 40))].map(|taken| taken.too_much()),
+            [by_memory; 2]
+        );
+        assert!(of(MOST_MEMORY - 1, Some(1 << 30)).too_much().contains("a limit of 1024 MiB leaves"));
+        let exactly = of(MOST_MEMORY, None);
+        exactly.text.set(MOST_TEXT);
+        assert_eq!(exactly.too_much(), by_memory);
     }
 
     /// docs/FAULTS.md says so.
