@@ -246,7 +246,7 @@ fn run_command(env: &Env, settings: Settings, summary: &mut Summary, ending: End
     settings.refuse_terraform()?;
     let plan = kept(Plan::of(settings));
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().thread_stack_size(STACK).build().map_err(|error| {
+    let runtime = runtime.enable_all().build().map_err(|error| {
         Failure::new(Exit::Bug, format!("the runtime can't start: {}", crate::text::os_error(&error)))
     })?;
     let outcome = runtime.block_on(async {

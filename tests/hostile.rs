@@ -431,6 +431,14 @@ fn what_is_taken_fits() {
     }
 }
 
+/// Where not even a thread fits, that is said.
+#[test]
+fn no_room_for_a_thread() {
+    let run = Run::on_document(r#"{"own": {"airflow/connections/a": "mysql://h"}}"#);
+    let held = held::run(&run, 4, Duration::from_mins(1));
+    held.ended.code(75).says("there can be no thread for rendering").says("raise the limit of memory or of processes");
+}
+
 /// What the owner of an account can really put there: secrets of 64 KiB, as many as they like, each of which is worst to read.
 #[test]
 fn more_secrets_than_are_taken() {

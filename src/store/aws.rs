@@ -128,9 +128,9 @@ impl AwsStore {
         in_owner_account: bool,
         shared: Shared,
     ) -> Self {
+        let taken = shared.allowance.of_account(place.account.is_none());
         // BatchGetSecretValue is not one of the operations that a resource policy can open to another account
         // (Secrets Manager user guide, "Permissions for users in a different account").
-        let taken = shared.allowance.of_account(place.account.is_none());
         let batches = shared.fetch != FetchMode::Single && in_owner_account;
         Self {
             client,
