@@ -38,7 +38,7 @@ pub mod validate;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -50,7 +50,7 @@ use crate::exit::{Exit, Failure};
 use crate::harden::{Confined, Places, Process};
 use crate::output::Change;
 use crate::plan::Plan;
-use crate::render::Rendered;
+use crate::render::File;
 use crate::report::Summary;
 use crate::settings::{OutputForm, Policy, Sandbox, Settings, StoreChoice};
 use crate::signals::Signals;
@@ -79,10 +79,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             confine(&settings, command == CommandName::Render, chosen.termination_log.as_deref());
         }
         match command {
-            CommandName::Render => run_command(env, settings, &mut summary, Ending::Write),
+            CommandName::Render => run_command(env, (settings, process), &mut summary, Ending::Write),
             CommandName::Check { offline: true, .. } => check_offline(&settings, stdout),
-            CommandName::Check { show, .. } => run_command(env, settings, &mut summary, Ending::Check { show, stdout }),
-            CommandName::Diff => run_command(env, settings, &mut summary, Ending::Diff { stdout }),
+            CommandName::Check { show, .. } => {
+                run_command(env, (settings, process), &mut summary, Ending::Check { show, stdout })
+            }
+            CommandName::Diff => run_command(env, (settings, process), &mut summary, Ending::Diff { stdout }),
             CommandName::Iam => print_policies(env, &settings, stdout),
         }
     };
@@ -163,6 +165,15 @@ enum Ending<'a> {
 }
 
 impl Ending<'_> {
+    const fn purpose(&self) -> Purpose {
+        match self {
+            Self::Write => Purpose::Write,
+            Self::Check { show: false, .. } => Purpose::Check,
+            Self::Check { show: true, .. } => Purpose::Show,
+            Self::Diff { .. } => Purpose::Diff,
+        }
+    }
+
     /// Says in a document that nothing could be found out: who asks for one reads no log.
     fn tell(self, failure: &Failure, form: OutputForm) {
         let (command, stdout) = match self {
@@ -202,9 +213,14 @@ fn confine(settings: &Settings, writes: bool, termination_log: Option<&str>) {
 /// The stack of the rendering thread, in bytes: that of a main thread.
 const STACK: usize = 8 << 20;
 
-/// What the rendering thread sees. A thread that does not end can't be waited for, and needs this until the process ends.
-fn kept<T>(value: T) -> &'static T {
-    Box::leak(Box::new(value))
+/// What the rendering thread sees as well: a thread that does not end can't be waited for. A process of ours ends moments later,
+/// and does not take the time to free it.
+fn shared_with_rendering<T>(value: T, process: Process) -> Arc<T> {
+    let value = Arc::new(value);
+    if process == Process::Ours {
+        std::mem::forget(Arc::clone(&value));
+    }
+    value
 }
 
 /// Renders on a thread of its own, so that no template holds up a signal, or the run for ever: not all that minijinja does
@@ -241,52 +257,66 @@ async fn aside<T: Send + 'static>(
 }
 
 /// The pipeline.
-fn run_command(env: &Env, settings: Settings, summary: &mut Summary, ending: Ending<'_>) -> Result<Exit, Failure> {
-    let settings = kept(settings);
+fn run_command(
+    env: &Env,
+    (settings, process): (Settings, Process),
+    summary: &mut Summary,
+    mut ending: Ending<'_>,
+) -> Result<Exit, Failure> {
     settings.refuse_terraform()?;
-    let plan = kept(Plan::of(settings));
+    let settings = &shared_with_rendering(settings, process);
+    let plan = &Arc::new(Plan::of(settings));
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().map_err(|error| {
         Failure::new(Exit::Bug, format!("the runtime can't start: {}", crate::text::os_error(&error)))
     })?;
     let outcome = runtime.block_on(async {
         let mut signals = Signals::listen()?;
-        let found = find(settings, plan, env, summary, &mut signals).await;
-        let (entries, Prepared { files, not_carried, verdict }) = match found {
+        let signals = &mut signals;
+        let found = match find(settings, plan, env, summary, signals).await {
+            Ok(entries) => {
+                let entries = shared_with_rendering(entries, process);
+                let (settings, plan, seen, purpose) =
+                    (settings.clone(), plan.clone(), entries.clone(), ending.purpose());
+                let preparing = aside(signals, settings.deadline, move || prepare(&settings, &plan, &seen, purpose));
+                preparing.await.map(|prepared| (entries, prepared))
+            }
+            Err(failure) => Err(failure),
+        };
+        let (entries, prepared) = match found {
             Ok(found) => found,
             Err(failure) => {
                 ending.tell(&failure, settings.output);
                 return Err(failure);
             }
         };
+        summary.take_left_out(&prepared.not_carried);
+        if let (Some(found), Ending::Check { stdout, .. }) = (&prepared.found, &mut ending) {
+            report::found(found, settings.output, *stdout, env);
+        }
+        prepared.verdict?;
+        if matches!(ending, Ending::Write | Ending::Diff { .. }) {
+            report::left_out(entries.left_out.iter().chain(&prepared.not_carried), &settings.policies);
+            report::large_set(entries.connections.len(), settings);
+        }
         let outcome = match ending {
-            Ending::Check { show: false, stdout } => {
-                let found = check::report(plan, entries, &not_carried, &files, &settings.policies, &verdict);
-                report::found(&found, settings.output, stdout, env);
-                verdict?;
-                "checked"
-            }
+            Ending::Check { show: false, .. } => "checked",
             Ending::Check { show: true, stdout } => {
-                verdict?;
-                let shown = aside(&mut signals, settings.deadline, move || {
-                    render::templates(settings, &entries.with_placeholders())
-                })
-                .await??;
-                report::placeholders(&shown, stdout);
+                let of_thread = settings.clone();
+                let shown = aside(signals, settings.deadline, move || {
+                    let rendered = render::templates(&of_thread, &entries.with_placeholders())?;
+                    Ok(rendered.into_iter().map(File::from).collect::<Vec<File>>())
+                });
+                report::placeholders(&shown.await??, stdout);
                 "checked"
             }
-            Ending::Write | Ending::Diff { .. } => {
-                verdict?;
-                report::left_out(entries.left_out.iter().chain(&not_carried), &settings.policies);
-                report::large_set(entries.connections.len(), settings);
-                match ending {
-                    Ending::Diff { stdout } => report::difference(&diff::report(&files), settings.output, stdout),
-                    _ => match write(&files, &mut signals).await? {
-                        Change::Written => "written",
-                        Change::Unchanged => "unchanged",
-                    },
-                }
+            Ending::Diff { stdout } => {
+                prepared.difference.map_or("same", |found| report::difference(&found, settings.output, stdout))
             }
+            Ending::Write => match write(&prepared.files, signals).await? {
+                Change::Written => "written",
+                Change::Unchanged => "unchanged",
+            },
         };
         summary.done(outcome, settings);
         Ok(if outcome == report::DIFFERENT { Exit::Different } else { Exit::Ok })
@@ -296,42 +326,58 @@ fn run_command(env: &Env, settings: Settings, summary: &mut Summary, ending: End
     outcome
 }
 
-/// Asks, converts and prepares: all that comes before anything is said or written.
+/// Asks and converts.
 async fn find(
-    settings: &'static Settings,
-    plan: &'static Plan,
+    settings: &Settings,
+    plan: &Plan,
     env: &Env,
     summary: &mut Summary,
     signals: &mut Signals,
-) -> Result<(&'static Entries, Prepared<'static>), Failure> {
+) -> Result<Entries, Failure> {
     // On the heap: the futures of the SDK are large.
     let fetched = signals.or(Box::pin(resolve(settings, plan, env, summary))).await??;
     let rules = entries::rules(&settings.kwargs, settings.target);
-    let entries = kept(Entries::of(fetched, plan, &rules, settings.template_env.clone()));
-    summary.take(entries, plan);
+    let entries = Entries::of(fetched, plan, &rules, settings.template_env.clone());
+    summary.take(&entries, plan);
     report::aside(&entries.aside, &settings.policies);
-    let prepared = aside(signals, settings.deadline, move || prepare(settings, plan, entries)).await?;
-    summary.take_left_out(&prepared.not_carried);
-    Ok((entries, prepared))
+    Ok(entries)
 }
 
-/// What would be written, and whether it may be.
-struct Prepared<'a> {
-    files: Vec<Rendered<'a>>,
+/// What rendering is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Write,
+    Check,
+    Show,
+    Diff,
+}
+
+/// What rendering came to. Nothing of it is borrowed, so that what it was made of can go.
+struct Prepared {
     not_carried: Vec<LeftOut>,
     verdict: Result<(), Failure>,
+    /// For `render`.
+    files: Vec<File>,
+    /// For `check`, whatever the verdict.
+    found: Option<check::Report>,
+    /// For `diff`.
+    difference: Option<diff::Report>,
 }
 
 /// Judges, renders and checks. What is wrong is the verdict; what came of the rest is there all the same, for `check`.
-fn prepare<'a>(settings: &'a Settings, plan: &Plan, entries: &'a Entries) -> Prepared<'a> {
-    let mut prepared = Prepared { files: Vec::new(), not_carried: Vec::new(), verdict: Ok(()) };
-    prepared.verdict = entries.judge(&settings.policies, plan).and_then(|()| {
-        (prepared.files, prepared.not_carried) = render::all(settings, entries)?;
-        entries::judge(&prepared.not_carried, &settings.policies)?;
-        render::refuse_emptied(&prepared.files, &prepared.not_carried, settings.policies.empty)?;
-        prepared.files.iter().try_for_each(|file| validate::check(file, settings.target))
+fn prepare(settings: &Settings, plan: &Plan, entries: &Entries, purpose: Purpose) -> Prepared {
+    let (mut files, mut not_carried) = (Vec::new(), Vec::new());
+    let verdict = entries.judge(&settings.policies, plan).and_then(|()| {
+        (files, not_carried) = render::all(settings, entries)?;
+        entries::judge(&not_carried, &settings.policies)?;
+        render::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
+        files.iter().try_for_each(|file| validate::check(file, settings.target))
     });
-    prepared
+    let found = (purpose == Purpose::Check)
+        .then(|| check::report(plan, entries, &not_carried, &files, &settings.policies, &verdict));
+    let difference = (purpose == Purpose::Diff && verdict.is_ok()).then(|| diff::report(&files));
+    let files = if purpose == Purpose::Write { files.into_iter().map(File::from).collect() } else { Vec::new() };
+    Prepared { not_carried, verdict, files, found, difference }
 }
 
 /// Settings and templates alone; nobody is asked.
@@ -412,9 +458,9 @@ fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
 }
 
 /// Puts the files in place. Nothing is written before everything has rendered.
-async fn write(files: &[Rendered<'_>], signals: &mut Signals) -> Result<Change, Failure> {
-    output::remove_leftovers(files.iter().map(|file| file.path));
-    let stage = |file: &Rendered<'_>| output::stage(file.path, &file.bytes, file.mode);
+async fn write(files: &[File], signals: &mut Signals) -> Result<Change, Failure> {
+    output::remove_leftovers(files.iter().map(|file| file.path.as_path()));
+    let stage = |file: &File| output::stage(&file.path, &file.bytes, file.mode);
     let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
     signals.check().await?;
     output::commit_all(staged)

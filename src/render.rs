@@ -7,7 +7,7 @@
 pub mod env_file;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use indexmap::IndexMap;
@@ -53,6 +53,22 @@ pub struct Rendered<'a> {
     pub mode: u32,
     /// What a reader must find in it.
     pub meant: Meant<'a>,
+}
+
+/// A file to be put in place; it no longer knows what it was rendered from.
+pub struct File {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+}
+
+impl From<Rendered<'_>> for File {
+    fn from(rendered: Rendered<'_>) -> Self {
+        Self { path: rendered.path.to_owned(), bytes: rendered.bytes, mode: rendered.mode }
+    }
 }
 
 /// What a file was rendered from: what a reader must find in it.

@@ -21,7 +21,7 @@ use crate::files::NO_WAITING;
 use crate::kind::Kind;
 use crate::output::shown;
 use crate::plan::{Plan, Source};
-use crate::render::Rendered;
+use crate::render::File;
 use crate::settings::{OutputForm, Policies, Policy, Settings};
 use crate::text::{count, printable};
 
@@ -229,10 +229,10 @@ pub fn difference(difference: &diff::Report, form: OutputForm, stdout: &mut dyn 
 }
 
 /// Prints templates that were rendered with placeholders; several with a line before each that names its target.
-pub fn placeholders(files: &[Rendered<'_>], stdout: &mut dyn Write) {
+pub fn placeholders(files: &[File], stdout: &mut dyn Write) {
     for file in files {
         if files.len() > 1 {
-            data(&format!("==> {} <==\n", shown(file.path)), stdout);
+            data(&format!("==> {} <==\n", shown(&file.path)), stdout);
         }
         drop(stdout.write_all(&file.bytes));
     }
