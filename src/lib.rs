@@ -210,9 +210,6 @@ fn confine(settings: &Settings, writes: bool, termination_log: Option<&str>) {
     tracing::debug!("the process is confined to its files: {confined}");
 }
 
-/// The stack of the rendering thread, in bytes: that of a main thread.
-const STACK: usize = 8 << 20;
-
 /// What the rendering thread sees as well: a thread that does not end can't be waited for. A process of ours ends moments later,
 /// and does not take the time to free it.
 fn shared_with_rendering<T>(value: T, process: Process) -> Arc<T> {
@@ -237,7 +234,7 @@ async fn aside<T: Send + 'static>(
     let log = tracing::dispatcher::get_default(Clone::clone);
     let (done, when_done) = tokio::sync::oneshot::channel();
     // Not tokio's own threads: where there can be none, those panic.
-    let thread = std::thread::Builder::new().stack_size(STACK);
+    let thread = std::thread::Builder::new().stack_size(memory::STACK);
     let started = thread.spawn(move || drop(done.send(tracing::dispatcher::with_default(&log, work))));
     if let Err(error) = started {
         let error = crate::text::os_error(&error);

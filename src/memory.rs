@@ -7,14 +7,29 @@ use std::path::{Component, Path, PathBuf};
 
 use rustix::process::{Resource, getrlimit};
 
-/// The least limit that holds, in bytes: the memory limit of a container (Documentation/admin-guide/cgroup-v2.rst `memory.max`,
+/// The stack of the rendering thread, in bytes: that of a main thread.
+pub const STACK: usize = 8 << 20;
+
+/// A limit of memory, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// As it is set.
+    pub set: u64,
+    /// What of it can be used.
+    pub room: u64,
+}
+
+/// The limit that leaves least: the memory limit of a container (Documentation/admin-guide/cgroup-v2.rst `memory.max`,
 /// cgroup-v1/memory.rst `memory.limit_in_bytes`), RLIMIT_DATA or RLIMIT_AS (getrlimit(2)). `None` where nothing limits it.
+///
+/// The kernel counts in a group what is used, in a process what is reserved: the stack too.
 #[must_use]
-pub fn limit() -> Option<u64> {
+pub fn limit() -> Option<Limit> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let of_groups = of_groups(&groups, Path::new("/sys/fs/cgroup"));
+    let of_groups = of_groups(&groups, Path::new("/sys/fs/cgroup")).map(|set| Limit { set, room: set });
     let of_process = [Resource::Data, Resource::As].into_iter().filter_map(|resource| getrlimit(resource).current);
-    of_groups.into_iter().chain(of_process).min()
+    let of_process = of_process.map(|set| Limit { set, room: set.saturating_sub(STACK as u64) });
+    of_groups.into_iter().chain(of_process).min_by_key(|limit| limit.room)
 }
 
 /// Of the groups that /proc/self/cgroup names, and of those above them.
@@ -56,7 +71,9 @@ mod tests {
         let before = getrlimit(Resource::As);
         rustix::process::setrlimit(Resource::As, rustix::process::Rlimit { current: Some(most), ..before }).unwrap();
         // This machine may have less, but not nothing.
-        assert!(limit().is_some_and(|limit| (1 << 20..=most).contains(&limit)));
+        let found = limit().unwrap();
+        let room = if found.set == most { most - (8 << 20) } else { found.set };
+        assert!((1 << 20..=most).contains(&found.set) && found.room == room);
         rustix::process::setrlimit(Resource::As, before).unwrap();
     }
 

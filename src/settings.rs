@@ -19,6 +19,7 @@ use crate::env::Env;
 use crate::exit::Failure;
 use crate::expand::expand;
 use crate::kind::{ByKind, Kind};
+use crate::memory;
 use crate::mistakes::{Mistakes, nearest};
 use crate::template::{Template, parse_mode};
 use crate::text::{printable, split_list, unique};
@@ -57,8 +58,8 @@ pub struct Settings {
     pub deadline: Duration,
     /// Longest random wait at the start.
     pub jitter: Duration,
-    /// How many bytes of memory the process may have, as the kernel tells it.
-    pub memory: Option<u64>,
+    /// How much memory the process may have, as the kernel tells it.
+    pub memory: Option<memory::Limit>,
     /// Whether the process gives up what it does not need.
     pub sandbox: Sandbox,
     /// The form of the log, where it is named.
@@ -485,7 +486,7 @@ impl Reader<'_> {
             concurrency: concurrency?,
             deadline,
             jitter,
-            memory: crate::memory::limit(),
+            memory: memory::limit(),
             sandbox: sandbox?,
             log_format: log_format.filter(|_| raw.log_format.is_some()),
             output: output?,

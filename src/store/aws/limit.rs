@@ -18,6 +18,7 @@ use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use crate::cause::Cause;
+use crate::memory;
 
 /// The most of an answer that holds many secrets. Twenty values of 64 KiB are 8 MiB if every byte is written as `\u0000`; a page
 /// of a hundred names with the longest descriptions and tags is less than twice that.
@@ -63,7 +64,7 @@ const OF_ESCAPED: u64 = 40;
 /// What the name of a secret takes beside its text, wanted or not.
 const OF_NAME: u64 = 300;
 /// What the program takes before anything is read, and what it can't do without.
-const OF_PROGRAM: u64 = 12 << 20;
+const OF_PROGRAM: u64 = 6 << 20;
 const LEAST: u64 = 2 << 20;
 
 /// The one place for a large answer.
@@ -111,15 +112,15 @@ pub struct Allowance {
     own: u64,
     each_shared: u64,
     /// What limits it.
-    limit: Option<u64>,
+    limit: Option<memory::Limit>,
 }
 
 impl Allowance {
     /// In a process that may have so many bytes, with so many requests in flight at once and so many shared accounts. An eighth
     /// is for answers; of the rest the own account has two thirds, or all where it is the only one.
-    pub fn within(limit: Option<u64>, concurrency: usize, shared: usize) -> Self {
+    pub fn within(limit: Option<memory::Limit>, concurrency: usize, shared: usize) -> Self {
         let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX).max(1);
-        let Some(memory) = limit else {
+        let Some(memory::Limit { room, .. }) = limit else {
             return Self {
                 of_many: OF_MANY,
                 free: FREE,
@@ -129,7 +130,7 @@ impl Allowance {
                 limit,
             };
         };
-        let left = memory.saturating_sub(OF_PROGRAM).max(LEAST);
+        let left = room.saturating_sub(OF_PROGRAM).max(LEAST);
         let answers = (left / 8).max(LEAST_OF_MANY.min(left / 2));
         let secrets = left - answers;
         let of_shared = if shared == 0 { 0 } else { secrets / 3 };
@@ -146,7 +147,7 @@ impl Allowance {
     /// What may be taken of an account.
     pub fn of_account(self, is_own: bool) -> Taken {
         let most = if is_own { self.own } else { self.each_shared };
-        Taken { most, limit: self.limit, text: Cell::new(0), memory: Cell::new(0) }
+        Taken { most, limit: self.limit.map(|limit| limit.set), text: Cell::new(0), memory: Cell::new(0) }
     }
 }
 
@@ -456,20 +457,20 @@ mod tests {
             }
             Limit::of(&request, Allowance::within(None, 1, 1))
         };
-        let within = |memory: &Option<u64>, target: &'static str| {
+        let within = |memory: Option<memory::Limit>, target: &'static str| {
             let mut request = HttpRequest::get("https://x/").unwrap();
             request.headers_mut().insert("x-amz-target", target);
-            Limit::of(&request, Allowance::within(*memory, 1, 1))
+            Limit::of(&request, Allowance::within(memory, 1, 1))
         };
         for target in ["secretsmanager.ListSecrets", "secretsmanager.BatchGetSecretValue"] {
             assert_eq!(
                 (to("https://x/", Some(target)).most, to("https://x/", Some(target)).is_for_memory),
                 (16 << 20, false)
             );
-            assert!(within(&Some(32 << 20), target).is_for_memory);
+            assert!(within(Some(limit_of(32)), target).is_for_memory);
         }
         assert_eq!(to("https://x/", Some("secretsmanager.GetSecretValue")).most, 1 << 20);
-        assert!(!within(&Some(32 << 20), "secretsmanager.GetSecretValue").is_for_memory);
+        assert!(!within(Some(limit_of(32)), "secretsmanager.GetSecretValue").is_for_memory);
         let role = to("http://169.254.169.254/latest/meta-data/iam/security-credentials/", None);
         assert!(role.most == OF_ONE && role.is_role && !role.of_status(false).is_role);
         assert!(!to("http://169.254.169.254/latest/meta-data/iam/security-credentials/airflow", None).is_role);
@@ -502,20 +503,24 @@ mod tests {
         assert_eq!(count(&[&"[".repeat(items + 1)]), None);
     }
 
+    fn limit_of(mib: u64) -> memory::Limit {
+        memory::Limit { set: mib << 20, room: mib << 20 }
+    }
+
     #[test]
     fn little_memory_is_shared_out_and_much_is_not_needed() {
-        let mib = |mib: u64| Some(mib << 20);
+        let mib = |mib: u64| Some(limit_of(mib));
         let none = Allowance::within(None, 40, 3);
         assert_eq!((none.of_many, none.free, none.own, none.each_shared), (OF_MANY, FREE, MOST_MEMORY, MOST_MEMORY));
         let is_much = |allowance: Allowance| Allowance { limit: None, ..allowance } == none;
         assert!(is_much(Allowance::within(mib(16 << 10), 40, 3)) && !is_much(Allowance::within(mib(1 << 10), 40, 3)));
         // 20 MiB are left, 4 of them for answers.
-        let small = Allowance::within(mib(32), 40, 2);
+        let small = Allowance::within(mib(26), 40, 2);
         let expected = (4 << 20, (4 << 20) / 40, 4, (32_u64 << 20).div_ceil(3), (16 << 20) / 3 / 2);
         assert_eq!((small.of_many, small.free, small.singles, small.own, small.each_shared), expected);
-        assert_eq!(Allowance::within(mib(32), 40, 0).own, 16 << 20);
-        assert_eq!([40, 1000].map(|calls| Allowance::within(mib(32), calls, 0).free), [(4 << 20) / 40, 64 << 10]);
-        assert_eq!([32, 1 << 10].map(|memory| Allowance::within(mib(memory), 1, 0).free), [2 << 20; 2]);
+        assert_eq!(Allowance::within(mib(26), 40, 0).own, 16 << 20);
+        assert_eq!([40, 1000].map(|calls| Allowance::within(mib(26), calls, 0).free), [(4 << 20) / 40, 64 << 10]);
+        assert_eq!([26, 1 << 10].map(|memory| Allowance::within(mib(memory), 1, 0).free), [2 << 20; 2]);
         // There is always some.
         let least = Allowance::within(mib(4), 0, 1);
         let expected = (LEAST_OF_MANY, 1 << 20, 2, (2_u64 << 20).div_ceil(3), (1 << 20) / 3);
@@ -551,7 +556,7 @@ mod tests {
         );
         assert!((160..180).contains(&text.len()), "{}", text.len());
         let hold = |mib: u64| {
-            let taken = Allowance::within(Some(mib << 20), 40, 1).of_account(true);
+            let taken = Allowance::within(Some(limit_of(mib)), 40, 1).of_account(true);
             let holds = || {
                 taken.has_name("airflow/connections/a_usual_conn_id");
                 taken.takes(&text)
@@ -559,13 +564,13 @@ mod tests {
             (0..100_000).take_while(|_| holds()).count()
         };
         let [least, usual] = [hold(32), hold(64)];
-        assert!((1_700..2_000).contains(&least) && (4_800..5_500).contains(&usual), "{least} {usual}");
+        assert!((2_500..2_800).contains(&least) && (5_900..6_300).contains(&usual), "{least} {usual}");
     }
 
     #[test]
     fn names_and_items_count_as_what_they_take() {
         // 4 MiB are left, half of them for answers, and two thirds of a mebibyte for this account.
-        let taken = || Allowance::within(Some(16 << 20), 40, 1).of_account(false);
+        let taken = || Allowance::within(Some(limit_of(10)), 40, 1).of_account(false);
         let (names, items, escapes, text) = (taken(), taken(), taken(), taken());
         let most = (2 << 20) / 3;
         (0..most / 306).for_each(|_| names.has_name("nam"));
@@ -575,7 +580,7 @@ mod tests {
         names.has_name("nam");
         assert!(names.is_over() && !items.takes("{[&,:") && !escapes.takes("\u{1}%\u{e9}") && !text.takes("x"));
         assert!(
-            names.too_much().starts_with("the secrets of this account take more memory than a limit of 16 MiB leaves")
+            names.too_much().starts_with("the secrets of this account take more memory than a limit of 10 MiB leaves")
         );
     }
 }
