@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{AllAnswers, Asked, Said, State, WhenNotThere};
 use crate::backend_kwargs::is_id;
+use crate::cause::Cause;
 use crate::exit::{Exit, Failure};
 use crate::plan::{AddressedBy, Source, SourcePlan, arn};
 use crate::settings::Selection;
@@ -38,6 +39,10 @@ pub async fn read<S: SecretStore>(
         Some(Ok(Found::NotThere(_))) => {
             let line = format!("{shown}: there is no such secret; check the name and the region");
             return Err(Failure::new(Exit::NotFound, line));
+        }
+        // No secret is that long, but whoever says so: it is what the index holds.
+        Some(Err(error)) if error.cause == Cause::TooLarge => {
+            return Err(Failure::new(Exit::InvalidData, format!("{shown}: {error}")));
         }
         Some(Err(error)) => return Err(StoreError::into_failure(error)),
         None => {
