@@ -20,7 +20,7 @@ use airflow_secrets_init::entries::Entries;
 use airflow_secrets_init::mistakes::Mistakes;
 use airflow_secrets_init::render::template_text;
 use airflow_secrets_init::template::Template;
-use airflow_secrets_init_fuzz::{CANARY, NUMBER, accepted, check_failure, holds_a_piece};
+use airflow_secrets_init_fuzz::{CANARY, NUMBER, accepted, check_failure, check_pieces, holds_a_piece};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
 
@@ -42,6 +42,7 @@ struct Fixed {
 }
 
 static FIXED: LazyLock<Fixed> = LazyLock::new(|| {
+    check_pieces();
     let entries = entries();
     let placeholders = entries.with_placeholders();
     let count = entries.connections.len() + entries.variables.len() + entries.configs.len();

@@ -5,7 +5,7 @@
 
 pub mod secret;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::pin::pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
@@ -29,8 +29,9 @@ pub const MARK: char = '`';
 /// Where the number goes.
 pub const NUMBER_MARK: char = '^';
 
-/// A piece of a secret that is as long as this is a leak.
+/// So many characters of a secret are a leak as they are, and so many in a disguise.
 const PIECE: usize = 8;
+const DISGUISED_PIECE: usize = 4;
 /// No line of ours is as long as this, whatever is wrong.
 const LONGEST_LINE: usize = 2000;
 
@@ -40,32 +41,47 @@ pub fn planted(text: &str) -> String {
     text.replace(MARK, CANARY).replace(NUMBER_MARK, NUMBER)
 }
 
-/// How a text may hide in another.
-fn disguises(text: &str) -> Vec<String> {
+/// How a text may hide in another, and how long a piece of that is a leak. A shorter one would be more of the disguise than of the
+/// text: `0058\u00` is one character of it.
+fn disguises(text: &str) -> Vec<(String, usize)> {
     let each = |form: fn(u8) -> String| text.bytes().map(form).collect::<String>();
-    let mut all = vec![
-        text.to_owned(),
+    let written = [
         each(|byte| format!("{byte:02x}")),
         each(|byte| format!("%{byte:02x}")),
         each(|byte| format!("\\x{byte:02x}")),
         each(|byte| format!("\\u{byte:04x}")),
         each(|byte| format!("\\u{{{byte:x}}}")),
     ];
+    let mut all = vec![(text.to_owned(), PIECE)];
+    for form in written {
+        let piece = DISGUISED_PIECE * form.len() / text.len();
+        all.push((form, piece));
+    }
     // What base64 makes of it depends on where it begins; its ends depend on what stands beside it.
     for shift in 0..3 {
         let encoded = STANDARD.encode([&b"xx"[..shift], text.as_bytes()].concat());
-        all.push(encoded[4..encoded.len() - 4].to_owned());
+        all.push((encoded[4..encoded.len() - 4].to_owned(), PIECE));
     }
-    let reversed: Vec<String> = all.iter().map(|text| text.chars().rev().collect()).collect();
+    let reversed: Vec<_> = all.iter().map(|(text, piece)| (text.chars().rev().collect(), *piece)).collect();
     all.extend(reversed);
     all
 }
 
-/// Every stretch of a text, whatever the case of its letters, mixed: libFuzzer looks at what is compared, and would put the
-/// secret into its inputs.
-fn pieces(text: &str) -> impl Iterator<Item = u64> + '_ {
-    text.as_bytes().windows(PIECE).map(|window| {
-        let plain = window.iter().fold(0_u64, |all, byte| all << 8 | u64::from(byte.to_ascii_lowercase()));
+/// Every stretch of a text that is so long, whatever the case of its letters, mixed: libFuzzer looks at what is compared, and would
+/// put the secret into its inputs. From one to the next in one step.
+fn pieces(text: &str, size: usize) -> impl Iterator<Item = u64> + '_ {
+    const BASE: u64 = 0x0100_0000_01b3;
+    let first_of_piece = (0..size).fold(1_u64, |power, _| power.wrapping_mul(BASE));
+    let bytes = text.as_bytes();
+    let mut sum = 0_u64;
+    let sums = bytes.iter().enumerate().filter_map(move |(place, byte)| {
+        sum = sum.wrapping_mul(BASE).wrapping_add(u64::from(byte.to_ascii_lowercase()));
+        if let Some(gone) = place.checked_sub(size) {
+            sum = sum.wrapping_sub(first_of_piece.wrapping_mul(u64::from(bytes[gone].to_ascii_lowercase())));
+        }
+        (place + 1 >= size).then_some(sum)
+    });
+    sums.map(|plain| {
         let mixed = (plain ^ plain >> 31).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         mixed ^ mixed >> 29
     })
@@ -74,11 +90,15 @@ fn pieces(text: &str) -> impl Iterator<Item = u64> + '_ {
 /// Whether a text holds a piece of the canary or of the number, in any disguise.
 #[must_use]
 pub fn holds_a_piece(text: &str) -> bool {
-    /// Pieces of the canary as it stands and in its disguises, all in small letters, hidden from libFuzzer.
-    static PIECES: LazyLock<HashSet<u64>> = LazyLock::new(|| {
-        disguises(CANARY).iter().chain(&disguises(NUMBER)).flat_map(|text| pieces(text).collect::<Vec<_>>()).collect()
+    /// Pieces of the canary as it stands and in its disguises, by their length, all in small letters, hidden from libFuzzer.
+    static PIECES: LazyLock<BTreeMap<usize, HashSet<u64>>> = LazyLock::new(|| {
+        let mut all: BTreeMap<usize, HashSet<u64>> = BTreeMap::new();
+        for (text, size) in disguises(CANARY).into_iter().chain(disguises(NUMBER)) {
+            all.entry(size).or_default().extend(pieces(&text, size));
+        }
+        all
     });
-    pieces(text).any(|piece| PIECES.contains(&piece))
+    PIECES.iter().any(|(size, of_secrets)| pieces(text, *size).any(|piece| of_secrets.contains(&piece)))
 }
 
 /// What must hold of every line that is said of a hostile input.
@@ -151,4 +171,23 @@ pub fn settings(kwargs: BackendKwargs) -> Settings {
     settings.regions.shared = kwargs.aws_region.clone().unwrap_or(settings.regions.shared);
     settings.kwargs = kwargs;
     settings
+}
+
+/// Checks the check: a piece is found in every disguise, and what is mostly disguise is none.
+///
+/// # Panics
+/// When it does not hold.
+pub fn check_pieces() {
+    for secret in [CANARY, NUMBER] {
+        for (text, size) in disguises(secret) {
+            for at in 0..=text.len() - size {
+                let piece = &text[at..at + size];
+                assert!(holds_a_piece(&format!("x{piece}")) && holds_a_piece(&piece.to_uppercase()), "{piece}");
+            }
+        }
+        assert!(!holds_a_piece(&secret[..PIECE - 1]));
+    }
+    for text in ["", "0058\\u0003", "%58%", "\\x58\\x", "REDACTED", "58765139"] {
+        assert!(!holds_a_piece(text), "{text}");
+    }
 }
