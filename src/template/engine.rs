@@ -434,9 +434,27 @@ fn is_only_asked_for(after: &str) -> bool {
 fn words<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
     let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
     let is_word = !name.is_empty() && name.chars().all(is_of_word);
-    text.match_indices(if is_word { name } else { "\0" }).map(|(at, _)| at).filter(move |at| {
+    // What is no word stands nowhere as one.
+    let places = is_word.then(|| text.match_indices(name)).into_iter().flatten();
+    places.map(|(at, _)| at).filter(move |at| {
         let before = text.get(..*at).and_then(|text| text.chars().next_back());
         let after = text.get(at + name.len()..).and_then(|text| text.chars().next());
         !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is shown of a name that was missed is what the template itself says: the rest may be a value.
+    #[test]
+    fn a_name_is_spelled_out_as_a_word_of_its_own_and_never_by_what_it_is_not() {
+        let places = |text: &str, name: &str| words(text, name).collect::<Vec<_>>();
+        assert_eq!(places("a.my_db, my_db2 (my_db)", "my_db"), [2, 17]);
+        for name in ["", "which-value", "a b", "\0", "é!"] {
+            assert_eq!(places("connections.\0\0 which-value a b é! x", name), [0_usize; 0], "{name}");
+        }
+        assert_eq!(places("a.é", "é"), [2]);
+    }
 }
