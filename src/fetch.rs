@@ -75,7 +75,7 @@ impl Shared {
     fn can_do_without(self, of: &Source, failure: &Failure) -> bool {
         let by_policy = match failure.exit() {
             Exit::Config | Exit::Bug => false,
-            Exit::InvalidData => self.may_be_invalid || self.until.is_some(),
+            Exit::InvalidData => self.may_be_invalid,
             _ => self.until.is_some(),
         };
         by_policy && *of != Source::Own

@@ -436,7 +436,7 @@ async fn ask<S: SecretStore>(
     let shared = fetch::Shared {
         // What is left to the own account is for what is asked by name after that.
         until: (policies.shared != Policy::Error).then(|| end - settings.deadline / 10),
-        may_be_invalid: policies.invalid != Policy::Error,
+        may_be_invalid: policies.about_shared(Exit::InvalidData) != Policy::Error,
     };
     let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection, shared));
     let told = || format!("reading secrets: {} calls", stores.iter().map(SecretStore::calls).sum::<u64>());

@@ -15,7 +15,7 @@ use crate::check;
 use crate::diff;
 use crate::entries::{Entries, LeftOut, Why};
 use crate::env::Env;
-use crate::exit::{Exit, Failure};
+use crate::exit::Failure;
 use crate::fetch::Aside;
 use crate::files::NO_WAITING;
 use crate::kind::Kind;
@@ -161,8 +161,7 @@ pub fn aside(all: &[Aside], policies: &Policies) {
     for aside in all {
         // Those after the first that failed are left out because of it.
         if let Some(failure) = &aside.failure {
-            let is_content = policies.shared == Policy::Error && failure.exit() == Exit::InvalidData;
-            policy = if is_content { policies.invalid } else { policies.shared };
+            policy = policies.about_shared(failure.exit());
         }
         for line in aside.lines() {
             match policy {

@@ -16,10 +16,9 @@ use crate::cause::Notice;
 use crate::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::connection::AirflowTarget;
 use crate::env::Env;
-use crate::exit::Failure;
+use crate::exit::{Exit, Failure};
 use crate::expand::expand;
 use crate::kind::{ByKind, Kind};
-use crate::memory;
 use crate::mistakes::{Mistakes, nearest};
 use crate::template::{Template, parse_mode};
 use crate::text::{printable, split_list, unique};
@@ -58,8 +57,6 @@ pub struct Settings {
     pub deadline: Duration,
     /// Longest random wait at the start.
     pub jitter: Duration,
-    /// How much memory the process may have, as the kernel tells it.
-    pub memory: Option<memory::Limit>,
     /// Whether the process gives up what it does not need.
     pub sandbox: Sandbox,
     /// The form of the log, where it is named.
@@ -183,6 +180,14 @@ pub struct Policies {
     pub empty: Policy,
     /// A shared account can't be read as a whole.
     pub shared: Policy,
+}
+
+impl Policies {
+    /// What is done about a shared account that fails with this code. What it holds is a matter of invalid secrets as well.
+    #[must_use]
+    pub fn about_shared(&self, exit: Exit) -> Policy {
+        if exit == Exit::InvalidData && self.shared == Policy::Error { self.invalid } else { self.shared }
+    }
 }
 
 /// A file to write.
@@ -486,7 +491,6 @@ impl Reader<'_> {
             concurrency: concurrency?,
             deadline,
             jitter,
-            memory: memory::limit(),
             sandbox: sandbox?,
             log_format: log_format.filter(|_| raw.log_format.is_some()),
             output: output?,

@@ -14,14 +14,10 @@ use std::time::Duration;
 
 use airflow_secrets_init::backend_kwargs::KNOWN;
 use airflow_secrets_init::cli::RawSettings;
+use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::{assert_silent, canary, everything_said};
 use common::{Run, signal};
 use fake_aws::{FakeAws, Fault, Kms, Principal, Scenario, Secret, Statement};
-
-const OWN: &str = "111111111111";
-const REGION: &str = "eu-central-1";
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
 
 /// The forms searched for so far.
 #[derive(Default)]

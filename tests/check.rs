@@ -7,16 +7,11 @@ mod common;
 use std::collections::BTreeSet;
 use std::fs;
 
+use common::accounts::{OWN, POD, POD_KEY, READER, REGION, SHARED};
 use common::{Run, names};
 use fake_aws::{FakeAws, Principal, Role, Scenario, Secret, Statement};
 use serde_json::{Value, json};
 
-const OWN: &str = "111111111111";
-const SHARED: &str = "222222222222";
-const REGION: &str = "eu-central-1";
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
-const READER: &str = "arn:aws:iam::222222222222:role/reader";
 const KWARGS: &str = r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader",
     "connections_lookup_pattern": "[^z]"}"#;
 

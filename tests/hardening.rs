@@ -16,14 +16,10 @@ use std::process::{Child, Command, Stdio};
 
 use airflow_secrets_init::harden::{self, Confined, Places};
 use common::Run;
+use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::canary;
 use fake_aws::{FakeAws, Principal, Scenario, Secret, Statement};
 use tracer::{Act, Call, Process, Side, Traced};
-
-const OWN: &str = "111111111111";
-const REGION: &str = "eu-central-1";
-const POD: &str = "arn:aws:iam::111111111111:role/airflow";
-const POD_KEY: &str = "AKIAAIRFLOWPOD";
 
 /// A fake AWS with twenty connections, each with the canary.
 fn aws(canary: &str) -> FakeAws {

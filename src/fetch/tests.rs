@@ -135,7 +135,7 @@ const NEEDED: Shared = Shared { until: None, may_be_invalid: false };
 fn until(later: bool) -> Shared {
     let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
     let until = if later { now + hour } else { now.checked_sub(hour).unwrap() };
-    Shared { until: Some(until), ..NEEDED }
+    Shared { until: Some(until), may_be_invalid: true }
 }
 
 /// All but the conn_ids that this glob takes.

@@ -22,6 +22,7 @@ use super::{AwsStore, Place, Shared, http, trust};
 use crate::backend_kwargs::{OwnAccess, RoleVia};
 use crate::env::Env;
 use crate::exit::{Exit, Failure};
+use crate::memory;
 use crate::plan::{Plan, Source};
 use crate::settings::Settings;
 
@@ -34,7 +35,7 @@ const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// [`Exit::Config`] when there is no CA certificate to trust, or a role wants a web identity that the pod lacks.
 pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<AwsStore>, Failure> {
     let access = &settings.kwargs.own;
-    let allowance = Allowance::within(settings.memory, settings.concurrency, plan.accounts.len().saturating_sub(1));
+    let allowance = Allowance::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1));
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
     let only_own = plan.accounts.iter().all(|account| account.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);

@@ -119,7 +119,6 @@ impl Allowance {
     /// In a process that may have so many bytes, with so many requests in flight at once and so many shared accounts. An eighth
     /// is for answers; of the rest the own account has two thirds, or all where it is the only one.
     pub fn within(limit: Option<memory::Limit>, concurrency: usize, shared: usize) -> Self {
-        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX).max(1);
         let Some(memory::Limit { room, .. }) = limit else {
             return Self {
                 of_many: OF_MANY,
@@ -136,10 +135,10 @@ impl Allowance {
         let of_shared = if shared == 0 { 0 } else { secrets / 3 };
         Self {
             of_many: answers.clamp(LEAST_OF_MANY, OF_MANY),
-            free: (answers / count(concurrency)).clamp(LEAST_FREE, FREE),
+            free: (answers / wide(concurrency).max(1)).clamp(LEAST_FREE, FREE),
             singles: usize::try_from(answers / OF_SINGLE).unwrap_or(SINGLES).clamp(2, SINGLES),
             own: (secrets - of_shared).min(MOST_MEMORY),
-            each_shared: (of_shared / count(shared)).min(MOST_MEMORY),
+            each_shared: (of_shared / wide(shared).max(1)).min(MOST_MEMORY),
             limit,
         }
     }
@@ -165,7 +164,7 @@ pub struct Taken {
 impl Taken {
     /// Counts a text; whether there is room for it.
     pub fn takes(&self, text: &str) -> bool {
-        let bytes = length(text);
+        let bytes = wide(text.len());
         let memory = text.bytes().map(|byte| match byte {
             b',' => COPIES + OF_ITEM,
             b':' => COPIES + OF_KEY,
@@ -180,7 +179,7 @@ impl Taken {
 
     /// Counts a name that a listing has.
     pub fn has_name(&self, name: &str) {
-        self.add(OF_NAME.saturating_add(length(name).saturating_mul(2)));
+        self.add(OF_NAME.saturating_add(wide(name.len()).saturating_mul(2)));
     }
 
     fn add(&self, bytes: u64) {
@@ -207,8 +206,8 @@ impl Taken {
     }
 }
 
-fn length(text: &str) -> u64 {
-    u64::try_from(text.len()).unwrap_or(u64::MAX)
+fn wide(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// What is taken of the answer to a request.
@@ -338,7 +337,7 @@ impl Body for Held {
         if let Poll::Ready(Some(Ok(frame))) = &frame
             && let Some(data) = frame.data_ref()
         {
-            self.come = self.come.saturating_add(u64::try_from(data.len()).unwrap_or(u64::MAX));
+            self.come = self.come.saturating_add(wide(data.len()));
             if let Err(refused) = limit.check(self.come, data).and_then(|()| self.parts.count(data)) {
                 return Poll::Ready(Some(Err(refused.into())));
             }
