@@ -33,7 +33,7 @@ ci:
 fuzz:
 	scripts/fuzz all 600
 
-# Whether the tests notice when the code is wrong. Hours; `make mutants ARGS='-f src/expand.rs'` is one file.
+# Whether the tests notice when the code is wrong. Hours; `make mutants ARGS='-f src/config/expand.rs'` is one file.
 mutants:
 	scripts/mutants $(ARGS)
 

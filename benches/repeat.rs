@@ -8,9 +8,9 @@
 use std::ffi::OsString;
 use std::fs;
 
-use airflow_secrets_init::env::Env;
-use airflow_secrets_init::exit::Exit;
-use airflow_secrets_init::harden::Process;
+use airflow_secrets_init::config::env::Env;
+use airflow_secrets_init::error::Exit;
+use airflow_secrets_init::process::harden::Process;
 
 fn main() {
     let count: usize = std::env::args().find_map(|word| word.parse().ok()).unwrap_or(1000);

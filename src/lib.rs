@@ -4,36 +4,22 @@
 //! One way through the house: env → settings → plan → fetch → entries → render → validate → write → report. A
 //! stage imports only stages before it. docs/ARCHITECTURE.md walks through them.
 
-pub mod backend_kwargs;
-pub mod backend_module;
-pub mod cause;
-pub mod check;
-pub mod cli;
-pub mod connection;
-pub mod diff;
-pub mod entries;
-pub mod env;
-pub mod exit;
-pub mod expand;
+pub mod airflow;
+pub mod commands;
+pub mod config;
+pub mod convert;
+pub mod error;
 pub mod fetch;
-pub mod files;
-pub mod harden;
-pub mod iam;
-pub mod kind;
-pub mod log;
-pub mod memory;
-pub mod mistakes;
-pub mod output;
+pub mod model;
 pub mod plan;
-pub mod progress;
+pub mod process;
+pub mod python;
 pub mod render;
 pub mod report;
-pub mod settings;
-pub mod signals;
 pub mod store;
-pub mod template;
 pub mod text;
-pub mod validate;
+pub mod verify;
+pub mod write;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -43,18 +29,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::cli::{CommandName, Parsed, RawSettings};
-use crate::entries::{Entries, LeftOut};
-use crate::env::Env;
-use crate::exit::{Exit, Failure};
-use crate::harden::{Confined, Places, Process};
-use crate::output::Change;
+use crate::commands::{check, diff, iam};
+use crate::config::cli;
+use crate::config::cli::{CommandName, Parsed, RawSettings};
+use crate::config::env::Env;
+use crate::config::settings::{OutputForm, Policy, Sandbox, Settings, StoreChoice};
+use crate::convert::{Entries, LeftOut};
+use crate::error::{Exit, Failure};
 use crate::plan::Plan;
+use crate::process::harden::{self, Confined, Places, Process};
+use crate::process::memory;
+use crate::process::signals::Signals;
 use crate::render::File;
-use crate::report::Summary;
-use crate::settings::{OutputForm, Policy, Sandbox, Settings, StoreChoice};
-use crate::signals::Signals;
+use crate::report::{Summary, log, progress};
 use crate::store::{SecretStore, StoreError};
+use crate::write::Change;
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
 /// tells how it ended. Writes data to `stdout`, everything else to stderr. A process of its own is confined to the places that
@@ -333,7 +322,7 @@ async fn find(
 ) -> Result<Entries, Failure> {
     // On the heap: the futures of the SDK are large.
     let fetched = signals.or(Box::pin(resolve(settings, plan, env, summary))).await??;
-    let rules = entries::rules(&settings.kwargs, settings.target);
+    let rules = convert::rules(&settings.kwargs, settings.target);
     let entries = Entries::of(fetched, plan, &rules, settings.template_env.clone());
     summary.take(&entries, plan);
     report::aside(&entries.aside, &settings.policies);
@@ -366,9 +355,9 @@ fn prepare(settings: &Settings, plan: &Plan, entries: &Entries, purpose: Purpose
     let (mut files, mut not_carried) = (Vec::new(), Vec::new());
     let verdict = entries.judge(&settings.policies, plan).and_then(|()| {
         (files, not_carried) = render::all(settings, entries)?;
-        entries::judge(&not_carried, &settings.policies)?;
+        convert::judge(&not_carried, &settings.policies)?;
         render::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
-        files.iter().try_for_each(|file| validate::check(file, settings.target))
+        files.iter().try_for_each(|file| verify::check(file, settings.target))
     });
     let found = (purpose == Purpose::Check)
         .then(|| check::report(plan, entries, &not_carried, &files, &settings.policies, &verdict));
@@ -456,9 +445,9 @@ fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
 
 /// Puts the files in place. Nothing is written before everything has rendered.
 async fn write(files: &[File], signals: &mut Signals) -> Result<Change, Failure> {
-    output::remove_leftovers(files.iter().map(|file| file.path.as_path()));
-    let stage = |file: &File| output::stage(&file.path, &file.bytes, file.mode);
+    write::remove_leftovers(files.iter().map(|file| file.path.as_path()));
+    let stage = |file: &File| write::stage(&file.path, &file.bytes, file.mode);
     let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
     signals.check().await?;
-    output::commit_all(staged)
+    write::commit_all(staged)
 }

@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use airflow_secrets_init::env::Env;
-use airflow_secrets_init::harden::{self, Process};
+use airflow_secrets_init::config::env::Env;
+use airflow_secrets_init::process::harden::{self, Process};
 
 /// Whatever is freed is wiped first: copies that the SDK, the TLS stack and the renderer have made as well as ours.
 #[cfg(not(target_env = "musl"))]

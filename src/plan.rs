@@ -1,9 +1,9 @@
 //! Which accounts are asked for what, in which order, under which names. Pure, printable, and holds no secret.
 
-use crate::backend_kwargs::{KnownBy, SharedAccount};
-use crate::connection::pattern::LookupPattern;
-use crate::kind::Kind;
-use crate::settings::{Ask, Settings, StoreChoice};
+use crate::airflow::pattern::LookupPattern;
+use crate::config::kwargs::{KnownBy, SharedAccount};
+use crate::config::settings::{Ask, Settings, StoreChoice};
+use crate::model::kind::Kind;
 use crate::store::SecretId;
 use crate::text::unique;
 
@@ -169,7 +169,7 @@ impl SourcePlan {
     ///
     /// # Errors
     /// When the pattern takes too long on this id.
-    pub fn pattern_takes(&self, id: &str) -> Result<bool, crate::connection::pattern::PatternError> {
+    pub fn pattern_takes(&self, id: &str) -> Result<bool, crate::airflow::pattern::PatternError> {
         self.pattern.as_ref().map_or(Ok(true), |pattern| pattern.is_match(id))
     }
 }

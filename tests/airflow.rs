@@ -9,7 +9,7 @@ mod common;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use airflow_secrets_init::backend_module;
+use airflow_secrets_init::airflow::lazy_backend;
 use fake_aws::{FakeAws, Scenario};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_airflow-secrets-init");
@@ -148,7 +148,7 @@ fn no_name_that_python_needs_is_taken_for_the_module() {
     assert!(printed.lines().count() > 250, "{printed}");
     for name in printed.lines() {
         let path = format!("/opt/airflow/secrets/{name}.py");
-        assert!(backend_module::check_path(Path::new(&path)).is_err(), "{path} is taken");
+        assert!(lazy_backend::check_path(Path::new(&path)).is_err(), "{path} is taken");
     }
 }
 

@@ -12,8 +12,8 @@ mod common;
 use std::fs;
 use std::time::Duration;
 
-use airflow_secrets_init::backend_kwargs::KNOWN;
-use airflow_secrets_init::cli::RawSettings;
+use airflow_secrets_init::config::cli::RawSettings;
+use airflow_secrets_init::config::kwargs::KNOWN;
 use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::{assert_silent, canary, everything_said};
 use common::{Run, signal};

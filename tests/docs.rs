@@ -10,13 +10,13 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use airflow_secrets_init::backend_kwargs::{self, KNOWN, READER_KEYS};
-use airflow_secrets_init::backend_module;
-use airflow_secrets_init::cli::{RawSettings, VARIABLE_PREFIX};
-use airflow_secrets_init::exit::Exit;
-use airflow_secrets_init::mistakes::Mistakes;
-use airflow_secrets_init::template::FILTERS;
-use airflow_secrets_init::template::quote::Escape;
+use airflow_secrets_init::airflow::lazy_backend;
+use airflow_secrets_init::config::cli::{RawSettings, VARIABLE_PREFIX};
+use airflow_secrets_init::config::kwargs::{self, KNOWN, READER_KEYS};
+use airflow_secrets_init::error::ConfigErrors;
+use airflow_secrets_init::error::Exit;
+use airflow_secrets_init::render::template::FILTERS;
+use airflow_secrets_init::render::template::quote::Escape;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_airflow-secrets-init");
 const EXIT_CODES: &str = "docs/EXIT-CODES.md";
@@ -75,7 +75,7 @@ fn defaults_in_the_document_are_those_of_the_help() {
 fn every_command_is_documented() {
     let documented: Vec<String> =
         rows(&section(&read(CONFIGURATION), "### Commands")).iter().flat_map(|cells| code_spans(&cells[0])).collect();
-    let command = airflow_secrets_init::cli::command();
+    let command = airflow_secrets_init::config::cli::command();
     let known: Vec<&str> = command.get_subcommands().map(clap::Command::get_name).collect();
     assert_eq!(documented, known);
 }
@@ -193,8 +193,8 @@ fn every_kwargs_example_is_read_without_a_mistake() {
                     assert!(object.is_object(), "{document}: {example}");
                     continue;
                 }
-                let mut mistakes = Mistakes::default();
-                let read = backend_kwargs::parse("kwargs", &example, &[], &mut mistakes);
+                let mut mistakes = ConfigErrors::default();
+                let read = kwargs::parse("kwargs", &example, &[], &mut mistakes);
                 assert!(read.is_some() && mistakes.is_empty(), "{document}: {example}: {mistakes:?}");
                 checked += 1;
             }
@@ -300,9 +300,9 @@ fn the_lazy_backend_is_switched_on_as_its_files_are_called() {
     let component = &values["x-secrets"]["component"];
     let airflow = environment(component);
     let module = PathBuf::from(&environment(&component["extraInitContainers"][0])["SECRETS_INIT_BACKEND_MODULE_FILE"]);
-    assert_eq!(backend_module::check_path(&module), Ok(()));
+    assert_eq!(lazy_backend::check_path(&module), Ok(()));
     assert_eq!(module.parent(), Some(Path::new(&airflow["PYTHONPATH"])));
-    let class = format!("{}.{}", module.file_stem().unwrap().to_str().unwrap(), backend_module::CLASS);
+    let class = format!("{}.{}", module.file_stem().unwrap().to_str().unwrap(), lazy_backend::CLASS);
     assert_eq!(airflow["AIRFLOW__SECRETS__BACKEND"], class);
     let kwargs: serde_json::Value = serde_json::from_str(&airflow["AIRFLOW__SECRETS__BACKEND_KWARGS"]).unwrap();
     let help = String::from_utf8(Command::new(PROGRAM).arg("--help").env_clear().output().unwrap().stdout).unwrap();
@@ -429,7 +429,7 @@ fn every_explained_difference_is_a_row_of_the_compatibility_page() {
         assert!(page.contains(&format!("<a id=\"{anchor}\"></a>")), "no row {anchor}");
     }
     let sources =
-        ["tests/aws.rs", "tests/run.rs", "src/settings/tests.rs", "src/connection/tests.rs"].map(read).concat();
+        ["tests/aws.rs", "tests/run.rs", "src/config/settings/tests.rs", "src/airflow/tests.rs"].map(read).concat();
     for name in code_spans(&page) {
         // Tests are called by whole sentences; keys have fewer words.
         let is_test = name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');

@@ -14,7 +14,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use airflow_secrets_init::harden::{self, Confined, Places};
+use airflow_secrets_init::process::harden::{self, Confined, Places};
 use common::Run;
 use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::canary;
@@ -226,9 +226,9 @@ fn confined_child(place: &Path) {
         return;
     }
     // All that writing takes.
-    airflow_secrets_init::output::remove_leftovers([inside.join("x").as_path()]);
-    let staged = airflow_secrets_init::output::stage(&inside.join("x"), b"x", 0o440).unwrap();
-    airflow_secrets_init::output::commit_all(vec![staged]).unwrap();
+    airflow_secrets_init::write::remove_leftovers([inside.join("x").as_path()]);
+    let staged = airflow_secrets_init::write::stage(&inside.join("x"), b"x", 0o440).unwrap();
+    airflow_secrets_init::write::commit_all(vec![staged]).unwrap();
     fs::write(place.join("log"), "reason").unwrap();
     fs::write(added.join("log"), "reason").unwrap();
     // Reading is as it was.

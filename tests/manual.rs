@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::Path;
 
-use airflow_secrets_init::cli;
+use airflow_secrets_init::config::cli;
 use clap_complete::Shell;
 
 const NAME: &str = "airflow-secrets-init";

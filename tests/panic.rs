@@ -5,8 +5,8 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::Command;
 
-use airflow_secrets_init::env::Env;
-use airflow_secrets_init::harden::Process;
+use airflow_secrets_init::config::env::Env;
+use airflow_secrets_init::process::harden::Process;
 
 /// Fails the way a bug would: with what it was working on in its message.
 struct Faulty;

@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use airflow_secrets_init::backend_module;
+use airflow_secrets_init::airflow::lazy_backend;
 use common::{Run, names};
 
 const TWO: &str =
@@ -187,7 +187,7 @@ fn the_backend_module_is_written_beside_the_file_and_left_alone_when_nothing_cha
     let first = run.go().code(0);
     assert_eq!(first.summary()["outcome"], "written");
     assert_eq!(first.summary()["module_file"], module.to_str().unwrap());
-    assert_eq!(fs::read_to_string(&module).unwrap(), backend_module::SOURCE);
+    assert_eq!(fs::read_to_string(&module).unwrap(), lazy_backend::SOURCE);
     assert_eq!(fs::metadata(&module).unwrap().mode() & 0o7777, 0o640);
     let [module_inode, file_inode] = inodes();
     assert_eq!(run.go().code(0).summary()["outcome"], "unchanged");
@@ -195,7 +195,7 @@ fn the_backend_module_is_written_beside_the_file_and_left_alone_when_nothing_cha
     // That of an older version, with the same connections.
     fs::write(&module, "# old\n").unwrap();
     assert_eq!(run.go().code(0).summary()["outcome"], "written");
-    assert_eq!((fs::read_to_string(&module).unwrap().as_str(), inodes()[1]), (backend_module::SOURCE, file_inode));
+    assert_eq!((fs::read_to_string(&module).unwrap().as_str(), inodes()[1]), (lazy_backend::SOURCE, file_inode));
     assert_eq!(names(run.directory.path()), ["connections.json", "lazy_backend.py", "secrets.yaml"]);
     assert!(!Run::on_document(TWO).go().code(0).stderr.contains("module_file"));
 }

@@ -14,13 +14,13 @@ use airflow_secrets_init::env::Env;
 use airflow_secrets_init::expand::expand;
 use airflow_secrets_init::iam::{self, PodHints, Policies};
 use airflow_secrets_init::kind::Kind;
-use airflow_secrets_init::mistakes::Mistakes;
+use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init_fuzz::{CANARY, MARK, accepted, check_form, holds_a_piece, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::Value;
 
-/// What an environment may make of a text, in bytes: src/expand.rs says where it ends.
+/// What an environment may make of a text, in bytes: src/config/expand.rs says where it ends.
 const LARGEST: usize = 1 << 20;
 
 const STATIC_KEYS: [&str; 3] = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
@@ -37,10 +37,10 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         parts.filter_map(|part| part.split_once('=')).map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
     let in_values = |(key, value): &(String, String)| (key.clone(), planted(value));
     let (secret, overlaid) = (in_all_values(object), overlay.iter().map(in_values).collect::<Vec<_>>());
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     let parsed = parse("KWARGS", &secret, &overlaid, &mut mistakes);
     drop(accepted(parsed, mistakes));
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     let parsed = parse("KWARGS", &in_static_keys(object), &overlay, &mut mistakes);
     if let Some(kwargs) = accepted(parsed, mistakes) {
         promises(&kwargs);

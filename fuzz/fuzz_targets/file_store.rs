@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use airflow_secrets_init::backend_kwargs::parse;
 use airflow_secrets_init::connection::pyjson::{Json, loads_within};
 use airflow_secrets_init::connection::pystr::PyString;
-use airflow_secrets_init::mistakes::Mistakes;
+use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init::store::file::{Form, stores};
 use airflow_secrets_init::store::{Found, SecretStore, Wanted};
@@ -28,7 +28,7 @@ const ACCOUNT: &str = "258781458051";
 const DEEPEST: usize = 4096;
 
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     let kwargs =
         parse("KWARGS", &format!(r#"{{"shared_account": "{ACCOUNT}", "shared_index": "i"}}"#), &[], &mut mistakes);
     let Some(kwargs) = accepted(kwargs, mistakes) else { panic!("the kwargs are wrong") };

@@ -18,7 +18,7 @@ use airflow_secrets_init::exit::Exit;
 use airflow_secrets_init::fetch::{Shared, State, fetch};
 use airflow_secrets_init::iam::{self, PodHints, Policies};
 use airflow_secrets_init::kind::Kind;
-use airflow_secrets_init::mistakes::Mistakes;
+use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::{Plan, arn};
 use airflow_secrets_init::store::{
     Answer, Enumerated, Found, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
@@ -88,7 +88,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         kwargs["shared_role_arn"] = json!(role);
         kwargs["role_arn"] = json!(role);
     }
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     let parsed = parse("KWARGS", &kwargs.to_string(), &[], &mut mistakes);
     let Some(kwargs) = accepted(parsed, mistakes) else { return Corpus::Keep };
     for role in [kwargs.own.role.as_ref().map(|role| &role.arn), kwargs.shared[0].role.as_ref().map(|role| &role.arn)] {

@@ -6,7 +6,7 @@
 //! - nothing panics, or takes more time or memory than libFuzzer's limits let it;
 //! - an error holds nothing of the pattern, and its place lies in it;
 //! - what Python refuses is refused, what Python takes is taken, and an id matches where it does there. Left aside is what
-//!   src/connection/pattern.rs names as its limits.
+//!   src/airflow/pattern.rs names as its limits.
 #![no_main]
 
 use std::cell::RefCell;

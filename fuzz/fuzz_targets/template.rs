@@ -17,7 +17,7 @@ use std::sync::LazyLock;
 use airflow_secrets_init::connection::pyjson::loads;
 use airflow_secrets_init::connection::{AirflowTarget, Extra, Rules, from_secret};
 use airflow_secrets_init::entries::Entries;
-use airflow_secrets_init::mistakes::Mistakes;
+use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::render::template_text;
 use airflow_secrets_init::template::Template;
 use airflow_secrets_init_fuzz::{CANARY, NUMBER, accepted, check_failure, check_pieces, holds_a_piece};
@@ -26,7 +26,7 @@ use secrecy::SecretString;
 
 const EXTENSIONS: [&str; 8] = ["txt", "json", "yaml", "toml", "xml", "env", "sh", "properties"];
 
-/// src/template/engine.rs, `FUEL` and `FUEL_OF_ENTRY`; minijinja takes one for each 64 bytes that are written.
+/// src/render/template/engine.rs, `FUEL` and `FUEL_OF_ENTRY`; minijinja takes one for each 64 bytes that are written.
 const FUEL: usize = 2_000_000;
 const FUEL_OF_ENTRY: usize = 3_000;
 const BYTES_OF_FUEL: usize = 64;
@@ -115,7 +115,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     }
     let extension = EXTENSIONS[usize::from(*first) % EXTENSIONS.len()];
     let target = format!("target.{extension}");
-    let mut mistakes = Mistakes::default();
+    let mut mistakes = ConfigErrors::default();
     let parsed = Template::parse(Path::new("t.j2"), Path::new(&target), text.to_owned(), &mut mistakes);
     let Some(template) = accepted(parsed, mistakes) else { return Corpus::Keep };
     let render = |entries| template_text(&template, TARGET, entries).inspect_err(check_failure);

@@ -10,12 +10,12 @@ use std::pin::pin;
 use std::sync::LazyLock;
 use std::task::{Context, Poll, Waker};
 
-use airflow_secrets_init::backend_kwargs::BackendKwargs;
-use airflow_secrets_init::cli::RawSettings;
-use airflow_secrets_init::env::Env;
-use airflow_secrets_init::exit::Failure;
-use airflow_secrets_init::mistakes::Mistakes;
-use airflow_secrets_init::settings::Settings;
+use airflow_secrets_init::config::kwargs::BackendKwargs;
+use airflow_secrets_init::config::cli::RawSettings;
+use airflow_secrets_init::config::env::Env;
+use airflow_secrets_init::error::Failure;
+use airflow_secrets_init::error::ConfigErrors;
+use airflow_secrets_init::config::settings::Settings;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -133,7 +133,7 @@ pub fn check_failure(failure: &Failure) {
 ///
 /// # Panics
 /// When it is neither, or when a mistake says too much.
-pub fn accepted<T>(parsed: Option<T>, mistakes: Mistakes) -> Option<T> {
+pub fn accepted<T>(parsed: Option<T>, mistakes: ConfigErrors) -> Option<T> {
     assert!(parsed.is_some() == mistakes.is_empty(), "mistakes and what came of the input do not agree");
     if !mistakes.is_empty() {
         check_failure(&mistakes.into_failure());

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use airflow_secrets_init::connection::get_uri::get_uri;
-use airflow_secrets_init::connection::pyjson::{self, Json, MAX_DEPTH};
-use airflow_secrets_init::connection::pystr::PyString;
-use airflow_secrets_init::connection::uri_write::to_uri;
-use airflow_secrets_init::connection::{
+use airflow_secrets_init::airflow::get_uri::get_uri;
+use airflow_secrets_init::python::json::{self, Json, MAX_DEPTH};
+use airflow_secrets_init::python::str::PyString;
+use airflow_secrets_init::airflow::uri_write::to_uri;
+use airflow_secrets_init::airflow::secret::{
     AirflowTarget, Connection, Extra, Field, Form, Place, Reason, Rules, Scalar, from_secret,
 };
 use airflow_secrets_init::render::{Meant, Rendered, cannot_carry, connections};
-use airflow_secrets_init::settings::Format;
-use airflow_secrets_init::validate;
+use airflow_secrets_init::config::settings::Format;
+use airflow_secrets_init::verify;
 
 use crate::check_line;
 

@@ -7,11 +7,11 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{AllAnswers, Asked, Said, State, WhenNotThere};
-use crate::backend_kwargs::is_id;
-use crate::cause::Cause;
-use crate::exit::{Exit, Failure};
+use crate::config::kwargs::is_id;
+use crate::config::settings::Selection;
+use crate::error::{Exit, Failure};
 use crate::plan::{AddressedBy, Source, SourcePlan, arn};
-use crate::settings::Selection;
+use crate::store::cause::Cause;
 use crate::store::{Found, NotThere, SecretId, SecretStore, StoreError};
 use crate::text::printable;
 
@@ -122,7 +122,7 @@ fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kind::Kind;
+    use crate::model::kind::Kind;
     use crate::plan::Enumerate;
 
     fn source() -> SourcePlan {

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::log::tests::logged;
 use crate::plan::{AccountPlan, AddressedBy, Want};
+use crate::report::log::tests::logged;
 use crate::store::memory::MemoryStore;
 use crate::store::{Enumerated, ErrorKind};
 use secrecy::{ExposeSecret, SecretString};
@@ -490,7 +490,7 @@ fn an_account_that_fails_by_name_is_left_out_with_what_its_listing_had() {
 fn plan_of(kwargs: &str, variables: &[(&str, &str)]) -> Plan {
     let pairs = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-central-1")];
     let env = pairs.iter().chain(variables).copied().collect();
-    Plan::of(&crate::settings::Settings::load(&env, crate::cli::RawSettings::default()).unwrap())
+    Plan::of(&crate::config::settings::Settings::load(&env, crate::config::cli::RawSettings::default()).unwrap())
 }
 
 #[test]

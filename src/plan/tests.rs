@@ -1,8 +1,8 @@
 //! What settings come to: each source in a line.
 
 use super::*;
-use crate::cli::RawSettings;
-use crate::env::Env;
+use crate::config::cli::RawSettings;
+use crate::config::env::Env;
 
 fn plan(pairs: &[(&str, &str)]) -> Plan {
     let env: Env = pairs.iter().copied().collect();

@@ -12,15 +12,15 @@ use minijinja::value::Value;
 use secrecy::ExposeSecret;
 
 use super::{Cell, Field, built_in, not_for_file};
-use crate::connection::pyjson::raw_ascii;
-use crate::connection::pystr::PyString;
-use crate::connection::uri_write::to_uri;
-use crate::connection::{Connection, Extra, Scalar};
-use crate::entries::{Entries, LeftOut};
-use crate::exit::Failure;
-use crate::kind::Kind;
-use crate::settings::{Dialect, EnvFile, Settings};
-use crate::template::quote;
+use crate::airflow::secret::{Connection, Extra, Scalar};
+use crate::airflow::uri_write::to_uri;
+use crate::config::settings::{Dialect, EnvFile, Settings};
+use crate::convert::{Entries, LeftOut};
+use crate::error::Failure;
+use crate::model::kind::Kind;
+use crate::python::json::raw_ascii;
+use crate::python::str::PyString;
+use crate::render::template::quote;
 
 /// The variables that the file will hold: name to value, in order. What it can't carry goes to `left_out`.
 pub fn lines(
@@ -94,7 +94,7 @@ fn is_expanded_by_airflow(text: &str) -> bool {
 /// Renders the lines.
 ///
 /// # Errors
-/// [`crate::exit::Exit::Bug`] only.
+/// [`crate::error::Exit::Bug`] only.
 pub fn render(lines: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<u8>, Failure> {
     let line = |(name, value): (&String, &String)| {
         let written = written(value, dialect).unwrap_or_default();

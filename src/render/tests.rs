@@ -4,8 +4,8 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::connection::{AirflowTarget, Rules, from_secret};
-use crate::validate;
+use crate::airflow::secret::{AirflowTarget, Rules, from_secret};
+use crate::verify;
 
 fn rules(target: AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false }
@@ -25,7 +25,7 @@ fn check(
 }
 
 fn check_meant(bytes: &[u8], meant: Meant<'_>, target: AirflowTarget) -> Result<(), Failure> {
-    validate::check(&Rendered { path: Path::new("file"), bytes: bytes.to_vec(), mode: 0o440, meant }, target)
+    verify::check(&Rendered { path: Path::new("file"), bytes: bytes.to_vec(), mode: 0o440, meant }, target)
 }
 
 /// Texts that come near to being connections: JSON with odd values in known keys, URIs with odd parts, and junk.
@@ -149,7 +149,7 @@ fn a_file_of_uris_is_read_again_whatever_its_target() {
     ] {
         let connection = from_secret(secret, &rules(target)).unwrap();
         let bytes = connections(&BTreeMap::from([("c", &connection)]), Format::Env).unwrap();
-        let read = crate::validate::entries_of(&bytes, &Meant::Connections(Format::Env, BTreeMap::new()));
+        let read = crate::verify::entries_of(&bytes, &Meant::Connections(Format::Env, BTreeMap::new()));
         assert!(read.is_some_and(|read| read["c"].contains_key("extra")), "{secret}");
     }
 }
@@ -233,8 +233,8 @@ proptest! {
         dialect in prop::sample::select(vec![Dialect::Env, Dialect::List]),
     ) {
         let fits = |text: &str| match dialect {
-            Dialect::Env => crate::template::quote::dotenv(text).is_ok(),
-            Dialect::List => crate::template::quote::env_list(text).is_ok(),
+            Dialect::Env => crate::render::template::quote::dotenv(text).is_ok(),
+            Dialect::List => crate::render::template::quote::env_list(text).is_ok(),
         };
         let lines: BTreeMap<String, String> = all.into_iter().filter(|(_, text)| fits(text)).collect();
         let bytes = env_file::render(&lines, dialect).expect("it renders");
@@ -277,10 +277,10 @@ fn environment_variables_have_one_owner_each() {
     let entries = Entries { connections: connections.into(), ..Entries::default() };
     let settings = Settings::load(
         &[("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}")].into_iter().collect(),
-        crate::cli::RawSettings::default(),
+        crate::config::cli::RawSettings::default(),
     )
     .unwrap();
-    let file = crate::settings::EnvFile { path: "a.env".into(), dialect: Dialect::Env, options: Vec::new() };
+    let file = crate::config::settings::EnvFile { path: "a.env".into(), dialect: Dialect::Env, options: Vec::new() };
     let mut left_out = Vec::new();
     let lines = env_file::lines(&file, &entries, &settings, &mut left_out);
     assert!(left_out.is_empty());

@@ -14,9 +14,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::memory::MemoryStore;
-use crate::backend_kwargs::is_account;
-use crate::exit::{Exit, Failure};
-use crate::files;
+use crate::config::files;
+use crate::config::kwargs::is_account;
+use crate::error::{Exit, Failure};
 use crate::plan::{Plan, Source};
 use crate::text::{os_error, printable};
 

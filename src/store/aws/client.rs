@@ -15,16 +15,16 @@ use aws_types::region::Region;
 use secrecy::ExposeSecret;
 
 use super::credentials::{Once, Role, WhoAmI};
-use super::limit::Allowance;
+use super::limits::Allowance;
 use super::retries::{self, Retries};
 use super::situation::Situation;
 use super::{AwsStore, Place, Shared, http, trust};
-use crate::backend_kwargs::{OwnAccess, RoleVia};
-use crate::env::Env;
-use crate::exit::{Exit, Failure};
-use crate::memory;
+use crate::config::env::Env;
+use crate::config::kwargs::{OwnAccess, RoleVia};
+use crate::config::settings::Settings;
+use crate::error::{Exit, Failure};
 use crate::plan::{Plan, Source};
-use crate::settings::Settings;
+use crate::process::memory;
 
 /// Where IRSA says that the pod's token is.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";

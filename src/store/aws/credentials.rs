@@ -26,11 +26,11 @@ use aws_types::SdkConfig;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
-use super::errors;
+use super::classify;
 use super::http::{self, Opened, OpensOnly};
 use super::retries::{self, Retries};
 use super::situation::{Origin, Situation};
-use crate::cause::Cause;
+use crate::store::cause::Cause;
 use crate::store::{ErrorKind, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
@@ -156,7 +156,7 @@ impl Role {
             .set_external_id(self.external_id.clone())
             // The shortest that STS gives: a run lasts seconds.
             .duration_seconds(900);
-        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(ASSUME_ROLE, &error)))?;
+        let output = request.send().await.map_err(|error| self.refused(classify::from_sdk(ASSUME_ROLE, &error)))?;
         let AssumeRoleOutput { credentials, assumed_role_user, .. } = output;
         self.convert(ASSUME_ROLE, credentials, assumed_role_user)
     }
@@ -183,7 +183,7 @@ impl Role {
     }
 
     async fn by_web_identity(&self, file: &Path) -> Result<Credentials, StoreError> {
-        let token = crate::files::read_text(file, 1 << 20).map_err(|error| {
+        let token = crate::config::files::read_text(file, 1 << 20).map_err(|error| {
             let message = format!("the web identity token file can't be read: {}", crate::text::os_error(&error));
             let subject = Some(file.display().to_string());
             StoreError { subject, ..StoreError::new(Cause::TokenFile, WEB_IDENTITY, message) }
@@ -194,7 +194,7 @@ impl Role {
             .role_session_name(self.session_name())
             .web_identity_token(token.trim())
             .duration_seconds(900);
-        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(WEB_IDENTITY, &error)))?;
+        let output = request.send().await.map_err(|error| self.refused(classify::from_sdk(WEB_IDENTITY, &error)))?;
         let AssumeRoleWithWebIdentityOutput { credentials, assumed_role_user, .. } = output;
         self.convert(WEB_IDENTITY, credentials, assumed_role_user)
     }
@@ -304,7 +304,8 @@ impl WhoAmI {
 
     async fn ask(&self) -> Result<Identity, StoreError> {
         let sts = aws_sdk_sts::Client::new(&self.config);
-        let output = sts.get_caller_identity().send().await.map_err(|error| errors::from_sdk(Self::ACTION, &error))?;
+        let output =
+            sts.get_caller_identity().send().await.map_err(|error| classify::from_sdk(Self::ACTION, &error))?;
         Ok(Identity { arn: output.arn, account: output.account })
     }
 }
@@ -324,15 +325,15 @@ pub fn in_our_words(error: &CredentialsError) -> StoreError {
 /// The SDK's own chain failed. Its words name providers and files, but an STS body can be among them: only what we
 /// know to be harmless is repeated.
 pub fn explain(error: &CredentialsError) -> StoreError {
-    if let Some(refused) = errors::refused(ACTION, error) {
+    if let Some(refused) = classify::refused(ACTION, error) {
         return refused;
     }
-    for current in errors::chain(error) {
+    for current in classify::chain(error) {
         if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>() {
-            return of_role(errors::from_sdk(WEB_IDENTITY, sts));
+            return of_role(classify::from_sdk(WEB_IDENTITY, sts));
         }
         if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-            return of_role(errors::from_sdk(ASSUME_ROLE, sts));
+            return of_role(classify::from_sdk(ASSUME_ROLE, sts));
         }
         if let Some(sts) = current.downcast_ref::<AssumeRoleWithWebIdentityError>() {
             return refused_by_sts(WEB_IDENTITY, sts);
@@ -341,7 +342,7 @@ pub fn explain(error: &CredentialsError) -> StoreError {
             return refused_by_sts(ASSUME_ROLE, sts);
         }
         if current.is::<ConnectorError>() {
-            return errors::unreached(ACTION, current);
+            return classify::unreached(ACTION, current);
         }
         if let Some(imds) = current.downcast_ref::<ImdsError>() {
             return of_imds(imds);
@@ -358,13 +359,13 @@ pub fn explain(error: &CredentialsError) -> StoreError {
             return StoreError::new(cause, ACTION, format!("the credentials endpoint answers HTTP {status}"));
         }
         if let Some(tried) = current.downcast_ref::<ProviderChainError<CredentialsError>>() {
-            let mut tried = tried.attempts().iter().flat_map(|attempt| errors::chain(attempt.error()));
+            let mut tried = tried.attempts().iter().flat_map(|attempt| classify::chain(attempt.error()));
             // Not configured says every provider without more; this one alone was asked.
             if let Some(silent) = tried.find(|error| error.is::<ConnectorError>()) {
                 let message = format!(
                     "none found: no AWS_* variables, profile, web identity or container role, and the instance metadata service \
                      does not help: {}",
-                    errors::unreached(ACTION, silent).message
+                    classify::unreached(ACTION, silent).message
                 );
                 return StoreError::new(Cause::ImdsSilent, ACTION, message);
             }
@@ -442,6 +443,6 @@ fn http_status(words: &str) -> Option<u16> {
 
 fn refused_by_sts(action: &'static str, sts: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {
     use aws_sdk_sts::operation::RequestId;
-    let ours = errors::of_code(action, sts.code().map(str::to_owned), sts.message().map(str::to_owned));
+    let ours = classify::of_code(action, sts.code().map(str::to_owned), sts.message().map(str::to_owned));
     StoreError { request_id: sts.meta().request_id().map(Box::from), ..of_role(ours) }
 }

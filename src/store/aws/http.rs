@@ -27,9 +27,9 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
 
-use super::limit::Allowance;
+use super::limits::Allowance;
 use super::watch::Watched;
-use crate::exit::{Exit, Failure};
+use crate::error::{Exit, Failure};
 
 /// The pool of a run, with at most so many connections to an endpoint: a request then waits for one that is being opened
 /// rather than open another. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.

@@ -15,8 +15,8 @@ use std::pin::Pin;
 
 use futures_util::future::try_join_all;
 
-use super::limit::MOST_PAGES;
-use crate::cause::Cause;
+use super::limits::MOST_PAGES;
+use crate::store::cause::Cause;
 use crate::store::{Listed, StoreError};
 
 /// One call: names that pass every filter. A filter is a list of alternatives, each what a name begins with or, after a

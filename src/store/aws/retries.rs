@@ -13,7 +13,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{sleep, timeout};
 
 use super::watch::RETRIES;
-use crate::cause::Cause;
+use crate::store::cause::Cause;
 use crate::store::{ErrorKind, StoreError};
 
 /// How long one attempt may take: a stalled connection costs seconds, not the run.

@@ -9,9 +9,9 @@ use std::path::Path;
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 
-use crate::cause::{Cause, Notice};
-use crate::env::Env;
+use crate::config::env::Env;
 use crate::store::StoreError;
+use crate::store::cause::{Cause, Notice};
 use crate::text::{os_error, printable};
 
 const ROLE: &str = "AWS_ROLE_ARN";
@@ -174,7 +174,7 @@ impl Situation {
         let files = [(TOKEN_FILE, &self.token_file), (CONTAINER_TOKEN_FILE, &self.container_token_file)];
         for (variable, path) in files {
             let Some(path) = path else { continue };
-            if let Err(problem) = crate::files::read_text(Path::new(path), 1 << 20) {
+            if let Err(problem) = crate::config::files::read_text(Path::new(path), 1 << 20) {
                 let message =
                     format!("{variable} names {}, which can't be read: {}", printable(path), os_error(&problem));
                 return StoreError { message, ..error };

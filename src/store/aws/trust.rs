@@ -11,10 +11,10 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
-use crate::cause::Notice;
-use crate::env::Env;
-use crate::exit::{Exit, Failure};
-use crate::settings::Settings;
+use crate::config::env::Env;
+use crate::config::settings::Settings;
+use crate::error::{Exit, Failure};
+use crate::store::cause::Notice;
 
 /// What TLS connections trust: the bundle alone if one is given; nothing where no endpoint has TLS; else the system's.
 ///

@@ -18,7 +18,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::limit::{Allowance, Limit};
+use super::limits::{Allowance, Limit};
 
 tokio::task_local! {
     /// How often the call that is being made was made before.
@@ -155,7 +155,7 @@ impl Line {
                 tracing::debug!(action, endpoint, retries, status, elapsed_ms, sent, received, request_id, "call");
             }
             Err(error) => {
-                let error = super::errors::unreached("call", error).message;
+                let error = super::classify::unreached("call", error).message;
                 tracing::debug!(action, endpoint, retries, elapsed_ms, sent, error, "call");
             }
         }

@@ -1,0 +1,18 @@
+//! How Airflow reads: what each secret text means, and how that is written so that Airflow reads the same again.
+//!
+//! Pure: no input or output. Proved against real Airflow releases in tests/airflow.
+
+pub mod get_uri;
+mod json_secret;
+pub mod lazy_backend;
+pub mod pattern;
+mod pattern_emit;
+mod pattern_parse;
+pub mod secret;
+mod uri_secret;
+pub mod uri_write;
+
+#[cfg(test)]
+mod test_rows;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,582 @@
+//! Tests of the conversion as a whole.
+
+use std::cmp::Ordering;
+
+use proptest::prelude::*;
+
+use super::pattern;
+use super::secret::*;
+use super::test_rows::ROWS;
+use super::uri_write::to_uri;
+use crate::python::json::{Json, JsonErrorKind, MAX_DEPTH, dumps, loads, raw_ascii};
+use crate::python::str::{IntError, PyString, py_int, py_int_of_float_token, py_lower, py_strip, unquote, unquote_py};
+use indexmap::IndexMap;
+
+const TARGETS: [AirflowTarget; 3] = [AirflowTarget::V2, AirflowTarget::V3, AirflowTarget::V3QueryJson];
+
+fn rules(target: AirflowTarget) -> Rules {
+    Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false }
+}
+
+fn convert(text: &str, target: AirflowTarget) -> Result<Connection, Invalid> {
+    from_secret(text, &rules(target))
+}
+
+/// A connection in the notation of [`ROWS`]: the extra is the text that Airflow then holds.
+fn show(connection: &Connection) -> String {
+    let text = PyString::json_quote;
+    let scalar = |value: &Scalar| match value {
+        Scalar::Text(value) => value.json_quote(),
+        Scalar::Falsy(value) => raw_ascii(value),
+    };
+    let extra = |value: &Extra| match value {
+        Extra::Text(value) => value.json_quote(),
+        Extra::Json(value) => PyString::from(dumps(value)).json_quote(),
+    };
+    [
+        ("type", connection.conn_type.as_ref().map(text)),
+        ("host", connection.host.as_ref().map(scalar)),
+        ("login", connection.login.as_ref().map(text)),
+        ("pw", connection.password.as_ref().map(text)),
+        ("port", connection.port.clone()),
+        ("schema", connection.schema.as_ref().map(scalar)),
+        ("extra", connection.extra.as_ref().map(extra)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some(format!("{name}={}", value?)))
+    .collect::<Vec<_>>()
+    .join(" ")
+}
+
+fn shown(text: &str, target: AirflowTarget) -> String {
+    convert(text, target).map_or_else(|_| "invalid".to_owned(), |connection| show(&connection))
+}
+
+#[test]
+fn gives_what_airflow_gives() {
+    for (name, secret, v2, v3, v3_query_json) in ROWS {
+        for (target, expected) in TARGETS.into_iter().zip([v2, v3, v3_query_json]) {
+            assert_eq!(&shown(secret, target), expected, "{name} for {target:?}");
+        }
+    }
+}
+
+#[test]
+fn keeps_numbers_of_extras_as_written() {
+    let secret = r#"{"extra": {"a": 1.0, "b": 1e5, "c": 1E400, "f": 0.10, "h": -0}}"#;
+    let Ok(Connection { extra: Some(Extra::Json(extra)), .. }) = convert(secret, AirflowTarget::V3) else {
+        panic!("no extra");
+    };
+    assert_eq!(raw_ascii(&extra), r#"{"a": 1.0, "b": 1e5, "c": 1E400, "f": 0.10, "h": -0}"#);
+    let query = "x://h?a=1e5&b=%220%22&c=no";
+    let Ok(Connection { extra: Some(Extra::Json(extra)), .. }) = convert(query, AirflowTarget::V3QueryJson) else {
+        panic!("no extra");
+    };
+    assert_eq!(raw_ascii(&extra), r#"{"a": 1e5, "b": "0", "c": "no"}"#);
+}
+
+#[test]
+fn an_empty_query_object_is_text() {
+    for target in TARGETS {
+        let extra = convert("x://h?&", target).unwrap().extra;
+        assert_eq!(extra, Some(Extra::Text(PyString::from("{}"))));
+    }
+}
+
+#[test]
+fn more_words_extend_the_fields() {
+    let mut rules = rules(AirflowTarget::V3);
+    rules.extra_conn_words.insert(Field::Host, vec!["url".to_owned(), "login".to_owned()]);
+    let connection = from_secret(r#"{"login": "both", "url": "x", "host": "y"}"#, &rules).unwrap();
+    assert_eq!(show(&connection), r#"host="both" login="both""#);
+    let connection = from_secret(r#"{"other": "x", "url": "y"}"#, &rules).unwrap();
+    assert_eq!(show(&connection), r#"host="y""#);
+}
+
+/// Expected values: `urlsplit` of CPython 3.11.7.
+#[test]
+fn brackets_hold_an_address_or_a_later_ip_version() {
+    const TAKEN: &str = "v1.a:b vFf.x :: ::1 1:: 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:: ::2:3:4:5:6:7:8 1::3:4:5:6:7:8 ::ffff:1.2.3.4 \
+                         1:2:3:4:5:6:1.2.3.4 fe80::1%eth0 ::%0 0:0:0:0:0:0:0:0";
+    const REFUSED: &str = "v1. v.a vG.a v1 1.a 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1:2:3:4::6:7:8:9 ::1:2:3:4:5:6:7:8 1::2::3 ::: :1::2 \
+                           1::2: :1 1: 1:2 : 12345:: g:: 1:2:3:4:5:6:7:1.2.3.4 ::1.2.3 ::1.2.3.4.5 ::1.2.3.256 ::01.2.3.4 ::1.2.3. \
+                           1.2.3.4 ::1.2.3.4:5 fe80::1% fe80::1%a%b %eth0 :1:2:3:4:5:6:7:8 1:2:3:4:5:6:7:8: 1:2:3:4:5:6:7: \
+                           :2:3:4:5:6:7:8 1:2:3:4:5:6:7:8:9:a ::1.2.3.00 ::.1.2.3 1::2:3:4:5:6:7:8";
+    for (hosts, is_taken) in [(TAKEN, true), (REFUSED, false)] {
+        for host in hosts.split_whitespace() {
+            let read = convert(&format!("http://[{host}]/"), AirflowTarget::V3);
+            assert_eq!(read.is_ok(), is_taken, "{host}");
+            assert!(is_taken || matches!(read.unwrap_err().reason, Reason::NotIpv6), "{host}");
+        }
+    }
+}
+
+#[test]
+fn hosts_beyond_ascii_may_have_a_user_and_a_port() {
+    assert_eq!(
+        shown("x://u:p@h\u{e9}:80/", AirflowTarget::V2),
+        r#"type="x" host="h\u00e9" login="u" pw="p" port=80 schema="""#
+    );
+    for separator in ['\u{2100}', '\u{ff0f}', '\u{ff1a}', '\u{ff20}', '\u{ff03}', '\u{ff1f}'] {
+        let invalid = convert(&format!("x://h{separator}/"), AirflowTarget::V2).unwrap_err();
+        assert_eq!(invalid.reason, Reason::HostCharacters);
+    }
+}
+
+#[test]
+fn ports_are_whole_numbers_of_up_to_4300_digits() {
+    let (most, more) = ("0".repeat(4300), "0".repeat(4301));
+    let port = |text: &str| convert(text, AirflowTarget::V2).map(|connection| connection.port);
+    assert_eq!(port(&format!("x://h:{most}/")), Ok(Some("0".to_owned())));
+    assert_eq!(port(&format!("x://h:{more}/")), Err(Invalid::field(Field::Port, Reason::Port(IntError::TooLong))));
+    // Beyond what a float holds.
+    assert_eq!(port(r#"{"port": 9007199254740993}"#), Ok(Some("9007199254740993".to_owned())));
+    assert_eq!(port(r#"{"port": 9007199254740993.0}"#), Ok(Some("9007199254740992".to_owned())));
+}
+
+#[test]
+fn decodes_percent_escapes_when_told_to() {
+    let mut rules = rules(AirflowTarget::V2);
+    rules.urlencoded = true;
+    let found = |text: &str| from_secret(text, &rules).map_or("invalid".to_owned(), |connection| show(&connection));
+    assert_eq!(found(r#"{"password": "a%20b+c%zz%ff", "port": "54%33%32"}"#), r#"pw="a b+c%zz\ufffd" port=5432"#);
+    assert_eq!(found(r#"{"extra": {"a": "%20"}}"#), r#"extra="{\"a\": \"%20\"}""#);
+    assert_eq!(found(r#"{"extra": "%7B%7D"}"#), r#"extra="{}""#);
+    assert_eq!(found(r#"{"host": null, "login": "%5"}"#), r#"login="%5""#);
+    assert_eq!(found(r#"{"port": 5432}"#), "invalid");
+    assert_eq!(found(r#"{"extra": [1]}"#), "invalid");
+    assert_eq!(found(r#"{"host": {}}"#), "invalid");
+}
+
+#[test]
+fn lone_surrogates_count_where_airflow_encodes() {
+    // Nested strings go through the log masker of Airflow 2 only.
+    let nested = r#"{"extra": {"a": {"b": "\ud800"}}}"#;
+    assert_eq!(shown(nested, AirflowTarget::V2), "invalid");
+    assert_ne!(shown(nested, AirflowTarget::V3), "invalid");
+    assert_ne!(shown(r#"{"extra": {"a": {"\ud800": 1}}}"#, AirflowTarget::V2), "invalid");
+    for target in TARGETS {
+        for field in ["login", "password", "schema", "host", "extra"] {
+            assert_eq!(shown(&format!(r#"{{"{field}": "\ud800"}}"#), target), "invalid");
+        }
+        assert_eq!(shown(r#"{"conn_type": "a-\ud800"}"#, target), r#"type="a_\ud800""#);
+        assert_eq!(shown(r#"{"host": "\ud800://h"}"#, target), r#"host="\ud800://h""#);
+        assert_eq!(shown(r#"{"host": "h://\ud800"}"#, target), "invalid");
+        // The protocol is the type: Airflow 3 then takes the host as a whole.
+        let of_type = shown(r#"{"conn_type": "\ud800", "host": "\ud800://h"}"#, target);
+        assert_eq!(of_type == "invalid", target != AirflowTarget::V2, "{of_type}");
+    }
+}
+
+#[test]
+fn refuses_what_poisons_the_file() {
+    let deep = |depth: usize| format!("{}1{}", "[".repeat(depth), "]".repeat(depth));
+    let long = "9".repeat(4301);
+    for target in TARGETS {
+        for text in [
+            format!(r#"{{"extra": {{"a": {}}}}}"#, deep(499)),
+            format!(r#"{{"extra": "{{\"a\": {}}}"}}"#, deep(500)),
+            format!("x://?__extra__=%7B%22a%22:{}%7D", deep(500)),
+            format!(r#"{{"extra": {{"a": {long}}}}}"#),
+            format!(r#"{{"unknown": {long}}}"#),
+            format!("x://h:{long}"),
+        ] {
+            assert_eq!(shown(&text, target), "invalid");
+        }
+        assert_ne!(shown(&format!(r#"{{"extra": {{"a": {}}}}}"#, deep(498)), target), "invalid");
+    }
+    assert_ne!(shown(&format!("x://?n={long}"), AirflowTarget::V3), "invalid");
+    assert_eq!(shown(&format!("x://?n={long}"), AirflowTarget::V3QueryJson), "invalid");
+    assert_eq!(shown(&format!("x://?n={}", deep(501)), AirflowTarget::V3QueryJson), "invalid");
+}
+
+#[test]
+fn messages_name_the_place_and_no_content() {
+    for (text, expected) in [
+        (
+            "{\"password\": hunter2}",
+            "secret, byte 13: the JSON cannot be read: a value is expected; \
+             correct the JSON of the secret",
+        ),
+        (
+            "mysql://u:hunter2/x@h/db",
+            "field `port`: the value is not a valid port: it is not an integer; correct the port; \
+             in a URI, percent-encode `/`, `#`, `?`, `[` and `]` in the user and password",
+        ),
+        (
+            "{\"login\": 12345}",
+            "field `login`: the value is a number, but Airflow needs a string; \
+             change the value in the secret",
+        ),
+        (
+            " \n",
+            "secret: the secret is blank; \
+             put a connection URI or a JSON object into the secret, or delete it",
+        ),
+    ] {
+        assert_eq!(convert(text, AirflowTarget::V3).unwrap_err().to_string(), expected);
+    }
+    let digits = format!("x://h?a=1&b=+{}", "9".repeat(4301));
+    let invalid = convert(&digits, AirflowTarget::V3QueryJson).unwrap_err();
+    assert!(invalid.to_string().starts_with("value 2 of the URI query, byte 1: "), "{invalid}");
+}
+
+#[test]
+fn debug_output_holds_no_content() {
+    let json = r#"{"host": "hunter2", "login": "hunter2", "password": "hunter2", "conn_type": "hunter2",
+        "schema": "hunter2", "port": 54321, "extra": {"hunter2": ["hunter2", 54321]}}"#;
+    for text in [json, "hunter2://hunter2:hunter2@hunter2:54321/hunter2?hunter2=hunter2"] {
+        let debug = format!("{:?}", convert(text, AirflowTarget::V3).unwrap());
+        assert!(!debug.contains("hunter2") && !debug.contains("54321"), "{debug}");
+        assert!(debug.starts_with("Connection { form: ") && debug.contains("password: Some(\"...\")"), "{debug}");
+    }
+    for (text, expected) in [
+        (json, "Object(7 keys)"),
+        ("[\"hunter2\", 1]", "Array(2 items)"),
+        ("54321", "Number(5 characters)"),
+        ("\"hunter2\"", "PyString(7 characters)"),
+        ("\"\u{e9}\\ud800\"", "PyString(2 characters)"),
+        ("true", "Bool"),
+    ] {
+        assert_eq!(format!("{:?}", loads(text).unwrap()), expected);
+    }
+}
+
+#[test]
+fn json_is_that_of_python() {
+    for (text, expected) in [
+        ("1e16", "1e+16"),
+        ("123456789012345.6", "123456789012345.6"),
+        ("1e15", "1000000000000000.0"),
+        ("0.0001", "0.0001"),
+        ("0.00001", "1e-05"),
+        ("1e-7", "1e-07"),
+        ("1E400", "Infinity"),
+        ("-1e400", "-Infinity"),
+        ("NaN", "NaN"),
+        ("-0.0", "-0.0"),
+        ("-0", "0"),
+        ("1e-400", "0.0"),
+        // A tie between two shortest forms.
+        ("2.98023223876953125e-08", "2.9802322387695312e-08"),
+        ("5e-324", "5e-324"),
+        ("1.7976931348623157e308", "1.7976931348623157e+308"),
+        (r#""\ud83d\ude00\u00e9\/""#, r#""\ud83d\ude00\u00e9/""#),
+        ("\"\u{7f}\u{1f600}\"", r#""\u007f\ud83d\ude00""#),
+        (r#""\ud83d\ud83d\ude00""#, r#""\ud83d\ud83d\ude00""#),
+        (r#"{"a":1,"b":[],"a":{}}"#, r#"{"a": {}, "b": []}"#),
+        (" [ 1 , 2 ] ", "[1, 2]"),
+    ] {
+        assert_eq!(dumps(&loads(text).unwrap()), expected, "{text}");
+    }
+    for (text, offset) in [
+        ("", 0),
+        ("01", 1),
+        ("1.", 1),
+        ("1e", 1),
+        ("[1e+]", 2),
+        ("-", 0),
+        ("+1", 0),
+        ("[1,]", 3),
+        ("{\"a\":1,}", 7),
+        ("{'a':1}", 1),
+        ("\"a\nb\"", 2),
+        ("\"\\x\"", 1),
+        ("\"abc", 0),
+        ("{} x", 3),
+        ("\u{feff}{}", 0),
+        ("\u{a0}1", 0),
+        ("nul", 0),
+        ("[\"\u{e9}\" 1]", 6),
+    ] {
+        let error = loads(text).unwrap_err();
+        assert!(matches!(error.kind, JsonErrorKind::Syntax(_)), "{text}");
+        assert_eq!(error.offset, offset, "{text}");
+    }
+    let digits = "9".repeat(4301);
+    let kind = |text: &str| loads(text).unwrap_err().kind;
+    assert_eq!(kind(&format!("[{digits}, oops")), JsonErrorKind::IntegerTooLong);
+    assert!(matches!(kind(&format!("[oops, {digits}")), JsonErrorKind::Syntax(_)));
+    assert!(loads(&format!("{digits}.0")).is_ok());
+    assert!(loads(&format!("-{}", "9".repeat(4300))).is_ok());
+    assert_eq!(kind(&"[".repeat(MAX_DEPTH + 1)), JsonErrorKind::TooDeep);
+}
+
+#[test]
+fn strings_are_those_of_python() {
+    assert_eq!(py_strip("\u{1c}\u{3000} a\u{feff}\u{85}"), "a\u{feff}");
+    for (text, expected) in [
+        (" 5_4 ", Ok("54")),
+        ("\u{0665}\u{ff19}", Ok("59")),
+        ("-007", Ok("-7")),
+        ("-0", Ok("0")),
+        ("\u{2003}1", Ok("1")),
+        ("1__0", Err(IntError::NotAnInteger)),
+        ("_1", Err(IntError::NotAnInteger)),
+        ("1_", Err(IntError::NotAnInteger)),
+        ("- 1", Err(IntError::NotAnInteger)),
+        ("\u{1f}1", Err(IntError::NotAnInteger)),
+        ("\u{b2}", Err(IntError::NotAnInteger)),
+        ("", Err(IntError::NotAnInteger)),
+        (&"0".repeat(4301), Err(IntError::TooLong)),
+        (&"0".repeat(4300), Ok("0")),
+    ] {
+        let found = py_int(&PyString::from(text));
+        assert_eq!(found.as_deref().map_err(|error| *error), expected, "{text}");
+    }
+    assert_eq!(py_int_of_float_token("-5432.7").as_deref(), Ok("-5432"));
+    assert_eq!(py_int_of_float_token("-0.5").as_deref(), Ok("0"));
+    assert_eq!(py_int_of_float_token("1e30").as_deref(), Ok("1000000000000000019884624838656"));
+    assert!(py_int_of_float_token("NaN").is_err() && py_int_of_float_token("1e999").is_err());
+    assert_eq!(unquote("%E4%B8%AD%e4%b8\u{e9}%ad%+%4"), "\u{4e2d}\u{fffd}\u{e9}\u{fffd}%+%4");
+    assert_eq!(py_lower("A\u{3a3}-\u{130}\u{a7dc}"), "a\u{3c2}-i\u{307}\u{a7dc}");
+    assert_eq!(py_lower("\u{a7dc}BC"), "\u{a7dc}bc");
+    let [low, high] = ["\u{ffff}", "\u{10000}"].map(PyString::from);
+    assert!(low < high && low.partial_cmp(&low) == Some(Ordering::Equal));
+}
+
+/// Python's `str` may hold halves of a surrogate pair.
+#[test]
+fn strings_with_a_lone_surrogate_are_those_of_python() {
+    let wide = |text: &str, last: &[u32]| {
+        PyString::from_code_points(text.chars().map(u32::from).chain([0xd800]).chain(last.iter().copied()).collect())
+    };
+    let decoded = unquote_py(&wide("%41\u{e9}%42\u{80}%44\u{80}4%4", &[0x25, 0x34, 0x33]));
+    assert_eq!(decoded, wide("A\u{e9}B\u{80}D\u{80}4%4", &[0x43]));
+    assert_eq!(unquote_py(&PyString::from("%41\u{e9}")), PyString::from("A\u{e9}"));
+    let points: Vec<u32> = wide("", &[0x0010_ffff, 0x0011_0000]).code_points().collect();
+    assert_eq!(points, [0xd800, 0x0010_ffff, 0xfffd]);
+    assert_eq!([wide("ab", &[]).len(), PyString::from("\u{e9}b").len(), PyString::from("").len()], [3, 2, 0]);
+}
+
+/// tests/airflow/patterns.json: a pattern, and for each id whether it matches, or why the pattern is refused. Python's answers;
+/// tests/airflow.rs asks it again.
+#[test]
+fn patterns_match_and_are_refused_as_in_python() {
+    let rows: Vec<(String, serde_json::Value)> =
+        serde_json::from_str(include_str!("../../tests/airflow/patterns.json")).unwrap();
+    for (pattern, expected) in rows {
+        let compiled = pattern::LookupPattern::new(&pattern);
+        match (compiled, expected) {
+            (Err(error), serde_json::Value::String(expected)) => assert_eq!(error.to_string(), expected, "{pattern}"),
+            (Ok(compiled), serde_json::Value::Object(ids)) => {
+                for (id, expected) in ids {
+                    assert_eq!(compiled.is_match(&id).ok(), expected.as_bool(), "{pattern} on {id}");
+                }
+            }
+            (compiled, expected) => panic!("{pattern}: {compiled:?}, expected {expected}"),
+        }
+    }
+}
+
+/// What is refused here alone, and names, which may be part of a secret.
+#[test]
+fn pattern_errors_repeat_no_name_and_say_what_is_not_supported() {
+    let nested = |open: &str, close: &str, levels| format!("{}a{}", open.repeat(levels), close.repeat(levels));
+    for (open, close) in
+        [("(?:", ")"), ("(", ")"), ("(?<=", ")"), ("(?=", ")"), ("(?(1)", "|b)"), ("(?(1)b|", ")"), ("(?>", ")")]
+    {
+        let pattern = |levels| format!("(b)?{}", nested(open, close, levels));
+        let error = pattern::LookupPattern::new(&pattern(51)).unwrap_err();
+        assert!(error.reason.starts_with("groups nested more than 50 levels deep"), "{open}: {error}");
+        let fewer = pattern::LookupPattern::new(&pattern(50));
+        assert!(!fewer.is_err_and(|error| error.reason.contains("nested more")), "{open}");
+    }
+    for (pattern, expected) in [
+        ("(?P<secret>)(?P<secret>)", "redefinition of a group's name as group 2; was group 1 at character 16"),
+        ("(?P=secret)", "unknown group name at character 4"),
+        ("(?(secret)a)", "unknown group name at character 3"),
+        ("ab\\N{DASH}", "\\N{...} is not supported, write the character itself at character 2"),
+        ("(?\u{1b}a)", "unknown extension ?\\u{1b} at character 1"),
+        ("(?t)a", "bad inline flags: flag 't', which Python has up to 3.12, is not supported at character 3"),
+        ("(?it:a)", "bad inline flags: flag 't', which Python has up to 3.12, is not supported at character 4"),
+    ] {
+        let error = pattern::LookupPattern::new(pattern).unwrap_err();
+        assert_eq!(error.to_string(), expected, "{pattern}");
+    }
+}
+
+#[test]
+fn uris_come_back() {
+    for (secret, expected) in [
+        ("postgresql://u:p%40@Host:5432/Db", "postgres://u:p%40@host:5432/Db"),
+        ("Google-Cloud-Platform://", "google-cloud-platform://"),
+        (r#"{"host": "H/x", "port": 1}"#, "//%48%2Fx:1"),
+        (r#"{"conn_type": "http", "host": "http://Api"}"#, "http://http%3A%2F%2F%41pi"),
+        (r#"{"conn_type": "aws", "extra": {"a": 1e5}}"#, "aws:///?__extra__=%7B%22a%22%3A%20100000.0%7D"),
+        ("{}", "//"),
+    ] {
+        let connection = convert(secret, AirflowTarget::V2).unwrap();
+        assert_eq!(to_uri(&connection).as_deref(), Some(expected), "{secret}");
+    }
+    for secret in [
+        r#"{"password": "p"}"#,
+        r#"{"port": 70000}"#,
+        r#"{"conn_type": "My Type"}"#,
+        r#"{"conn_type": "Postgres"}"#,
+        r#"{"host": 0}"#,
+    ] {
+        assert_eq!(to_uri(&convert(secret, AirflowTarget::V2).unwrap()), None, "{secret}");
+    }
+}
+
+/// Text made of the pieces that decide something in a URI.
+fn uri_like() -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        prop::sample::select(vec![
+            "://",
+            "/",
+            "?",
+            "#",
+            "@",
+            ":",
+            "[",
+            "]",
+            "%2F",
+            "%ff",
+            "&",
+            "=",
+            "mysql",
+            "http",
+            "::1",
+            "80",
+            "__extra__",
+            "{\"a\":1e5}",
+            "\t",
+            "\u{e9}",
+            "\u{2100}",
+            "+",
+            "User",
+        ])
+        .prop_map(str::to_owned),
+        "[ -~]{0,3}",
+        any::<char>().prop_map(String::from),
+    ];
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| pieces.concat())
+}
+
+/// JSON text, as a tree that is written by hand so that escapes and number forms vary.
+fn json_like() -> impl Strategy<Value = String> {
+    let leaf = prop_oneof![
+        prop::sample::select(vec![
+            "null",
+            "true",
+            "false",
+            "0",
+            "-0",
+            "1.50",
+            "1e5",
+            "1E400",
+            "NaN",
+            "-Infinity",
+            "\"\"",
+            "\"\\ud800\"",
+            "\"\\ud83d\\ude00\"",
+            "\"5432\"",
+            "5432",
+        ])
+        .prop_map(str::to_owned),
+        any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(|x| format!("{x:e}")),
+        any::<String>().prop_map(|text| PyString::from(text).json_quote()),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        let key = prop::sample::select(vec![
+            "login",
+            "password",
+            "host",
+            "port",
+            "schema",
+            "conn_type",
+            "extra",
+            "a",
+            "\\ud800",
+        ]);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" ,"))),
+            prop::collection::vec((key, inner), 0..5).prop_map(|entries| {
+                let entries: Vec<String> = entries.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                format!("{{{}}}", entries.join(","))
+            }),
+        ]
+    })
+}
+
+fn some_secret() -> impl Strategy<Value = String> {
+    prop_oneof![uri_like(), json_like(), any::<String>()]
+}
+
+proptest! {
+    // Compiling a pattern takes milliseconds in a debug build.
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn patterns_never_panic(text in some_secret()) {
+        let _ = pattern::LookupPattern::new(&text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn never_panics(text in some_secret(), urlencoded: bool) {
+        for target in TARGETS {
+            let mut rules = rules(target);
+            rules.urlencoded = urlencoded;
+            let _ = from_secret(&text, &rules).map_err(|error| error.to_string());
+        }
+    }
+
+    #[test]
+    fn json_stays_the_same(text in json_like()) {
+        let value = loads(&text).unwrap();
+        let dumped = dumps(&value);
+        prop_assert!(dumped.is_ascii());
+        prop_assert_eq!(&dumps(&loads(&dumped).unwrap()), &dumped);
+        let raw = raw_ascii(&value);
+        prop_assert!(raw.is_ascii());
+        prop_assert!(loads(&raw).unwrap() == value);
+    }
+
+    #[test]
+    fn written_uris_read_the_same(text in some_secret()) {
+        let Ok(connection) = convert(&text, AirflowTarget::V2) else { return Ok(()) };
+        let Some(uri) = to_uri(&connection) else { return Ok(()) };
+        prop_assert!(uri.bytes().all(|byte| (0x21..0x7f).contains(&byte)));
+        let again = convert(&uri, AirflowTarget::V2).unwrap();
+        prop_assert_eq!(to_uri(&again), Some(uri));
+        prop_assert_eq!(again.login, connection.login);
+        prop_assert_eq!(again.password, connection.password);
+        prop_assert_eq!(again.port, connection.port);
+    }
+
+    #[test]
+    fn connections_of_uris_can_be_written(
+        login in any::<String>(), password in "\\PC{1,9}", host in "[a-z0-9.]{0,9}",
+        schema in any::<String>(), extra in any::<String>(), port: Option<u16>,
+    ) {
+        let text = |text: &str| PyString::from(text);
+        let connection = Connection {
+            form: Form::Uri,
+            conn_type: Some(text("my_sql")),
+            host: Some(Scalar::Text(text(&host))),
+            login: Some(text(&login)),
+            password: Some(text(&password)),
+            schema: Some(Scalar::Text(text(&schema))),
+            port: port.map(|port| port.to_string()),
+            extra: Some(Extra::Text(text(&extra))),
+        };
+        let uri = to_uri(&connection);
+        prop_assert!(uri.is_some());
+        prop_assert!(convert(&uri.unwrap_or_default(), AirflowTarget::V2) == Ok(connection));
+    }
+
+    #[test]
+    fn a_false_json_value_is_never_an_extra(text in json_like()) {
+        if let Ok(Connection { extra: Some(Extra::Json(value)), .. }) =
+            convert(&format!("{{\"extra\": {text}}}"), AirflowTarget::V2)
+        {
+            prop_assert!(value.is_truthy() && !matches!(value, Json::String(_)));
+        }
+    }
+}

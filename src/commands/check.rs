@@ -1,0 +1,456 @@
+//! What `check` says: a table for people, a document for programs. Names, places and sizes; never a value.
+//!
+//! Takes what a run has resolved and would write; gives text. docs/CHECK.md has the document's form.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::airflow::secret::Form;
+use crate::config::settings::{Policies, Policy, Settings};
+use crate::convert::placeholders::shown_type;
+use crate::convert::{Entries, LeftOut, Why};
+use crate::error::{Exit, Failure};
+use crate::fetch::{Aside, SkippedBy};
+use crate::model::kind::{ByKind, Kind};
+use crate::plan::{AddressedBy, Enumerate, Plan, Source, SourcePlan};
+use crate::render::Rendered;
+use crate::text::{count, printable, utc};
+use crate::write::shown;
+
+/// The version of the document. A new field does not change it; a field that goes or means something else does.
+pub const VERSION: u32 = 1;
+
+/// What a run would do.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    version: u32,
+    command: &'static str,
+    /// `ok` or `failed`.
+    outcome: &'static str,
+    exit_code: u8,
+    /// Why it failed.
+    errors: Vec<String>,
+    connections: Vec<Row>,
+    variables: Vec<Row>,
+    configs: Vec<Row>,
+    skipped: Vec<SkippedRow>,
+    /// Why the run goes on without a shared account.
+    left_aside: Vec<String>,
+    problems: Vec<Problem>,
+    files: Vec<File>,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Place {
+    /// `own`, or the 12 digits of a shared account.
+    account: String,
+    /// Of a shared account.
+    region: Option<String>,
+}
+
+impl Place {
+    fn of(source: &Source) -> Self {
+        match source {
+            Source::Own => Self { account: "own".to_owned(), region: None },
+            Source::Shared { account, region } => Self { account: account.clone(), region: Some(region.clone()) },
+        }
+    }
+
+    fn short(&self) -> String {
+        match &self.region {
+            None => self.account.clone(),
+            Some(region) => format!("{} {region}", self.account),
+        }
+    }
+}
+
+/// One connection, variable or config value that was found.
+#[derive(Debug, Serialize)]
+struct Row {
+    id: String,
+    from: Place,
+    also_in: Vec<Place>,
+    /// Of a connection whose type Airflow's providers know.
+    conn_type: Option<String>,
+    /// Of a connection: `json` or `uri`.
+    form: Option<&'static str>,
+    bytes: Option<usize>,
+    changed: Option<String>,
+    /// In a word; `problems` has the sentence.
+    problem: Option<&'static str>,
+}
+
+/// An id that a listing has and the settings leave out.
+#[derive(Debug, Serialize)]
+struct SkippedRow {
+    kind: &'static str,
+    id: String,
+    from: Place,
+    by: &'static str,
+}
+
+/// What is wrong with one id, and what the policy says of it.
+#[derive(Debug, Serialize)]
+struct Problem {
+    kind: &'static str,
+    id: String,
+    what: &'static str,
+    policy: &'static str,
+    message: String,
+}
+
+/// A file that a run would write.
+#[derive(Debug, Serialize)]
+struct File {
+    path: String,
+    bytes: usize,
+    mode: String,
+}
+
+/// What `check` found.
+#[must_use]
+pub fn report(
+    plan: &Plan,
+    entries: &Entries,
+    not_carried: &[LeftOut],
+    files: &[Rendered<'_>],
+    policies: &Policies,
+    verdict: &Result<(), Failure>,
+) -> Report {
+    let left_out: Vec<&LeftOut> = entries.left_out.iter().chain(not_carried).collect();
+    let mut rows = ByKind::from_fn(|kind| rows(kind, plan, entries, &left_out));
+    let skipped = entries.skipped.iter().flat_map(|(kind, all)| {
+        all.iter().filter_map(move |skipped| {
+            let source = plan.want_of(kind)?.sources.get(skipped.source)?;
+            Some(SkippedRow {
+                kind: kind.thing(),
+                id: skipped.id.clone(),
+                from: Place::of(&source.source),
+                by: match skipped.by {
+                    SkippedBy::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
+                    SkippedBy::Pattern => pattern_key(kind),
+                },
+            })
+        })
+    });
+    Report {
+        skipped: skipped.collect(),
+        left_aside: entries.aside.iter().flat_map(Aside::lines).collect(),
+        problems: left_out.iter().map(|left| problem(left, *policies)).collect(),
+        files: files
+            .iter()
+            .map(|file| File { path: shown(file.path), bytes: file.bytes.len(), mode: format!("{:04o}", file.mode) })
+            .collect(),
+        connections: std::mem::take(&mut rows[Kind::Connection]),
+        variables: std::mem::take(&mut rows[Kind::Variable]),
+        configs: std::mem::take(&mut rows[Kind::Config]),
+        ..Report::of_verdict("check", verdict)
+    }
+}
+
+const fn pattern_key(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Connection => "connections_lookup_pattern",
+        Kind::Variable => "variables_lookup_pattern",
+        Kind::Config => "config_lookup_pattern",
+    }
+}
+
+impl Report {
+    /// A report of a run that ended before anything was found.
+    #[must_use]
+    pub fn of_verdict(command: &'static str, verdict: &Result<(), Failure>) -> Self {
+        let (outcome, exit, errors) = match verdict {
+            Ok(()) => ("ok", Exit::Ok, Vec::new()),
+            Err(failure) => ("failed", failure.exit(), failure.lines().to_vec()),
+        };
+        Self {
+            version: VERSION,
+            command,
+            outcome,
+            exit_code: exit.code(),
+            errors,
+            connections: Vec::new(),
+            variables: Vec::new(),
+            configs: Vec::new(),
+            skipped: Vec::new(),
+            left_aside: Vec::new(),
+            problems: Vec::new(),
+            files: Vec::new(),
+        }
+    }
+
+    /// As tables. With `colour`, what is wrong stands out.
+    #[must_use]
+    pub fn text(&self, colour: bool) -> String {
+        let mut out = String::new();
+        for (title, id, rows) in [
+            ("connections", "conn_id", &self.connections),
+            ("variables", "variable", &self.variables),
+            ("config values", "config key", &self.configs),
+        ] {
+            if !rows.is_empty() {
+                let _ = writeln!(out, "{} {title}", rows.len());
+                out.push_str(&table(id, rows, colour));
+                out.push('\n');
+            }
+        }
+        let mut skipped: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+        for row in &self.skipped {
+            skipped.entry((row.by, row.kind)).or_default().push(printable(&row.id));
+        }
+        for ((by, kind), ids) in skipped {
+            let _ = writeln!(out, "skipped by {by}: {}: {}", count(ids.len(), kind), ids.join(", "));
+        }
+        for line in &self.left_aside {
+            let _ = writeln!(out, "{}: {line}", paint("warn", YELLOW, colour));
+        }
+        for problem in &self.problems {
+            let painted = paint(problem.policy, if problem.policy == "error" { RED } else { YELLOW }, colour);
+            let _ = writeln!(out, "{painted}: {}", problem.message);
+        }
+        for file in &self.files {
+            let _ = writeln!(out, "{} would hold {} with mode {}", file.path, count(file.bytes, "byte"), file.mode);
+        }
+        out
+    }
+}
+
+fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Vec<Row> {
+    let Some(want) = plan.want_of(kind) else { return Vec::new() };
+    let place = |source: usize| want.sources.get(source).map(|source| Place::of(&source.source));
+    let mut problems: BTreeMap<&str, &'static str> = BTreeMap::new();
+    for left in left_out.iter().filter(|left| left.kind == kind) {
+        problems.entry(left.id.as_str()).or_insert_with(|| word_of(&left.why));
+    }
+    let row = |(id, detail): (&String, &crate::convert::Detail)| {
+        let connection = entries.connections.get(id).filter(|_| kind == Kind::Connection);
+        Some(Row {
+            id: id.clone(),
+            from: place(detail.source)?,
+            also_in: detail.shadowed.iter().filter_map(|source| place(*source)).collect(),
+            conn_type: connection.and_then(shown_type).map(str::to_owned),
+            form: connection.map(|connection| match connection.form {
+                Form::Json => "json",
+                Form::Uri => "uri",
+            }),
+            bytes: detail.bytes,
+            changed: detail.changed.map(utc),
+            problem: problems.get(id.as_str()).copied(),
+        })
+    };
+    entries.details[kind].iter().filter_map(row).collect()
+}
+
+const fn word_of(why: &Why) -> &'static str {
+    match why {
+        Why::Invalid(_) => "invalid",
+        Why::InvalidAndOfOtherKind(_) => "no connection",
+        Why::NotForFile { .. } => "not carried",
+        Why::Refused(_) => "refused",
+        Why::Unreadable(_) => "denied",
+        Why::Missing => "missing",
+        Why::Unknown(_) => "unknown",
+    }
+}
+
+fn problem(left: &LeftOut, policies: Policies) -> Problem {
+    Problem {
+        kind: left.kind.thing(),
+        id: left.id.clone(),
+        what: word_of(&left.why),
+        policy: match left.policy(&policies) {
+            Policy::Error => "error",
+            Policy::Warn => "warn",
+            Policy::Ignore => "ignore",
+        },
+        message: left.to_string(),
+    }
+}
+
+// ---- tables ----------------------------------------------------------------------------------------------------
+
+const RED: &str = "31";
+const YELLOW: &str = "33";
+
+fn paint(text: &str, with: &str, colour: bool) -> String {
+    if colour { format!("\u{1b}[{with}m{text}\u{1b}[0m") } else { text.to_owned() }
+}
+
+fn table(id: &str, rows: &[Row], colour: bool) -> String {
+    let has = |is: fn(&Row) -> bool| rows.iter().any(is);
+    let places = |places: &[Place]| places.iter().map(Place::short).collect::<Vec<_>>().join(", ");
+    let mut columns: Vec<(&str, Vec<String>)> = vec![
+        (id, rows.iter().map(|row| printable(&row.id)).collect()),
+        ("from", rows.iter().map(|row| row.from.short()).collect()),
+    ];
+    let mut add = |title, cell: &dyn Fn(&Row) -> Option<String>| {
+        columns.push((title, rows.iter().map(|row| cell(row).unwrap_or_else(|| "-".to_owned())).collect()));
+    };
+    if has(|row| !row.also_in.is_empty()) {
+        add("also in", &|row| Some(places(&row.also_in)).filter(|text| !text.is_empty()));
+    }
+    if has(|row| row.form.is_some()) {
+        add("conn_type", &|row| row.conn_type.clone());
+        add("form", &|row| row.form.map(str::to_owned));
+    }
+    add("bytes", &|row| row.bytes.map(|bytes| bytes.to_string()));
+    if has(|row| row.changed.is_some()) {
+        add("changed", &|row| row.changed.clone());
+    }
+    if has(|row| row.problem.is_some()) {
+        add("problem", &|row| row.problem.map(str::to_owned));
+    }
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|(title, cells)| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0).max(title.len()))
+        .collect();
+    let mut out = String::new();
+    let mut line = |cells: &[&str], with: Option<&str>| {
+        let padded: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        let line = padded.join("  ");
+        let line = line.trim_end();
+        out.push_str(&with.map_or_else(|| line.to_owned(), |with| paint(line, with, colour)));
+        out.push('\n');
+    };
+    line(&columns.iter().map(|(title, _)| *title).collect::<Vec<_>>(), Some("1"));
+    for (position, row) in rows.iter().enumerate() {
+        let cells: Vec<&str> =
+            columns.iter().filter_map(|(_, cells)| cells.get(position).map(String::as_str)).collect();
+        let with = row.problem.map(|_| RED).or((!row.also_in.is_empty()).then_some(YELLOW));
+        line(&cells, with);
+    }
+    out
+}
+
+// ---- offline ---------------------------------------------------------------------------------------------------
+
+/// What would be asked for: settings and templates alone.
+#[derive(Debug, Serialize)]
+pub struct OfflineReport {
+    version: u32,
+    command: &'static str,
+    outcome: &'static str,
+    exit_code: u8,
+    errors: Vec<String>,
+    lookups: Vec<Lookup>,
+    templates: Vec<TemplateRow>,
+    files: Vec<String>,
+}
+
+/// One kind in one account.
+#[derive(Debug, Serialize)]
+struct Lookup {
+    kind: &'static str,
+    from: Place,
+    prefix: String,
+    how: String,
+    #[serde(skip)]
+    is_listed: bool,
+    /// Asked for by name.
+    ids: Vec<String>,
+}
+
+/// A template that is right as far as that can be told without secrets.
+#[derive(Debug, Serialize)]
+struct TemplateRow {
+    source: String,
+    target: String,
+}
+
+/// What these settings would ask for. Nothing is asked.
+#[must_use]
+pub fn offline(settings: &Settings, plan: &Plan) -> OfflineReport {
+    let lookups = plan.wants.iter().flat_map(|want| {
+        want.sources.iter().map(|source| {
+            let (how, named) = how_of(source);
+            let mut ids: Vec<String> = named.into_iter().chain(want.by_name().map(str::to_owned)).collect();
+            ids.sort();
+            ids.dedup();
+            Lookup {
+                kind: want.kind.thing(),
+                from: Place::of(&source.source),
+                prefix: source.prefix().to_owned(),
+                how,
+                is_listed: matches!(source.enumerate, Enumerate::Listing | Enumerate::ListingIfOwnAccount),
+                ids,
+            }
+        })
+    });
+    let outputs = &settings.outputs;
+    let paths = Kind::ALL.iter().filter_map(|kind| outputs.file_of(*kind)).map(|file| &file.path);
+    let others = outputs.airflow_env.iter().map(|file| &file.path).chain(&outputs.backend_module);
+    let targets = outputs.templates.iter().map(|template| &template.target);
+    OfflineReport {
+        version: VERSION,
+        command: "check",
+        outcome: "ok",
+        exit_code: Exit::Ok.code(),
+        errors: Vec::new(),
+        lookups: lookups.collect(),
+        templates: outputs
+            .templates
+            .iter()
+            .map(|template| TemplateRow { source: shown(&template.source), target: shown(&template.target) })
+            .collect(),
+        files: paths.chain(others).chain(targets).map(|path| shown(path)).collect(),
+    }
+}
+
+fn how_of(source: &SourcePlan) -> (String, Vec<String>) {
+    let by = match source.addressed_by {
+        AddressedBy::Name => "by name",
+        AddressedBy::PartialArn => "by ARN",
+    };
+    match &source.enumerate {
+        Enumerate::Nothing => (by.to_owned(), Vec::new()),
+        Enumerate::Listing => ("listed".to_owned(), Vec::new()),
+        Enumerate::ListingIfOwnAccount => ("listed, if it is the caller's own account".to_owned(), Vec::new()),
+        Enumerate::Ids(ids) => (by.to_owned(), ids.clone()),
+        Enumerate::Index(index) => (format!("{by}, named by the index {}", printable(index)), Vec::new()),
+    }
+}
+
+impl OfflineReport {
+    /// A line for each.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for lookup in &self.lookups {
+            let ids: Vec<String> = lookup.ids.iter().map(|id| printable(id)).collect();
+            let ids = match ids.as_slice() {
+                [] => String::new(),
+                ids if lookup.is_listed => format!("; those that the list lacks by name: {}", ids.join(", ")),
+                ids => format!(": {}", ids.join(", ")),
+            };
+            let (kind, prefix) = (lookup.kind, printable(&lookup.prefix));
+            let _ = writeln!(out, "{kind}s of {} under \"{prefix}\", {}{ids}", lookup.from.short(), lookup.how);
+        }
+        for template in &self.templates {
+            let _ = writeln!(out, "template {} is right in its syntax", template.source);
+        }
+        for file in &self.files {
+            let _ = writeln!(out, "{file} would be written");
+        }
+        out
+    }
+}
+
+/// One JSON document in ASCII, with a newline at its end: an id may hold what turns a terminal's text around.
+pub fn document(of: &impl Serialize) -> String {
+    // Only maps with keys that are no text can't be written, and there are none.
+    let json = serde_json::to_string_pretty(of).unwrap_or_default();
+    let mut text = String::with_capacity(json.len() + 1);
+    for c in json.chars() {
+        match c {
+            '\n' | ' '..='~' => text.push(c),
+            // Only ever within a string.
+            _ => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
+        }
+    }
+    text.push('\n');
+    text
+}

@@ -1,0 +1,5 @@
+//! The commands that print instead of writing.
+
+pub mod check;
+pub mod diff;
+pub mod iam;

@@ -1,0 +1,260 @@
+//! Flags and commands. Every setting is one field here: `clap` reads it as a flag, `envy` as a variable.
+//!
+//! Values stay text: what they mean, and whether they are right, is the business of `settings.rs`, which
+//! reports all mistakes at once. (Also, `clap` and `envy` repeat a value that they can't parse in their errors.)
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use serde::Deserialize;
+use std::ffi::OsString;
+
+use crate::error::{Exit, Failure};
+
+/// What every variable of this program begins with.
+pub const VARIABLE_PREFIX: &str = "SECRETS_INIT_";
+
+/// Render Airflow's connections, variables and config values from AWS Secrets Manager into the files that LocalFilesystemBackend reads.
+///
+/// Every flag is also a variable: --connections-file is SECRETS_INIT_CONNECTIONS_FILE. A flag beats a variable, a variable the default.
+/// Unset and empty mean the same: the default.
+#[derive(Parser)]
+#[command(name = "airflow-secrets-init", version, disable_help_subcommand = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<CommandName>,
+    #[command(flatten)]
+    raw: RawSettings,
+    /// One template and its target, repeatable: the same as a line of --templates
+    #[arg(long, global = true, value_name = "SRC=DEST", allow_hyphen_values = true)]
+    template: Vec<String>,
+}
+
+/// What to do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Subcommand)]
+pub enum CommandName {
+    /// Resolve everything, write the files, exit (the default).
+    #[default]
+    Render,
+    /// Resolve and render everything, write nothing, and say what was found: who wins, what is wrong, what is left out.
+    Check {
+        /// Print the templates as they come out, placeholders in place of values, and nothing else.
+        #[arg(long)]
+        show: bool,
+        /// Ask nobody: settings and templates alone.
+        #[arg(long, conflicts_with = "show")]
+        offline: bool,
+    },
+    /// Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something.
+    Diff,
+    /// Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Asks nobody.
+    Iam,
+}
+
+macro_rules! raw_settings {
+    ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
+        /// Each setting as text, unset where neither flag nor variable names it.
+        #[derive(Args, Clone, Default, Deserialize)]
+        pub struct RawSettings {
+            $($(#[$meta])* #[arg(long, global = true, value_name = "VALUE", allow_hyphen_values = true)] pub $name: Option<String>,)*
+        }
+
+        impl RawSettings {
+            /// The names of all settings, as fields: `connections_file`.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// This setting where it is set, the other's where it is not. The empty string is unset.
+            #[must_use]
+            pub fn or(self, other: Self) -> Self {
+                Self { $($name: self.$name.filter(|v| !v.is_empty()).or(other.$name.filter(|v| !v.is_empty())),)* }
+            }
+        }
+    };
+}
+
+raw_settings! {
+    /// The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow's own variables]
+    backend_kwargs,
+    /// Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]
+    expand_env,
+    /// Take exactly these conn_ids, by name, without listing (comma or newline separated)
+    conn_ids,
+    /// Take exactly these variables, by name, without listing
+    variable_keys,
+    /// Take exactly these config keys, by name, without listing
+    config_keys,
+    /// Globs: of the listed conn_ids take only these
+    include,
+    /// Globs: of the listed conn_ids leave these out
+    exclude,
+    /// conn_ids that must end up in the file; asked for by name where a listing misses them
+    required,
+    /// A listed secret that is malformed: error, warn or ignore [default: warn]
+    on_invalid,
+    /// A secret that may not be read: error, warn or ignore [default: warn]
+    on_denied,
+    /// An id asked for by name that no source has: error, warn or ignore [default: error]
+    on_missing,
+    /// Nothing at all was found: error, warn or ignore [default: error]
+    on_empty,
+    /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
+    on_shared,
+    /// Every policy becomes error: true or false [default: false]
+    strict,
+    /// Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]
+    connections_file,
+    /// Where to write variables, in the same formats [default: not written]
+    variables_file,
+    /// Where to write config values, in the same formats [default: not written]
+    configs_file,
+    /// Where to write AIRFLOW_CONN_*, AIRFLOW_VAR_* and AIRFLOW__* lines: .env for compose and shells, .list for --env-file [default: not written]
+    airflow_env_file,
+    /// Templates of your own and their targets: SRC=DEST, one a line [default: none]
+    templates,
+    /// Mode of the files, octal, set before the first byte [default: 0440]
+    file_mode,
+    /// Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]
+    airflow_version,
+    /// Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]
+    backend_module_file,
+    /// Where secrets come from: aws or file:PATH [default: aws]
+    store,
+    /// How values are read: auto, batch or single [default: auto]
+    fetch,
+    /// Requests in flight to one account at a time, 1 to 64 [default: 40]
+    concurrency,
+    /// How long the whole run may take, such as 60s or 2m [default: 60s]
+    deadline,
+    /// Longest random wait at the start, such as 5s [default: 0s]
+    jitter,
+    /// Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]
+    sandbox,
+    /// Where the reason of a failure is written [default: /dev/termination-log, if it is there]
+    termination_log,
+    /// error, warn, info, debug or trace [default: info]
+    log,
+    /// text or json [default: text on a terminal, json elsewhere]
+    log_format,
+    /// The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]
+    output,
+}
+
+/// The command line as clap has it, for a man page and for completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// What came of reading the arguments.
+pub enum Parsed {
+    /// Do this, with these flags.
+    Run(CommandName, Box<RawSettings>),
+    /// Print this text to stdout and exit with 0: help or version.
+    Print(String),
+}
+
+/// Reads the arguments, the program's own name first.
+///
+/// # Errors
+/// [`Exit::Usage`], naming the flag and the nearest known one, never a value.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let matches = match Cli::command().try_get_matches_from(&args) {
+        Ok(matches) => matches,
+        Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+            return Ok(Parsed::Print(error.render().to_string()));
+        }
+        Err(error) => return Err(Failure::new(Exit::Usage, describe(&error))),
+    };
+    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error)))?;
+    // clap lets a flag after the command replace the same one before it, which would lose a template.
+    if args.iter().filter(|arg| is_template_flag(arg)).count() > cli.template.len() {
+        let line = "--template stands before and after the command; give all of them on one side of it";
+        return Err(Failure::new(Exit::Usage, line));
+    }
+    if !cli.template.is_empty() {
+        let lines = cli.raw.templates.into_iter().chain(cli.template);
+        cli.raw.templates = Some(lines.collect::<Vec<_>>().join("\n"));
+    }
+    Ok(Parsed::Run(cli.command.unwrap_or_default(), Box::new(cli.raw)))
+}
+
+fn is_template_flag(arg: &OsString) -> bool {
+    arg.to_str().is_some_and(|arg| arg == "--template" || arg.starts_with("--template="))
+}
+
+/// One sentence about a wrong argument. A value is never repeated: it may be a secret typed in the wrong place.
+fn describe(error: &clap::Error) -> String {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
+        _ => None,
+    };
+    let flag = text(ContextKind::InvalidArg).filter(|arg| arg.starts_with('-'));
+    let flag_name = flag.as_deref().map(|flag| flag.split(['=', ' ']).next().unwrap_or_default().to_owned());
+    let tail = "see airflow-secrets-init --help";
+    match (error.kind(), flag_name) {
+        (ErrorKind::UnknownArgument, Some(flag)) => match text(ContextKind::SuggestedArg) {
+            Some(near) => format!("unknown flag {flag}; did you mean {near}? ({tail})"),
+            None => format!("unknown flag {flag}; {tail}"),
+        },
+        (ErrorKind::ArgumentConflict, Some(flag)) => format!("the flag {flag} is given twice; give it once"),
+        (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, Some(flag)) => {
+            format!("the flag {flag} needs a value; {tail}")
+        }
+        (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
+        _ => format!("an argument is neither a flag nor one of render, check, diff, iam; {tail}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn failure(args: &[&str]) -> String {
+        let args = std::iter::once("airflow-secrets-init").chain(args.iter().copied()).map(OsString::from);
+        match parse(args) {
+            Err(failure) => {
+                assert_eq!(failure.exit(), Exit::Usage);
+                failure.to_string()
+            }
+            Ok(_) => panic!("these arguments are taken: {args:?}", args = "(not shown)"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_flag_names_the_nearest_and_never_the_value() {
+        let line = failure(&["--connection-file=postgres://u:canary@h/db"]);
+        assert!(line.contains("--connection-file") && line.contains("--connections-file"), "{line}");
+        assert!(!line.contains("canary"), "{line}");
+    }
+
+    #[test]
+    fn a_stray_value_is_not_repeated() {
+        let line = failure(&["postgres://u:canary@h/db"]);
+        assert!(!line.contains("canary"), "{line}");
+    }
+
+    #[test]
+    fn a_flag_without_its_value_and_a_flag_given_twice_are_mistakes() {
+        assert!(failure(&["--connections-file"]).contains("--connections-file"));
+        assert!(failure(&["--log", "info", "--log", "debug"]).contains("--log"));
+    }
+
+    #[test]
+    fn templates_may_be_given_one_by_one_on_one_side_of_the_command() {
+        let args = ["x", "check", "--show", "--templates", "a=b", "--template", "c=d", "--template=e=f"];
+        let Ok(Parsed::Run(command, raw)) = parse(args.map(OsString::from)) else { panic!("the arguments are right") };
+        assert_eq!(command, CommandName::Check { show: true, offline: false });
+        assert_eq!(raw.templates.as_deref(), Some("a=b\nc=d\ne=f"));
+        assert!(failure(&["--template", "a=b", "check", "--template", "c=d"]).contains("on one side"));
+    }
+
+    #[test]
+    fn every_field_is_a_flag_of_the_same_name() {
+        let command = Cli::command();
+        let flags: Vec<_> = command.get_arguments().filter_map(|arg| arg.get_long()).collect();
+        for name in RawSettings::NAMES {
+            assert!(flags.contains(&name.replace('_', "-").as_str()), "{name} has no flag");
+        }
+    }
+}

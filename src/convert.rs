@@ -1,0 +1,319 @@
+//! From secrets to the connections, variables and config values that are rendered, and the list of what is left out and why.
+//!
+//! Takes what was fetched and the rules of conversion; judges by policy. What is left out never harms the others.
+
+pub mod placeholders;
+
+use std::collections::BTreeMap;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::airflow::secret::{Connection, Invalid, Rules, from_secret};
+use crate::config::settings::{Policies, Policy};
+use crate::error::{Exit, Failure};
+use crate::fetch::{Aside, Fetched, Resolved, Skipped, State};
+use crate::model::kind::{ByKind, Kind};
+use crate::plan::{Plan, Source};
+use crate::store::StoreError;
+use crate::text::nearest;
+use crate::text::printable;
+
+/// Everything that a run renders.
+#[derive(Default)]
+pub struct Entries {
+    /// By conn_id, in order.
+    pub connections: BTreeMap<String, Connection>,
+    /// By key, in order. A variable is the secret's text as it is (Airflow 2.8.1 providers/amazon/aws/secrets/
+    /// secrets_manager.py `get_variable`).
+    pub variables: BTreeMap<String, SecretString>,
+    /// By key, in order: the secret's text as it is (`get_config`, as above).
+    pub configs: BTreeMap<String, SecretString>,
+    /// What templates may see of the environment.
+    pub env: BTreeMap<String, SecretString>,
+    /// Where the connections came from: how many of each of the kind's sources.
+    pub connections_by_source: Vec<usize>,
+    /// Ids that more than one source has, of each kind.
+    pub shadowed: ByKind<usize>,
+    /// What is known of every secret that was found, by id, of each kind. No values.
+    pub details: ByKind<BTreeMap<String, Detail>>,
+    /// What a listing has and the settings leave out, of each kind.
+    pub skipped: ByKind<Vec<Skipped>>,
+    /// What is not there although it was found or asked for.
+    pub left_out: Vec<LeftOut>,
+    /// Shared accounts that the run goes on without.
+    pub aside: Vec<Aside>,
+}
+
+/// What is known of a secret beside its text.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Detail {
+    /// Which of the kind's sources it is from.
+    pub source: usize,
+    /// The sources that have one of this id as well and lost.
+    pub shadowed: Vec<usize>,
+    /// How long its text is, in bytes, where it could be read.
+    pub bytes: Option<usize>,
+    /// When its current version was made, in seconds since 1970, where the store knows.
+    pub changed: Option<i64>,
+}
+
+/// One id that is not in the files, or not in one of them.
+pub struct LeftOut {
+    /// A connection, a variable or a config value.
+    pub kind: Kind,
+    /// Which.
+    pub id: String,
+    /// Whose secret it was; `None` when nobody has it.
+    pub source: Option<Source>,
+    /// Why.
+    pub why: Why,
+    /// `SECRETS_INIT_REQUIRED` names it: it must end up in the files.
+    pub required: bool,
+    /// Of a missing one: the nearest id that there is, if any is near.
+    pub near: Option<String>,
+}
+
+/// Why an id is not there.
+#[derive(Clone)]
+pub enum Why {
+    /// The secret's text is no connection that Airflow could use.
+    Invalid(Invalid),
+    /// The same, and it is a variable or a config value as well: most likely it was meant to be that alone.
+    InvalidAndOfOtherKind(Invalid),
+    /// The entry is right, but this file can't carry it.
+    NotForFile {
+        /// Which, as a log line shows it.
+        file: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An index names it in a way that can't be trusted.
+    Refused(&'static str),
+    /// The secret can't be read.
+    Unreadable(StoreError),
+    /// It was asked for by name and no source has it.
+    Missing,
+    /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
+    Unknown(Exit),
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.noun(), printable(&self.id))?;
+        if let Some(source) = &self.source {
+            write!(f, " ({source})")?;
+        }
+        match &self.why {
+            Why::Invalid(invalid) => write!(f, " is invalid: {invalid}"),
+            Why::InvalidAndOfOtherKind(invalid) => {
+                write!(f, " is no connection, but a variable or config value under the same prefix: {invalid}")
+            }
+            Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
+            Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
+            Why::Unreadable(error) => write!(f, " can't be read: {error}"),
+            Why::Unknown(_) => f.write_str(
+                " is not known: no account that could be read has it, and one that may have it is left out as a whole",
+            ),
+            Why::Missing => {
+                let near = self.near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
+                write!(
+                    f,
+                    " is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it{}",
+                    near.unwrap_or_default()
+                )
+            }
+        }
+    }
+}
+
+impl LeftOut {
+    /// The policy that decides about this one. What is required must end up in the files, whatever the policies say.
+    #[must_use]
+    pub const fn policy(&self, policies: &Policies) -> Policy {
+        match self.why {
+            _ if self.required => Policy::Error,
+            // `variables_prefix` set to the prefix of the connections must just work.
+            Why::InvalidAndOfOtherKind(_) => Policy::Ignore,
+            Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
+            Why::Unreadable(_) => policies.denied,
+            Why::Missing => policies.missing,
+            Why::Unknown(_) => policies.shared,
+        }
+    }
+
+    const fn exit(&self) -> Exit {
+        match self.why {
+            Why::Invalid(_) | Why::InvalidAndOfOtherKind(_) | Why::NotForFile { .. } | Why::Refused(_) => {
+                Exit::InvalidData
+            }
+            Why::Unreadable(_) => Exit::Denied,
+            Why::Missing => Exit::NotFound,
+            Why::Unknown(exit) => exit,
+        }
+    }
+}
+
+impl Entries {
+    /// Converts everything that was fetched.
+    #[must_use]
+    pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules, env: BTreeMap<String, SecretString>) -> Self {
+        let mut entries = Self { env, aside: fetched.aside, ..Self::default() };
+        for (kind, resolved) in fetched.kinds {
+            entries.take(kind, resolved, plan, rules);
+        }
+        entries
+    }
+
+    fn take(&mut self, kind: Kind, resolved: Resolved, plan: &Plan, rules: &Rules) {
+        let Some(want) = plan.want_of(kind) else { return };
+        if kind == Kind::Connection {
+            self.connections_by_source = vec![0; want.sources.len()];
+        }
+        let near: Vec<Option<String>> = {
+            let known = resolved.entries.keys().chain(resolved.skipped.iter().map(|skipped| &skipped.id));
+            let known: Vec<&str> = known.map(String::as_str).collect();
+            resolved.missing.iter().map(|id| nearest(id, &known).map(str::to_owned)).collect()
+        };
+        let mut skipped = resolved.skipped;
+        // What is asked for by name is there all the same.
+        skipped.retain(|skipped| !resolved.entries.contains_key(&skipped.id));
+        self.skipped[kind] = skipped;
+        for (id, entry) in resolved.entries {
+            self.shadowed[kind] += usize::from(!entry.shadowed.is_empty());
+            let value = if let State::Value(value) = &entry.state { Some(value) } else { None };
+            let detail = Detail {
+                source: entry.source,
+                shadowed: entry.shadowed,
+                bytes: value.map(|value| value.text.expose_secret().len()),
+                changed: value.and_then(|value| value.changed),
+            };
+            self.details[kind].insert(id.clone(), detail);
+            let taken = match entry.state {
+                State::Unreadable(error) => Err(Why::Unreadable(error)),
+                State::Refused(reason) => Err(Why::Refused(reason)),
+                State::Value(value) => self.take_text(kind, &id, value.text, rules).map_err(|invalid| {
+                    if entry.ambiguous { Why::InvalidAndOfOtherKind(invalid) } else { Why::Invalid(invalid) }
+                }),
+            };
+            match taken {
+                Ok(()) if kind == Kind::Connection => {
+                    self.connections_by_source.get_mut(entry.source).into_iter().for_each(|count| *count += 1);
+                }
+                Ok(()) => {}
+                Err(why) => {
+                    let source = want.sources.get(entry.source).map(|source| source.source.clone());
+                    let required = want.required.contains(&id);
+                    self.left_out.push(LeftOut { kind, id, source, why, required, near: None });
+                }
+            }
+        }
+        let missing = resolved.missing.into_iter().zip(near).map(|(id, near)| (id, Why::Missing, near));
+        let exit = self.aside.iter().find_map(|aside| aside.failure.as_ref()).map_or(Exit::Unavailable, Failure::exit);
+        let unknown = resolved.unknown.into_iter().map(|id| (id, Why::Unknown(exit), None));
+        self.left_out.extend(missing.chain(unknown).map(|(id, why, near)| {
+            let required = want.required.contains(&id);
+            LeftOut { kind, id, source: None, why, required, near }
+        }));
+    }
+
+    fn take_text(&mut self, kind: Kind, id: &str, text: SecretString, rules: &Rules) -> Result<(), Invalid> {
+        match kind {
+            Kind::Connection => {
+                let connection = from_secret(text.expose_secret(), rules)?;
+                self.connections.insert(id.to_owned(), connection);
+            }
+            Kind::Variable => drop(self.variables.insert(id.to_owned(), text)),
+            Kind::Config => drop(self.configs.insert(id.to_owned(), text)),
+        }
+        Ok(())
+    }
+
+    /// Variables or config values: texts by key.
+    #[must_use]
+    pub const fn texts(&self, kind: Kind) -> Option<&BTreeMap<String, SecretString>> {
+        match kind {
+            Kind::Connection => None,
+            Kind::Variable => Some(&self.variables),
+            Kind::Config => Some(&self.configs),
+        }
+    }
+
+    /// How many there are of a kind.
+    #[must_use]
+    pub fn count(&self, kind: Kind) -> usize {
+        self.texts(kind).map_or(self.connections.len(), BTreeMap::len)
+    }
+
+    /// Applies the policies.
+    ///
+    /// # Errors
+    /// When a policy says error: every id that it says it about, and the exit code of the gravest.
+    pub fn judge(&self, policies: &Policies, plan: &Plan) -> Result<(), Failure> {
+        judge(&self.left_out, policies)?;
+        // A template may want nothing at all.
+        let nothing_at_all = !plan.wants.is_empty() && Kind::ALL.iter().all(|kind| self.count(*kind) == 0);
+        if nothing_at_all && policies.empty == Policy::Error {
+            let all: Vec<&LeftOut> = self.left_out.iter().collect();
+            let exit = gravest(&all).unwrap_or(Exit::NotFound);
+            let mut lines: Vec<String> =
+                plan.wants.iter().map(|want| nothing_found(want.kind, plan, all.is_empty())).collect();
+            lines.extend(all.iter().map(ToString::to_string));
+            return Err(Failure::with_lines(exit, lines));
+        }
+        if policies.empty != Policy::Ignore {
+            for want in plan.wants.iter().filter(|want| self.count(want.kind) == 0) {
+                let none_left_out = !self.left_out.iter().any(|left| left.kind == want.kind);
+                tracing::warn!("{}", nothing_found(want.kind, plan, none_left_out));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Applies the policies to what is left out.
+///
+/// # Errors
+/// As [`Entries::judge`].
+pub fn judge(left_out: &[LeftOut], policies: &Policies) -> Result<(), Failure> {
+    let wrong: Vec<&LeftOut> = left_out.iter().filter(|left| left.policy(policies) == Policy::Error).collect();
+    match gravest(&wrong) {
+        None => Ok(()),
+        Some(exit) => Err(Failure::with_lines(exit, wrong.iter().map(ToString::to_string).collect())),
+    }
+}
+
+fn gravest(all: &[&LeftOut]) -> Option<Exit> {
+    let order = [Exit::Denied, Exit::Unavailable, Exit::TempFail, Exit::InvalidData, Exit::NotFound];
+    order.into_iter().find(|exit| all.iter().any(|left| left.exit() == *exit))
+}
+
+fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
+    let thing = kind.thing();
+    let sources = plan.want_of(kind).map_or(&[][..], |want| &want.sources);
+    if sources.is_empty() {
+        return format!(
+            "{} is null, which switches {thing}s off, in the Python backend as well: nothing to write",
+            kind.prefix_key()
+        );
+    }
+    let places: Vec<String> =
+        sources.iter().map(|source| format!("{} under \"{}\"", source.source, printable(source.prefix()))).collect();
+    let what = if nothing_at_all {
+        format!("no {thing} was found")
+    } else {
+        format!("no {thing} is left that could be written")
+    };
+    format!(
+        "{what} in {}; check the prefixes, the region and the filters, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn",
+        places.join(", ")
+    )
+}
+
+/// The conversion rules of a run.
+#[must_use]
+pub fn rules(kwargs: &crate::config::kwargs::BackendKwargs, target: crate::airflow::secret::AirflowTarget) -> Rules {
+    Rules { target, extra_conn_words: kwargs.extra_conn_words.clone(), urlencoded: kwargs.urlencoded }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! The same entries with a placeholder in place of every value, so that a template can be looked at without its secrets.
+//!
+//! Names and kinds stay: conn_ids, keys, the keys of an extra, and which fields there are. Values keep their type.
+
+use secrecy::SecretString;
+
+use super::Entries;
+use crate::airflow::secret::{Connection, Extra, Scalar};
+use crate::python::json::{Json, Number, dumps, loads};
+use crate::python::str::PyString;
+
+/// What stands for every text.
+pub const PLACEHOLDER: &str = "REDACTED";
+
+/// Types of connections that providers of Airflow have, without those that could be somebody's password. A secret that is no
+/// connection can be read as one whose "type" is part of it, so no other type is shown.
+/// Source: the `connection-types` of the providers' `provider.yaml`, 2026.
+const KNOWN_TYPES: &str = "adls alibaba_cloud ams apprise aws azure azure_batch azure_container_instance azure_container_volume \
+    azure_cosmos azure_data_explorer azure_data_factory azure_data_lake azure_fileshare azure_service_bus azure_synapse cassandra \
+    chime cloudant databricks datadog dataprep dbt_cloud dingding discord docker drill druid elasticsearch email emr exasol facebook_social \
+    file_path flink fs ftp gcp_cloud_sql gcp_looker gcpbigquerydatatransfer gcpcloudsql gcpssh generic github \
+    google_ads google_cloud_platform google_cloud_platform_bigquery grpc hdfs hive_cli hive_metastore hiveserver2 http iceberg imap impala influxdb \
+    jdbc jenkins jira kafka keycloak kubernetes kylin leveldb livy mesos_framework_id mongo mssql mysql neo4j odbc openfaas openlineage \
+    opensearch opsgenie oracle package_index pagerduty papermill pgvector pinecone pinot postgres presto qdrant qubole redis redshift \
+    salesforce samba sendgrid sftp slack slackwebhook smtp snowflake spark spark_connect spark_sql sqlite sqoop ssh tableau tabular telegram \
+    teradata trino vault vertica wasb weaviate yandexcloud ydb zendesk";
+
+impl Entries {
+    /// The same entries, values replaced.
+    #[must_use]
+    pub fn with_placeholders(&self) -> Self {
+        let texts = |of: &std::collections::BTreeMap<String, SecretString>| {
+            of.keys().map(|key| (key.clone(), SecretString::from(PLACEHOLDER))).collect()
+        };
+        Self {
+            connections: self
+                .connections
+                .iter()
+                .map(|(id, connection)| (id.clone(), of_connection(connection)))
+                .collect(),
+            variables: texts(&self.variables),
+            configs: texts(&self.configs),
+            env: texts(&self.env),
+            ..Self::default()
+        }
+    }
+}
+
+/// The type of a connection, where it is one that can be shown.
+#[must_use]
+pub fn shown_type(connection: &Connection) -> Option<&str> {
+    let conn_type = connection.conn_type.as_ref().and_then(PyString::as_str)?;
+    KNOWN_TYPES.split_whitespace().find(|known| *known == conn_type)
+}
+
+fn of_connection(connection: &Connection) -> Connection {
+    let text = |text: &Option<PyString>| text.as_ref().map(of_text);
+    let scalar = |scalar: &Option<Scalar>| {
+        scalar.as_ref().map(|scalar| match scalar {
+            Scalar::Text(text) => Scalar::Text(of_text(text)),
+            Scalar::Falsy(json) => Scalar::Falsy(json.clone()),
+        })
+    };
+    let is_known = shown_type(connection).is_some();
+    let extra = connection.extra.as_ref().map(|extra| match extra {
+        Extra::Json(json) => Extra::Json(of_json(json)),
+        Extra::Text(text) => Extra::Text(match text.as_str().map(loads) {
+            Some(Ok(json @ (Json::Object(_) | Json::Array(_)))) => PyString::from(dumps(&of_json(&json)).as_str()),
+            _ => of_text(text),
+        }),
+    });
+    Connection {
+        form: connection.form,
+        conn_type: connection
+            .conn_type
+            .as_ref()
+            .map(|conn_type| if is_known { conn_type.clone() } else { of_text(conn_type) }),
+        host: scalar(&connection.host),
+        login: text(&connection.login),
+        password: text(&connection.password),
+        schema: scalar(&connection.schema),
+        port: connection.port.as_ref().map(|_| "1".to_owned()),
+        extra,
+    }
+}
+
+/// An empty text stays empty: that it is there is all that it says.
+fn of_text(text: &PyString) -> PyString {
+    PyString::from(if text.is_empty() { "" } else { PLACEHOLDER })
+}
+
+/// A true value stays true, so that the template takes the same branches.
+fn of_json(json: &Json) -> Json {
+    match json {
+        Json::Null => Json::Null,
+        Json::Bool(_) => Json::Bool(true),
+        Json::Number(number) if number.is_float() => Json::Number(Number::of_float(1.0)),
+        Json::Number(_) => Json::Number(Number::of_integer("1".to_owned())),
+        Json::String(text) => Json::String(of_text(text)),
+        Json::Array(items) => Json::Array(items.iter().map(of_json).collect()),
+        Json::Object(entries) => {
+            Json::Object(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use indexmap::IndexMap;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::airflow::secret::{AirflowTarget, Rules, from_secret};
+
+    #[test]
+    fn every_text_is_replaced_and_kinds_stay() {
+        let rules = Rules { target: AirflowTarget::V3, extra_conn_words: IndexMap::new(), urlencoded: false };
+        let secret = r#"{"conn_type": "postgres", "host": "canary", "login": "canary", "password": "canary", "schema": "",
+            "port": 5432, "extra": {"a": "canary", "n": 12345, "f": 1.5, "b": false, "z": null, "l": ["canary", 7], "o": {"k": "canary"}}}"#;
+        let mut entries = Entries::default();
+        entries.connections.insert("a".into(), from_secret(secret, &rules).unwrap());
+        // A secret that is no connection: its "type" and "schema" are parts of it.
+        entries.connections.insert("b".into(), from_secret("canary:canary@h", &rules).unwrap());
+        entries
+            .connections
+            .insert("c".into(), from_secret("aws://?__extra__=%7B%22k%22%3A%22canary%22%7D", &rules).unwrap());
+        entries.variables.insert("v".into(), SecretString::from("canary"));
+        entries.env.insert("HOME".into(), SecretString::from("canary"));
+        let shown = entries.with_placeholders();
+        assert!([&shown.variables["v"], &shown.env["HOME"]].iter().all(|text| text.expose_secret() == PLACEHOLDER));
+        let connection = |id: &str| {
+            let set = std::collections::BTreeMap::from([(id, &shown.connections[id])]);
+            String::from_utf8(crate::render::connections(&set, crate::config::settings::Format::Json).unwrap()).unwrap()
+        };
+        assert_eq!(
+            connection("a"),
+            "{\n  \"a\": {\"conn_type\": \"postgres\", \"host\": \"REDACTED\", \"login\": \"REDACTED\", \"password\": \"REDACTED\", \
+             \"schema\": \"\", \"port\": 1, \"extra\": {\"a\": \"REDACTED\", \"n\": 1, \"f\": 1.0, \"b\": true, \"z\": null, \
+             \"l\": [\"REDACTED\", 1], \"o\": {\"k\": \"REDACTED\"}}}\n}\n"
+        );
+        assert!(connection("b").contains("\"conn_type\": \"REDACTED\"") && !connection("b").contains("canary"));
+        assert!(connection("c").contains(r#""extra": "{\"k\": \"REDACTED\"}""#), "{}", connection("c"));
+    }
+}

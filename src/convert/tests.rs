@@ -1,0 +1,222 @@
+//! What becomes of what was found, and what is said of the rest.
+
+use super::*;
+use crate::airflow::secret::AirflowTarget;
+use crate::config::cli::RawSettings;
+use crate::config::env::Env;
+use crate::config::settings::Settings;
+use crate::fetch::{Entry, SkippedBy};
+use crate::report::log::tests::logged;
+use crate::store::{ErrorKind, Value};
+
+fn plan(kwargs: &str, more: &[(&str, &str)]) -> Plan {
+    let first = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")];
+    let env: Env = first.iter().chain(more).copied().collect();
+    Plan::of(&Settings::load(&env, RawSettings::default()).unwrap())
+}
+
+const SHARED: &str =
+    r#"{"connections_prefix": "o", "variables_prefix": "v", "shared_account": "222222222222", "shared_index": "i"}"#;
+
+fn plain_rules() -> Rules {
+    Rules { target: AirflowTarget::V3, extra_conn_words: indexmap::IndexMap::new(), urlencoded: false }
+}
+
+fn value(text: &str) -> State {
+    State::Value(Value { text: SecretString::from(text), changed: Some(7) })
+}
+
+fn entry(source: usize, state: State) -> Entry {
+    Entry { source, state, shadowed: Vec::new(), ambiguous: false }
+}
+
+fn of(kind: Kind, resolved: Resolved, aside: Vec<Aside>, plan: &Plan) -> Entries {
+    let mut fetched = Fetched { aside, ..Fetched::default() };
+    fetched.kinds[kind] = resolved;
+    let env = BTreeMap::from([("E".to_owned(), SecretString::from("e"))]);
+    let entries = Entries::of(fetched, plan, &plain_rules(), env);
+    assert_eq!(entries.env["E"].expose_secret(), "e");
+    entries
+}
+
+fn denied() -> StoreError {
+    StoreError::new(ErrorKind::Denied, "secretsmanager:GetSecretValue", "refused").about("o/b")
+}
+
+fn policies(of: impl Fn(&str) -> Policy) -> Policies {
+    let [invalid, denied, missing, empty, shared] = ["invalid", "denied", "missing", "empty", "shared"].map(of);
+    Policies { invalid, denied, missing, empty, shared }
+}
+
+/// Everything that can be wrong with a connection, each under an id of its own.
+fn found(required: &str) -> Entries {
+    let plan = plan(SHARED, &[("SECRETS_INIT_REQUIRED", required)]);
+    let skipped = |id: &str| Skipped { id: id.to_owned(), source: 0, by: SkippedBy::Globs };
+    let entries = [
+        ("fine", Entry { shadowed: vec![1], ..entry(0, value("x://h")) }),
+        ("also", entry(1, value("x://h"))),
+        ("denied", entry(0, State::Unreadable(denied()))),
+        ("refused", entry(1, State::Refused("why"))),
+        ("broken", entry(1, value("{"))),
+        ("other", Entry { ambiguous: true, ..entry(0, value("{")) }),
+    ];
+    let resolved = Resolved {
+        entries: entries.map(|(id, entry)| (id.to_owned(), entry)).into(),
+        missing: vec!["fime".to_owned(), "passed_ove".to_owned(), "nowhere".to_owned()],
+        unknown: vec!["unknown".to_owned()],
+        skipped: vec![skipped("fine"), skipped("passed_over")],
+    };
+    let failure = Some(Failure::new(Exit::TempFail, "slow"));
+    let source = Source::Shared { account: "222222222222".to_owned(), region: "eu-west-1".to_owned() };
+    let aside = vec![Aside { source: source.clone(), failure: None }, Aside { source, failure }];
+    of(Kind::Connection, resolved, aside, &plan)
+}
+
+#[test]
+fn what_is_found_is_there_or_left_out_with_the_reason() {
+    let entries = found("fine");
+    assert_eq!(entries.connections.keys().collect::<Vec<_>>(), ["also", "fine"]);
+    assert_eq!((entries.connections_by_source.as_slice(), entries.count(Kind::Connection)), ([1, 1].as_slice(), 2));
+    assert_eq!(Kind::ALL.map(|kind| entries.shadowed[kind]), [1, 0, 0]);
+    let details = &entries.details[Kind::Connection];
+    let fine = Detail { source: 0, shadowed: vec![1], bytes: Some(5), changed: Some(7) };
+    assert_eq!((details.len(), &details["fine"]), (6, &fine));
+    assert_eq!(details["denied"], Detail::default());
+    let skipped: Vec<&str> = entries.skipped[Kind::Connection].iter().map(|skipped| skipped.id.as_str()).collect();
+    assert_eq!(skipped, ["passed_over"]);
+    let invalid = from_secret("{", &plain_rules()).unwrap_err();
+    let shared = "shared account 222222222222 in eu-west-1";
+    let missing =
+        "is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it";
+    let expected = [
+        format!("conn_id broken ({shared}) is invalid: {invalid}"),
+        format!("conn_id denied (own account) can't be read: {}", denied()),
+        format!("conn_id other (own account) is no connection, but a variable or config value under the same prefix: {invalid}"),
+        format!("conn_id refused ({shared}) is not asked for: why; correct the index"),
+        format!("conn_id fime {missing}; did you mean fine?"),
+        format!("conn_id passed_ove {missing}; did you mean passed_over?"),
+        format!("conn_id nowhere {missing}"),
+        "conn_id unknown is not known: no account that could be read has it, and one that may have it is left out as a whole"
+            .to_owned(),
+    ];
+    assert_eq!(entries.left_out.iter().map(ToString::to_string).collect::<Vec<_>>(), expected);
+    let for_file = LeftOut {
+        kind: Kind::Variable,
+        id: "a\nb".to_owned(),
+        source: None,
+        why: Why::NotForFile { file: "/x/v.env".to_owned(), reason: "why" },
+        required: false,
+        near: None,
+    };
+    assert_eq!(for_file.to_string(), "variable a\\u{a}b can't be written to /x/v.env: why");
+    assert_eq!((for_file.exit(), for_file.policy(&policies(only("invalid")))), (Exit::InvalidData, Policy::Error));
+}
+
+/// An error for this trouble alone.
+fn only(trouble: &str) -> impl Fn(&str) -> Policy {
+    move |name| if name == trouble { Policy::Error } else { Policy::Warn }
+}
+
+#[test]
+fn the_policies_decide_what_fails_the_run_and_what_is_required_always_does() {
+    let plan = plan(SHARED, &[]);
+    let ids = |required: &str, trouble: &'static str| {
+        let entries = found(required);
+        let failure = entries.judge(&policies(only(trouble)), &plan).err();
+        failure.map(|failure| {
+            let id = |line: &String| line.split(' ').nth(1).unwrap().to_owned();
+            (failure.exit(), failure.lines().iter().map(id).collect::<Vec<_>>().join(" "))
+        })
+    };
+    let some = |exit, ids: &str| Some((exit, ids.to_owned()));
+    assert_eq!(ids("fine", "none"), None);
+    assert_eq!(ids("fine", "empty"), None);
+    assert_eq!(ids("fine", "invalid"), some(Exit::InvalidData, "broken refused"));
+    assert_eq!(ids("fine", "denied"), some(Exit::Denied, "denied"));
+    assert_eq!(ids("fine", "missing"), some(Exit::NotFound, "fime passed_ove nowhere"));
+    assert_eq!(ids("fine", "shared"), some(Exit::TempFail, "unknown"));
+    assert_eq!(ids("other", "none"), some(Exit::InvalidData, "other"));
+    assert_eq!(ids("nowhere", "none"), some(Exit::NotFound, "nowhere"));
+    // The gravest counts.
+    assert_eq!(ids("nowhere", "denied"), some(Exit::Denied, "denied nowhere"));
+    assert_eq!(ids("broken,nowhere", "shared"), some(Exit::TempFail, "broken nowhere unknown"));
+    assert_eq!(ids("nowhere", "invalid"), some(Exit::InvalidData, "broken refused nowhere"));
+}
+
+#[test]
+fn texts_are_kept_as_they_are_and_counted() {
+    let variables = [("SECRETS_INIT_VARIABLES_FILE", "/x/v.json"), ("SECRETS_INIT_CONFIGS_FILE", "/x/c.json")];
+    let plan = plan(SHARED, &variables);
+    for (kind, counts) in [(Kind::Variable, [0, 1, 0]), (Kind::Config, [0, 0, 1])] {
+        let entries = BTreeMap::from([("a".to_owned(), entry(0, value("{")))]);
+        let entries = of(kind, Resolved { entries, ..Resolved::default() }, Vec::new(), &plan);
+        assert_eq!(Kind::ALL.map(|kind| entries.count(kind)), counts);
+        assert_eq!(entries.texts(kind).unwrap()["a"].expose_secret(), "{");
+        assert!(entries.texts(Kind::Connection).is_none() && entries.left_out.is_empty());
+        assert_eq!(entries.connections_by_source, [0, 0]);
+    }
+}
+
+#[test]
+fn a_run_that_finds_nothing_says_where_it_looked() {
+    let variables = ("SECRETS_INIT_VARIABLES_FILE", "/x/v.json");
+    let own = r#"{"connections_prefix": "o", "variables_prefix": null}"#;
+    let (one, both) = (plan(own, &[]), plan(own, &[variables]));
+    let lines = |entries: &Entries, plan: &Plan, empty: Policy| {
+        let judged = entries.judge(&policies(|name| if name == "empty" { empty } else { Policy::Warn }), plan);
+        judged.err().map(|failure| (failure.exit(), failure.lines().to_vec()))
+    };
+    let hint = "check the prefixes, the region and the filters, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn";
+    let none = format!("no connection was found in own account under \"o/\"; {hint}");
+    let off = "variables_prefix is null, which switches variables off, in the Python backend as well: nothing to write";
+    let nothing = Entries::default();
+    assert_eq!(lines(&nothing, &one, Policy::Error), Some((Exit::NotFound, vec![none.clone()])));
+    assert_eq!(lines(&nothing, &both, Policy::Error), Some((Exit::NotFound, vec![none, off.to_owned()])));
+    for policy in [Policy::Warn, Policy::Ignore] {
+        assert_eq!(lines(&nothing, &both, policy), None);
+    }
+    let no_wants = Plan { accounts: Vec::new(), wants: Vec::new() };
+    assert_eq!(lines(&nothing, &no_wants, Policy::Error), None);
+    let shared = plan(SHARED, &[]);
+    let entries = BTreeMap::from([("b".to_owned(), entry(0, State::Unreadable(denied())))]);
+    let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &shared);
+    let left = format!(
+        "no connection is left that could be written in own account under \"o/\", shared account 222222222222 in eu-west-1 \
+         under \"airflow/connections/\"; {hint}"
+    );
+    let denied = format!("conn_id b (own account) can't be read: {}", denied());
+    assert_eq!(lines(&entries, &shared, Policy::Error), Some((Exit::Denied, vec![left, denied])));
+    // Nothing of one kind alone fails no run.
+    let entries = BTreeMap::from([("b".to_owned(), entry(0, value("x://h")))]);
+    let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &both);
+    assert_eq!(lines(&entries, &both, Policy::Error), None);
+}
+
+/// A kind that is empty beside others fails no run, and is told.
+#[test]
+fn an_empty_kind_is_told_unless_it_is_ignored() {
+    let plan = plan(
+        r#"{"connections_prefix": "o", "variables_prefix": "v"}"#,
+        &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
+    );
+    let found = |kind: Kind, state: State| {
+        let entries = BTreeMap::from([("b".to_owned(), entry(0, state))]);
+        of(kind, Resolved { entries, ..Resolved::default() }, Vec::new(), &plan)
+    };
+    let told = |entries: &Entries, empty: Policy| {
+        logged(|| entries.judge(&policies(|name| if name == "empty" { empty } else { Policy::Warn }), &plan).unwrap())
+    };
+    let connection = found(Kind::Connection, value("x://h"));
+    for policy in [Policy::Warn, Policy::Error] {
+        let log = told(&connection, policy);
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(log.contains("no variable was found in own account under \"v/\""), "{log}");
+    }
+    assert_eq!(told(&connection, Policy::Ignore), "");
+    // Where something was left out, what is said is another thing, for its kind alone.
+    let log = told(&found(Kind::Connection, State::Unreadable(denied())), Policy::Warn);
+    assert!(
+        log.contains("no connection is left that could be written") && log.contains("no variable was found"),
+        "{log}"
+    );
+}

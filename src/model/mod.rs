@@ -1,0 +1,3 @@
+//! The words that every stage uses.
+
+pub mod kind;

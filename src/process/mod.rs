@@ -1,0 +1,5 @@
+//! What the process takes from itself, what it may have, and what ends it.
+
+pub mod harden;
+pub mod memory;
+pub mod signals;

@@ -1,0 +1,4 @@
+//! Python's own rules for text and JSON. Pure.
+
+pub mod json;
+pub mod str;

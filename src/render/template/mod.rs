@@ -1,0 +1,302 @@
+//! The user's own templates: reading them, their front matter, and what they need. Nothing is rendered here.
+//!
+//! Takes a path, gives a template that is known to be right in its syntax. The front matter is YAML between two lines
+//! `---` at the very start; docs/TEMPLATES.md has its keys.
+
+pub mod engine;
+pub mod quote;
+pub mod values;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::config::files;
+use crate::config::kwargs::is_id;
+use crate::config::settings::Ask;
+use crate::error::ConfigErrors;
+use crate::model::kind::{ByKind, Kind};
+use crate::text::nearest;
+use crate::text::{os_error, printable};
+use crate::write::shown;
+use quote::Escape;
+
+/// A template larger than this is none.
+const LARGEST: u64 = 4 << 20;
+/// Every filter that templates have: ours, then minijinja's.
+pub const FILTERS: [&str; 60] = [
+    "tojson",
+    "yaml",
+    "toml",
+    "ini",
+    "properties",
+    "xml",
+    "netrc",
+    "pgpass",
+    "shell_quote",
+    "dotenv_quote",
+    "urlencode",
+    "b64encode",
+    "b64decode",
+    "sha256",
+    "airflow_uri",
+    "required",
+    "safe",
+    "lower",
+    "upper",
+    "title",
+    "capitalize",
+    "replace",
+    "length",
+    "count",
+    "dictsort",
+    "items",
+    "reverse",
+    "trim",
+    "join",
+    "split",
+    "lines",
+    "default",
+    "d",
+    "round",
+    "abs",
+    "int",
+    "float",
+    "attr",
+    "first",
+    "last",
+    "min",
+    "max",
+    "sort",
+    "list",
+    "string",
+    "bool",
+    "batch",
+    "slice",
+    "sum",
+    "indent",
+    "select",
+    "reject",
+    "selectattr",
+    "rejectattr",
+    "map",
+    "groupby",
+    "unique",
+    "chain",
+    "zip",
+    "format",
+];
+const KEYS: [&str; 6] = ["conn_ids", "variables", "configs", "env", "mode", "escape"];
+
+/// One template.
+pub struct Template {
+    /// Where it is.
+    pub source: PathBuf,
+    /// Where it goes.
+    pub target: PathBuf,
+    /// The whole text, front matter included.
+    text: String,
+    /// Where the front matter ends.
+    body: usize,
+    /// What it takes of each kind.
+    pub needs: ByKind<Ask>,
+    /// The environment variables that it may read.
+    pub env: Vec<String>,
+    /// The mode of its target, where it is another than that of the run.
+    pub mode: Option<u32>,
+    /// How `{{ }}` writes a value.
+    pub escape: Escape,
+}
+
+/// The front matter as it is written.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct FrontMatter {
+    conn_ids: Option<Vec<String>>,
+    variables: Option<Vec<String>>,
+    configs: Option<Vec<String>>,
+    env: Vec<String>,
+    mode: Option<String>,
+    escape: Option<String>,
+}
+
+impl Template {
+    /// Reads a template and checks everything about it that can be checked without secrets: front matter and syntax.
+    ///
+    /// Returns `None` when there is at least one mistake; all of them are in `mistakes` then.
+    pub fn load(source: &Path, target: &Path, mistakes: &mut ConfigErrors) -> Option<Self> {
+        let place = format!("template {}", shown(source));
+        let text = match files::read_text(source, LARGEST) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                mistakes.add_not_found(&place, format!("{}; check the path", os_error(&error)));
+                return None;
+            }
+            Err(error) => {
+                mistakes.add(&place, format!("can't be read: {}", os_error(&error)));
+                return None;
+            }
+        };
+        Self::parse(source, target, text, mistakes)
+    }
+
+    /// As [`Template::load`], of a text that is at hand.
+    pub fn parse(source: &Path, target: &Path, text: String, mistakes: &mut ConfigErrors) -> Option<Self> {
+        let place = format!("template {}", shown(source));
+        let before = mistakes.len();
+        let (front, body) = front_matter(&text, &place, mistakes);
+        let mode = front.mode.as_deref().and_then(|mode| match parse_mode(mode) {
+            Ok(mode) => Some(mode),
+            Err(problem) => {
+                mistakes.add(&place, format!("front matter, mode: {problem}"));
+                None
+            }
+        });
+        let escape = match front.escape.as_deref() {
+            None => Escape::of_target(target),
+            Some(name) => Escape::of_name(name).unwrap_or_else(|| {
+                let near =
+                    nearest(name, &Escape::NAMES).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                mistakes
+                    .add(&place, format!("front matter, escape: must be one of {}{near}", Escape::NAMES.join(", ")));
+                Escape::None
+            }),
+        };
+        let mut template = Self {
+            source: source.to_owned(),
+            target: target.to_owned(),
+            text,
+            body,
+            needs: ByKind::from_fn(|_| Ask::Nothing),
+            env: front.env,
+            mode,
+            escape,
+        };
+        if let Err(problem) = engine::check_syntax(&template) {
+            mistakes.add_line(problem);
+        }
+        for (kind, named) in
+            [(Kind::Connection, front.conn_ids), (Kind::Variable, front.variables), (Kind::Config, front.configs)]
+        {
+            template.needs[kind] = match named {
+                Some(ids) => Ask::Named(ids),
+                None if engine::mentions(&template, engine::context_name(kind)) => Ask::Everything,
+                None => Ask::Nothing,
+            };
+        }
+        (mistakes.len() == before).then_some(template)
+    }
+
+    /// What minijinja sees.
+    #[must_use]
+    pub fn body(&self) -> &str {
+        self.text.get(self.body..).unwrap_or_default()
+    }
+
+    /// Line and column, from 1, of a byte of the body, as an editor shows them for the whole file.
+    #[must_use]
+    pub fn place_of(&self, offset: usize) -> (usize, usize) {
+        let before = self.text.get(..self.body + offset).unwrap_or(&self.text);
+        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
+        let column = before.get(line_start..).unwrap_or_default().chars().count();
+        (before.matches('\n').count() + 1, column + 1)
+    }
+
+    /// How many lines the front matter takes.
+    #[must_use]
+    pub fn lines_before_body(&self) -> usize {
+        self.text.get(..self.body).unwrap_or_default().matches('\n').count()
+    }
+}
+
+/// The front matter and where it ends; the default and 0 where there is none.
+fn front_matter(text: &str, place: &str, mistakes: &mut ConfigErrors) -> (FrontMatter, usize) {
+    let none = (FrontMatter::default(), 0);
+    let mut lines = text.split_inclusive('\n');
+    if lines.next().map(str::trim_end) != Some("---") {
+        return none;
+    }
+    let start = text.find('\n').map_or(text.len(), |at| at + 1);
+    let mut end = start;
+    let Some(closing) = lines.find(|line| {
+        let is_end = line.trim_end() == "---";
+        end += if is_end { 0 } else { line.len() };
+        is_end
+    }) else {
+        return none;
+    };
+    let yaml = text.get(start..end).unwrap_or_default();
+    let body = end + closing.len();
+    (read_front_matter(yaml, place, mistakes), body)
+}
+
+fn read_front_matter(yaml: &str, place: &str, mistakes: &mut ConfigErrors) -> FrontMatter {
+    const AMBIGUOUS: &str =
+        "a target that itself begins with --- needs a front matter before it, an empty one (two lines ---) will do";
+    if yaml.trim().is_empty() {
+        return FrontMatter::default();
+    }
+    let options = || serde_saphyr::options! { with_snippet: false, strict_booleans: true };
+    let keys: Result<serde_json::Map<String, serde_json::Value>, _> =
+        serde_saphyr::from_str_with_options(yaml, options());
+    let place_in = |error: &serde_saphyr::Error| {
+        // The opening line stands before the YAML.
+        error.location().map(|at| format!(" at line {} column {}", at.line() + 1, at.column())).unwrap_or_default()
+    };
+    let keys = match keys {
+        Ok(keys) => keys,
+        Err(error) => {
+            let at = place_in(&error);
+            mistakes.add(place, format!("the front matter is not a YAML mapping{at}; {AMBIGUOUS}"));
+            return FrontMatter::default();
+        }
+    };
+    let unknown: Vec<&String> = keys.keys().filter(|key| !KEYS.contains(&key.as_str())).collect();
+    for key in &unknown {
+        let near = nearest(key, &KEYS).map(|near| format!("did you mean {near}?"));
+        let near = near.unwrap_or_else(|| format!("there are {}; {AMBIGUOUS}", KEYS.join(", ")));
+        mistakes.add(place, format!("front matter: unknown key {}; {near}", printable(key)));
+    }
+    if !unknown.is_empty() {
+        return FrontMatter::default();
+    }
+    let front: FrontMatter = match serde_saphyr::from_str_with_options(yaml, options()) {
+        Ok(front) => front,
+        Err(error) => {
+            let form = "conn_ids, variables, configs and env are lists of names, mode is an octal number in quotes, escape a name";
+            mistakes.add(place, format!("the front matter can't be read{}: {form}", place_in(&error)));
+            return FrontMatter::default();
+        }
+    };
+    let ids = [("conn_ids", &front.conn_ids), ("variables", &front.variables), ("configs", &front.configs)];
+    for (key, ids) in ids {
+        for id in ids.iter().flatten().filter(|id| !is_id(id)) {
+            mistakes.add(
+                place,
+                format!("front matter, {key}: {} is not an id that a secret's name can hold", printable(id)),
+            );
+        }
+    }
+    front
+}
+
+/// A mode as settings and front matter write it: octal, readable by its owner, and by nobody outside its group.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_mode(text: &str) -> Result<u32, &'static str> {
+    let text = text.trim();
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777) {
+        None => Err("must be octal, such as 0440"),
+        Some(mode) if mode & 0o400 == 0 => Err("must let the owner read, such as 0440"),
+        Some(mode) if mode & 0o007 != 0 => {
+            Err("would let everybody on the machine at the secrets; the last digit must be 0")
+        }
+        Some(mode) if mode & 0o111 != 0 => Err("would make the file executable; use 0440 or 0640"),
+        Some(mode) => Ok(mode),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,428 @@
+//! Reads a finished file as Airflow's loader would, before it is put in place.
+//!
+//! (Of a template of the user's nobody but its own reader knows what it should say.)
+//!
+//! LocalFilesystemBackend builds every entry on every lookup, so one entry that it refuses makes all of them
+//! unreadable. Whatever reaches a file was checked one by one before; this is the check of the whole, by other code.
+//! Rules: Airflow 2.8.1 to 3.3.2 `airflow/secrets/local_filesystem.py`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use indexmap::IndexMap;
+
+use crate::airflow::secret::{AirflowTarget, Connection, Extra, Rules, Scalar, from_secret};
+use crate::commands::diff::Fields;
+use crate::config::settings::{Dialect, Format};
+use crate::error::{Exit, Failure};
+use crate::python::json::{Json, dumps, loads_within, raw_ascii};
+use crate::python::str::PyString;
+use crate::render::template::quote;
+use crate::render::{Meant, Rendered};
+use crate::write::shown;
+
+/// The keys that every version from 2.3 to 3.3 takes.
+const KEYS: [&str; 7] = ["conn_type", "host", "login", "password", "schema", "port", "extra"];
+
+/// The file adds two levels around an extra. Airflow itself fails near 970 (seen in runs of 2.8.1 and 3.3.2).
+const DEEPEST: usize = 600;
+
+type Entry = IndexMap<PyString, Json>;
+
+/// Checks that a file is one that its reader takes, and that it gives the very entries it was rendered from.
+///
+/// # Errors
+/// [`Exit::Bug`]: what was rendered is not what was meant. Nothing is written then. The error names the entry's place.
+pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> {
+    let bytes = &file.bytes;
+    let outcome = match &file.meant {
+        Meant::Connections(format @ Format::Json, set) => {
+            json(bytes).and_then(|entries| same_objects(&entries, set, target, *format))
+        }
+        Meant::Connections(format @ Format::Yaml, set) => {
+            yaml(bytes).and_then(|entries| same_objects(&entries, set, target, *format))
+        }
+        Meant::Connections(Format::Env, set) => env(bytes, set, target),
+        Meant::Texts(format, set) => texts(bytes, *format).and_then(|read| same_texts(&read, set)),
+        Meant::Lines(dialect, set) => {
+            let set = set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            variables(bytes, *dialect).and_then(|read| same_texts(&read, &set))
+        }
+        Meant::Anything => Ok(()),
+    };
+    outcome.map_err(|problem| {
+        let line = format!(
+            "{}: the rendered file would not be read as it was meant ({problem}); nothing was written; please report this as a bug",
+            shown(file.path)
+        );
+        Failure::new(Exit::Bug, line)
+    })
+}
+
+/// The entries of a file of this kind, by id, with their fields: for a comparison. A variable is an entry without fields that
+/// have names. `None` where the bytes are not such a file, or not as this program writes it.
+#[must_use]
+pub fn entries_of(bytes: &[u8], meant: &Meant<'_>) -> Option<Fields> {
+    let texts = |read: Result<Vec<(String, String)>, String>| -> Option<Fields> {
+        // Without a name for the field: that it has changed is all there is to say.
+        Some(read.ok()?.into_iter().map(|(id, text)| (id, BTreeMap::from([(String::new(), text)]))).collect())
+    };
+    match meant {
+        Meant::Connections(Format::Env, _) => uris(bytes),
+        Meant::Connections(format, _) => {
+            let entries = if *format == Format::Json { json(bytes) } else { yaml(bytes) }.ok()?;
+            let fields = |entry: Entry| -> Option<BTreeMap<String, String>> {
+                entry.iter().map(|(name, value)| Some((name.as_str()?.to_owned(), raw_ascii(value)))).collect()
+            };
+            entries.into_iter().map(|(id, entry)| Some((id.as_str()?.to_owned(), fields(entry)?))).collect()
+        }
+        Meant::Texts(format, _) => texts(self::texts(bytes, *format)),
+        Meant::Lines(dialect, _) => texts(variables(bytes, *dialect)),
+        Meant::Anything => None,
+    }
+}
+
+/// The URIs of a `.env` file as the connections that they stand for.
+fn uris(bytes: &[u8]) -> Option<Fields> {
+    let lines = env_halves(ascii(bytes).ok()?, ".env").ok()?;
+    let fields = |uri: &str| {
+        let read = |target| from_secret(uri, &Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false });
+        // Each refuses extras that the other takes, and a file does not say whom it was written for.
+        let connection = read(AirflowTarget::V2).or_else(|_| read(AirflowTarget::V3)).ok()?;
+        let set = BTreeMap::from([("", &connection)]);
+        // As the JSON file has it: the same names, the same forms.
+        let written = crate::render::connections(&set, Format::Json).ok()?;
+        entries_of(&written, &Meant::Connections(Format::Json, BTreeMap::new()))?.remove("")
+    };
+    lines.into_iter().map(|(id, uri)| Some((id, fields(&uri)?))).collect()
+}
+
+fn ascii(bytes: &[u8]) -> Result<&str, String> {
+    let text = str::from_utf8(bytes).ok().filter(|text| text.is_ascii());
+    text.ok_or_else(|| "it is not ASCII".to_owned())
+}
+
+// ---- the three formats -----------------------------------------------------------------------------------------
+
+fn json(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
+    let document = loads_within(ascii(bytes)?, DEEPEST).map_err(|error| format!("JSON at byte {}", error.offset))?;
+    let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
+    let object = |(position, (conn_id, entry))| match entry {
+        Json::Object(fields) => Ok((conn_id, fields)),
+        _ => Err(format!("entry {} is not an object", position + 1)),
+    };
+    entries.into_iter().enumerate().map(object).collect()
+}
+
+/// The part of YAML that the template writes, line by line: anything else is refused.
+fn yaml(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
+    let text = ascii(bytes)?;
+    let mut entries: IndexMap<PyString, Entry> = IndexMap::new();
+    if text == "{}\n" {
+        return Ok(entries);
+    }
+    for (number, line) in text.lines().enumerate() {
+        let refuse = || format!("YAML at line {}", number + 1);
+        if let Some(field) = line.strip_prefix("  ") {
+            let (name, value) = field.split_once(": ").ok_or_else(refuse)?;
+            let value = if value.starts_with('"') {
+                Json::String(unquote_yaml(value).ok_or_else(refuse)?)
+            } else {
+                loads_within(value, 1).map_err(|_| refuse())?
+            };
+            let (_, entry) = entries.last_mut().ok_or_else(refuse)?;
+            if entry.insert(PyString::from(name), value).is_some() {
+                return Err(refuse());
+            }
+        } else {
+            let key = line.strip_suffix(':').or_else(|| line.strip_suffix(": {}")).ok_or_else(refuse)?;
+            let key = unquote_yaml(key).ok_or_else(refuse)?;
+            if entries.insert(key, Entry::new()).is_some() {
+                return Err(refuse());
+            }
+        }
+    }
+    Ok(entries)
+}
+
+/// The text of a double-quoted YAML scalar on one line.
+fn unquote_yaml(quoted: &str) -> Option<PyString> {
+    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    let mut out = String::with_capacity(inner.len());
+    let mut chars = inner.chars();
+    while let Some(c) = chars.next() {
+        let decoded = match c {
+            '"' => return None,
+            '\\' => match chars.next()? {
+                'n' => '\n',
+                'r' => '\r',
+                't' => '\t',
+                '"' => '"',
+                '\\' => '\\',
+                'x' => hex(&mut chars, 2)?,
+                'u' => hex(&mut chars, 4)?,
+                'U' => hex(&mut chars, 8)?,
+                _ => return None,
+            },
+            c => c,
+        };
+        out.push(decoded);
+    }
+    Some(PyString::from(out.as_str()))
+}
+
+fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
+    let digits: String = chars.take(length).collect();
+    // Not by the parser alone: it takes a sign.
+    let are_digits = digits.len() == length && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u32::from_str_radix(&digits, 16).ok().filter(|_| are_digits).and_then(char::from_u32)
+}
+
+// ---- variables and config values -------------------------------------------------------------------------------
+
+/// The texts of a file, by key. LocalFilesystemBackend gives variables back as the parser does.
+fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> {
+    let text = ascii(bytes)?;
+    let whole = |text: &PyString| text.as_str().map(str::to_owned);
+    match format {
+        Format::Json => {
+            let document = loads_within(text, 2).map_err(|error| format!("JSON at byte {}", error.offset))?;
+            let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
+            let pair = |(position, (key, value)): (usize, (PyString, Json))| match &value {
+                Json::String(value) => {
+                    whole(&key).zip(whole(value)).ok_or_else(|| format!("entry {} is not whole", position + 1))
+                }
+                _ => Err(format!("entry {} is not text", position + 1)),
+            };
+            entries.into_iter().enumerate().map(pair).collect()
+        }
+        Format::Yaml if text == "{}\n" => Ok(Vec::new()),
+        Format::Yaml => {
+            let pair = |(number, line): (usize, &str)| {
+                let halves = yaml_halves(line).and_then(|(key, value)| whole(&key).zip(whole(&value)));
+                halves.ok_or_else(|| format!("YAML at line {}", number + 1))
+            };
+            text.lines().enumerate().map(pair).collect()
+        }
+        Format::Env => env_halves(text, ".env"),
+    }
+}
+
+/// `"key": "value"` on one line: the key ends at the first quote that no backslash stands before.
+fn yaml_halves(line: &str) -> Option<(PyString, PyString)> {
+    let mut escaped = false;
+    let end = line.char_indices().skip(1).find(|(_, c)| {
+        let ends = *c == '"' && !escaped;
+        escaped = *c == '\\' && !escaped;
+        ends
+    });
+    let (key, rest) = line.split_at_checked(end?.0 + 1)?;
+    Some((unquote_yaml(key)?, unquote_yaml(rest.strip_prefix(": ")?)?))
+}
+
+fn env_halves(text: &str, what: &str) -> Result<Vec<(String, String)>, String> {
+    let pair = |(number, line): (usize, &str)| {
+        let halves = line.split_once('=').filter(|(key, _)| !key.is_empty());
+        halves
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .ok_or_else(|| format!("{what} at line {}", number + 1))
+    };
+    text.split_terminator('\n').enumerate().map(pair).collect()
+}
+
+/// A file of environment variables as its readers take it.
+fn variables(bytes: &[u8], dialect: Dialect) -> Result<Vec<(String, String)>, String> {
+    let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+    match dialect {
+        Dialect::List => env_halves(text, "line"),
+        Dialect::Env => words(text).ok_or_else(|| "a line is not an assignment".to_owned()),
+    }
+}
+
+/// `NAME=word` lines of a shell; a word is made of plain characters and of texts in quotes.
+fn words(text: &str) -> Option<Vec<(String, String)>> {
+    let mut all = Vec::new();
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (name, after) = rest.split_once('=')?;
+        let mut value = String::new();
+        let mut chars = after.char_indices();
+        let end = loop {
+            match chars.next()? {
+                (at, '\n') => break at + 1,
+                (_, '\'') => loop {
+                    match chars.next()?.1 {
+                        '\'' => break,
+                        c => value.push(c),
+                    }
+                },
+                (_, '"') => loop {
+                    match chars.next()?.1 {
+                        '"' => break,
+                        '\\' => match chars.next()?.1 {
+                            c @ ('"' | '\\' | '$' | '`') => value.push(c),
+                            c => value.extend(['\\', c]),
+                        },
+                        '`' => return None,
+                        // What follows it decides whether a shell takes it for a name.
+                        '$' if !chars.clone().next().is_some_and(|(_, next)| quote::ends_dollar(next)) => return None,
+                        c => value.push(c),
+                    }
+                },
+                (_, ' ' | '\t' | '\\' | '$' | '`' | '#' | '&' | ';' | '(' | ')' | '<' | '>' | '|') => return None,
+                (_, c) => value.push(c),
+            }
+        };
+        all.push((name.to_owned(), value));
+        rest = after.get(end..)?;
+    }
+    Some(all)
+}
+
+fn same_texts(read: &[(String, String)], meant: &BTreeMap<&str, &str>) -> Result<(), String> {
+    if read.len() != meant.len() {
+        return Err("the number of entries differs".to_owned());
+    }
+    let mut pairs = read.iter().zip(meant);
+    match pairs.position(|((key, value), (meant_key, meant))| key != meant_key || value != meant) {
+        None => Ok(()),
+        Some(position) => Err(format!("entry {} is another", position + 1)),
+    }
+}
+
+// ---- connections as URIs ---------------------------------------------------------------------------------------
+
+fn env(bytes: &[u8], set: &BTreeMap<&str, &Connection>, target: AirflowTarget) -> Result<(), String> {
+    let text = ascii(bytes)?;
+    let mut seen = BTreeSet::new();
+    for (number, line) in text.lines().enumerate() {
+        let refuse = || format!(".env at line {}", number + 1);
+        let (conn_id, uri) =
+            line.split_once('=').filter(|(id, uri)| !id.is_empty() && !uri.is_empty()).ok_or_else(refuse)?;
+        let rules = Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false };
+        // The loader takes any text for a URI; from_secret does too, unless it begins with a brace.
+        let read = Some(uri).filter(|uri| !uri.starts_with('{')).and_then(|uri| from_secret(uri, &rules).ok());
+        let meant = set.get(conn_id).ok_or_else(refuse)?;
+        if !read.is_some_and(|read| same_uri(&read, meant)) || !seen.insert(conn_id) {
+            return Err(refuse());
+        }
+    }
+    if seen.len() == set.len() { Ok(()) } else { Err("entries are missing".to_owned()) }
+}
+
+// ---- is it what was meant? -------------------------------------------------------------------------------------
+
+fn same_objects(
+    entries: &IndexMap<PyString, Entry>,
+    set: &BTreeMap<&str, &Connection>,
+    target: AirflowTarget,
+    format: Format,
+) -> Result<(), String> {
+    if entries.len() != set.len() {
+        return Err("the number of entries differs".to_owned());
+    }
+    for (position, ((conn_id, entry), (meant_id, meant))) in entries.iter().zip(set).enumerate() {
+        let place = position + 1;
+        if conn_id.as_str() != Some(*meant_id) {
+            return Err(format!("entry {place} has another conn_id"));
+        }
+        loadable(entry, target).map_err(|field| format!("entry {place}, {field}"))?;
+        same_fields(entry, meant, format).map_err(|field| format!("entry {place}, field {field}"))?;
+    }
+    Ok(())
+}
+
+/// Whether the loader takes an entry: the keys that it knows, and values that no Connection refuses.
+fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
+    for (key, value) in entry {
+        let Some(key) = key.as_str().and_then(|key| KEYS.iter().find(|known| **known == key)) else {
+            return Err("a key that Airflow does not know");
+        };
+        let right = match (*key, value) {
+            // Connection.set_password encodes it, for the Fernet key: a number or a lone surrogate raises.
+            ("password", Json::String(text)) => !text.has_lone_surrogate(),
+            ("conn_type" | "login" | "host" | "schema", Json::String(_)) => true,
+            ("host" | "schema", other) => !other.is_truthy(),
+            ("port", Json::Number(number)) => !number.is_float(),
+            ("extra", Json::String(text)) => extra_text_is_taken(text, target),
+            ("extra", Json::Object(fields)) => !fields.is_empty(),
+            ("extra", other) => target == AirflowTarget::V2 && other.is_truthy(),
+            _ => false,
+        };
+        if !right {
+            return Err(key);
+        }
+    }
+    Ok(())
+}
+
+fn extra_text_is_taken(text: &PyString, target: AirflowTarget) -> bool {
+    match (text.as_str(), target) {
+        (None, _) => false,
+        // Connection.__init__ of 3.0 and later: falsy is not looked at, everything else must be a JSON object.
+        (Some(""), _) | (Some(_), AirflowTarget::V2) => true,
+        (Some(text), _) => matches!(loads_within(text, DEEPEST), Ok(Json::Object(_))),
+    }
+}
+
+fn same_fields(entry: &Entry, meant: &Connection, format: Format) -> Result<(), &'static str> {
+    let text = |text: &Option<PyString>| text.clone().map(Json::String);
+    let scalar = |scalar: &Option<Scalar>| {
+        scalar.clone().map(|scalar| match scalar {
+            Scalar::Text(text) => Json::String(text),
+            Scalar::Falsy(json) => json,
+        })
+    };
+    let extra = meant.extra.clone().map(|extra| match (extra, format) {
+        (Extra::Text(text), _) => Json::String(text),
+        (Extra::Json(json), Format::Json) => json,
+        (Extra::Json(json), _) => Json::String(PyString::from(dumps(&json).as_str())),
+    });
+    let fields = [
+        ("conn_type", text(&meant.conn_type)),
+        ("host", scalar(&meant.host)),
+        ("login", text(&meant.login)),
+        ("password", text(&meant.password)),
+        ("schema", scalar(&meant.schema)),
+        ("extra", extra),
+    ];
+    for (name, meant) in fields {
+        let same = match (entry.get(&PyString::from(name)), &meant) {
+            (None, None) => true,
+            (Some(Json::String(read)), Some(Json::String(meant))) => read == meant,
+            // A falsy host may be written in another way (-0 as 0) but must be the same to Python.
+            (Some(read), Some(meant)) => dumps(read) == dumps(meant),
+            _ => false,
+        };
+        if !same {
+            return Err(name);
+        }
+    }
+    let port = match entry.get(&PyString::from("port")) {
+        Some(Json::Number(number)) => Some(number.token()),
+        _ => None,
+    };
+    if port == meant.port.as_deref() { Ok(()) } else { Err("port") }
+}
+
+/// A URI can't tell a missing type, host or schema from an empty one; all else must be the same.
+fn same_uri(read: &Connection, meant: &Connection) -> bool {
+    let text = |text: &Option<PyString>| text.clone().unwrap_or_else(|| PyString::from(""));
+    let scalar = |scalar: &Option<Scalar>| match scalar {
+        None => Some(PyString::from("")),
+        Some(Scalar::Text(text)) => Some(text.clone()),
+        Some(Scalar::Falsy(_)) => None,
+    };
+    let extra = |extra: &Option<Extra>| match extra {
+        None => None,
+        Some(Extra::Text(text)) => Some(text.clone()),
+        Some(Extra::Json(json)) => Some(PyString::from(dumps(json).as_str())),
+    };
+    text(&read.conn_type) == text(&meant.conn_type)
+        && scalar(&read.host).is_some_and(|host| Some(host) == scalar(&meant.host))
+        && scalar(&read.schema).is_some_and(|schema| Some(schema) == scalar(&meant.schema))
+        && (&read.login, &read.password, &read.port) == (&meant.login, &meant.password, &meant.port)
+        && extra(&read.extra) == extra(&meant.extra)
+}
+
+#[cfg(test)]
+mod tests;
