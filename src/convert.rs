@@ -8,11 +8,14 @@ use std::collections::BTreeMap;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::airflow::secret::{Connection, Invalid, Rules, from_secret};
-use crate::config::settings::{Policies, Policy};
+use crate::airflow::invalid::Invalid;
+use crate::airflow::secret::from_secret;
+use crate::airflow::versions::Rules;
 use crate::error::{Exit, Failure};
 use crate::fetch::{Aside, Fetched, Resolved, Skipped, State};
+use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
+use crate::model::policy::{Policies, Policy};
 use crate::plan::{Plan, Source};
 use crate::store::StoreError;
 use crate::text::nearest;
@@ -58,6 +61,7 @@ pub struct Detail {
 }
 
 /// One id that is not in the files, or not in one of them.
+#[derive(Clone)]
 pub struct LeftOut {
     /// A connection, a variable or a config value.
     pub kind: Kind,
@@ -311,7 +315,7 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
 
 /// The conversion rules of a run.
 #[must_use]
-pub fn rules(kwargs: &crate::config::kwargs::BackendKwargs, target: crate::airflow::secret::AirflowTarget) -> Rules {
+pub fn rules(kwargs: &crate::config::kwargs::BackendKwargs, target: crate::airflow::versions::AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: kwargs.extra_conn_words.clone(), urlencoded: kwargs.urlencoded }
 }
 

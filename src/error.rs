@@ -165,12 +165,12 @@ impl ConfigErrors {
         self.lines.len()
     }
 
-    /// `value` when nothing is wrong, else every mistake as one failure.
+    /// `value` when nothing is wrong, else every mistake as one failure. With neither, the failure says that it has no reason, which is a bug.
     ///
     /// # Errors
     /// When at least one mistake was noted.
-    pub fn into_result<T>(self, value: T) -> Result<T, Failure> {
-        if self.is_empty() { Ok(value) } else { Err(self.into_failure()) }
+    pub fn into_result<T>(self, value: Option<T>) -> Result<T, Failure> {
+        value.filter(|_| self.is_empty()).ok_or_else(|| self.into_failure())
     }
 
     /// Every mistake as one failure: [`Exit::NotFound`] when nothing but files is missing, else [`Exit::Config`]. With none,

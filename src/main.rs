@@ -17,7 +17,7 @@ static WIPING: zeroizing_alloc::ZeroAlloc<dlmalloc::GlobalDlmalloc> =
 fn main() -> ExitCode {
     harden::start();
     #[allow(clippy::disallowed_methods, reason = "this is main.rs")]
-    airflow_secrets_init::end_on_panic(|exit| std::process::exit(i32::from(exit.code())));
+    airflow_secrets_init::report::panic::end_on_panic(|exit| std::process::exit(i32::from(exit.code())));
     let (args, env) = (std::env::args_os(), Env::of_this_process());
     let exit = airflow_secrets_init::run(args, &env, &mut std::io::stdout(), Process::Ours);
     ExitCode::from(exit.code())

@@ -2,9 +2,10 @@
 
 use crate::airflow::pattern::LookupPattern;
 use crate::config::kwargs::{KnownBy, SharedAccount};
-use crate::config::settings::{Ask, Settings, StoreChoice};
-use crate::model::kind::Kind;
-use crate::store::SecretId;
+use crate::config::settings::{Settings, StoreChoice};
+use crate::model::ask::Need;
+use crate::model::aws::{SecretId, arn};
+use crate::model::kind::{ByKind, Kind};
 use crate::text::unique;
 
 /// Accounts in order of precedence, and what is wanted of them.
@@ -14,6 +15,8 @@ pub struct Plan {
     pub accounts: Vec<AccountPlan>,
     /// One for each kind that some output asks for.
     pub wants: Vec<Want>,
+    /// Names that nothing will be done with: mostly a forgotten file. For WARN lines.
+    pub notices: Vec<String>,
 }
 
 /// One account, seen with one identity.
@@ -174,46 +177,24 @@ impl SourcePlan {
     }
 }
 
-/// The ARN of a secret without its random suffix. The partition follows from the region.
-#[must_use]
-pub fn arn(account: &str, region: &str, name: &str) -> String {
-    format!("arn:{}:secretsmanager:{region}:{account}:secret:{name}", partition(region))
-}
-
-/// The partition that a region lies in (botocore `partitions.json`, the region prefixes of each partition).
-#[must_use]
-pub fn partition(region: &str) -> &'static str {
-    let of_prefix = [
-        ("cn-", "aws-cn"),
-        ("us-gov-", "aws-us-gov"),
-        ("us-iso-", "aws-iso"),
-        ("us-isob-", "aws-iso-b"),
-        ("eu-isoe-", "aws-iso-e"),
-        ("us-isof-", "aws-iso-f"),
-        ("eusc-", "aws-eusc"),
-    ];
-    of_prefix.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
-}
-
 impl Plan {
-    /// Makes the plan. Nothing can go wrong any more: the settings were checked.
+    /// Makes the plan, for outputs with these needs. Nothing can go wrong any more: the settings were checked.
     #[must_use]
-    pub fn of(settings: &Settings) -> Self {
-        let mut plan = Self { accounts: Vec::new(), wants: Vec::new() };
-        for kind in Kind::ALL {
-            let named = match settings.ask(kind) {
-                Ask::Nothing => continue,
-                Ask::Named(named) => named,
-                Ask::Everything => {
-                    let want =
-                        plan.want(settings, kind, settings.selection.exactly[kind].clone(), settings.named(kind));
-                    plan.wants.push(want);
-                    continue;
-                }
+    pub fn of(settings: &Settings, needs: &ByKind<Need>) -> Self {
+        let mut plan = Self { accounts: Vec::new(), wants: Vec::new(), notices: Vec::new() };
+        for (kind, need) in needs.iter() {
+            let exactly = settings.selection.exactly[kind].as_ref();
+            let want = if need.everything {
+                plan.want(settings, kind, exactly.cloned(), need.named.clone())
+            } else if need.named.is_empty() {
+                plan.notices.extend(exactly.map(|_| {
+                    format!("{} is set, but no file wants a {}; name one", kind.names_setting(), kind.thing())
+                }));
+                continue;
+            } else {
+                let exactly = unique(exactly.into_iter().flatten().chain(&need.named));
+                plan.want(settings, kind, Some(exactly), Vec::new())
             };
-            let chosen = settings.selection.exactly[kind].iter().flatten();
-            let exactly = unique(chosen.chain(&named));
-            let want = plan.want(settings, kind, Some(exactly), Vec::new());
             plan.wants.push(want);
         }
         plan.in_order();

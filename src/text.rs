@@ -1,5 +1,7 @@
 //! Small text rules that several stages share: showing foreign names safely, splitting lists, Python's `rstrip`.
 
+use std::path::Path;
+
 /// A foreign name made safe for a log line: anything but printable ASCII is escaped, and long names are cut.
 ///
 /// A conn_id or an AWS message may come from another account. Escaped, it can't forge a log line, recolour a
@@ -77,6 +79,12 @@ pub fn utc(seconds: i64) -> String {
 #[must_use]
 pub fn count(n: usize, singular: &str) -> String {
     if n == 1 { format!("1 {singular}") } else { format!("{n} {singular}s") }
+}
+
+/// A path made safe for a log line.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
 /// The known name that `name` most likely stands for, if any is near.

@@ -10,15 +10,19 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
 
-use crate::airflow::secret::{AirflowTarget, Connection, Extra, Rules, Scalar, from_secret};
-use crate::commands::diff::Fields;
+use crate::airflow::secret::from_secret;
+use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, Format};
 use crate::error::{Exit, Failure};
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::python::json::{Json, dumps, loads_within, raw_ascii};
 use crate::python::str::PyString;
 use crate::render::template::quote;
 use crate::render::{Meant, Rendered};
-use crate::write::shown;
+use crate::text::shown;
+
+/// The entries of a file: by id, the fields with their content.
+pub type Fields = BTreeMap<String, BTreeMap<String, String>>;
 
 /// The keys that every version from 2.3 to 3.3 takes.
 const KEYS: [&str; 7] = ["conn_type", "host", "login", "password", "schema", "port", "extra"];

@@ -16,7 +16,7 @@ use tempfile::{Builder, NamedTempFile};
 
 use crate::config::files::{NO_LINK_NO_WAITING, directory_of};
 use crate::error::{Exit, Failure};
-use crate::text::printable;
+use crate::text::shown;
 
 /// What a temporary file's name begins with. The rest is random; nothing of a secret is in it.
 pub const TEMPORARY_PREFIX: &str = ".airflow-secrets-init-";
@@ -183,12 +183,6 @@ fn holds(target: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut there = Vec::with_capacity(bytes.len());
     file.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
     Ok(there == bytes)
-}
-
-/// A path made safe for a log line.
-#[must_use]
-pub fn shown(path: &Path) -> String {
-    printable(&path.display().to_string())
 }
 
 fn failure(exit: Exit, place: &Path, what: &str, error: &io::Error) -> Failure {

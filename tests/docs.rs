@@ -457,21 +457,6 @@ fn every_promise_of_the_security_model_names_the_tests_that_hold_it() {
     }
 }
 
-#[test]
-fn every_module_has_its_row_in_the_architecture() {
-    let documented: BTreeSet<String> = rows(&read("docs/ARCHITECTURE.md"))
-        .iter()
-        .flat_map(|cells| code_spans(&cells[0]))
-        .filter(|name| !name.contains('/') && Path::new(name).extension().is_some_and(|extension| extension == "rs"))
-        .collect();
-    let there: BTreeSet<String> = fs::read_dir(root().join("src"))
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "rs"))
-        .collect();
-    assert_eq!(documented, there);
-}
-
 // ---- dependencies ------------------------------------------------------------------------------------------------
 
 /// Cargo's own view of Cargo.toml, Cargo.lock and the sources.

@@ -27,7 +27,7 @@ const CHILD: &str = "PANIC_TEST_CHILD";
 #[test]
 fn a_panic_ends_with_70_and_without_its_payload() {
     if std::env::var_os(CHILD).is_some() {
-        airflow_secrets_init::end_on_panic(|exit| std::process::exit(i32::from(exit.code())));
+        airflow_secrets_init::report::panic::end_on_panic(|exit| std::process::exit(i32::from(exit.code())));
         let message = std::env::var_os(CHILD).unwrap();
         let args = ["airflow-secrets-init", "check", "--offline", "--store", "file:none", "--termination-log"];
         let args = args.map(OsString::from).into_iter().chain([message]);

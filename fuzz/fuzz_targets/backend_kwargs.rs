@@ -115,7 +115,7 @@ fn promises(kwargs: &BackendKwargs) {
 
 fn policies(kwargs: BackendKwargs) {
     let settings = settings(kwargs);
-    let plan = Plan::of(&settings);
+    let plan = Plan::of(&settings, &settings.needs());
     assert!(!holds_a_piece(&format!("{plan:?}")), "the plan holds a key of AWS");
     match Policies::of(&settings, &plan, &PodHints::of(&Env::default())) {
         Ok(policies) => {

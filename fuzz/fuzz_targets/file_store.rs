@@ -32,7 +32,8 @@ static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let kwargs =
         parse("KWARGS", &format!(r#"{{"shared_account": "{ACCOUNT}", "shared_index": "i"}}"#), &[], &mut mistakes);
     let Some(kwargs) = accepted(kwargs, mistakes) else { panic!("the kwargs are wrong") };
-    Plan::of(&settings(kwargs))
+    let settings = settings(kwargs);
+    Plan::of(&settings, &settings.needs())
 });
 
 type Secrets = BTreeMap<String, Option<String>>;

@@ -19,10 +19,10 @@ use airflow_secrets_init::fetch::{Shared, State, fetch};
 use airflow_secrets_init::iam::{self, PodHints, Policies};
 use airflow_secrets_init::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
-use airflow_secrets_init::plan::{Plan, arn};
-use airflow_secrets_init::store::{
-    Answer, Enumerated, Found, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
-};
+use airflow_secrets_init::plan::{Plan};
+use airflow_secrets_init::model::aws::{arn};
+use airflow_secrets_init::store::{Answer, Enumerated, Found, NotThere, SecretStore, StoreError, Value, Wanted};
+use airflow_secrets_init::model::aws::{SecretId};
 use airflow_secrets_init_fuzz::{accepted, at_once, check_failure, check_form, holds_a_piece, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
@@ -99,7 +99,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         );
     }
     let settings = settings(kwargs);
-    let plan = Plan::of(&settings);
+    let plan = Plan::of(&settings, &settings.needs());
     match Policies::of(&settings, &plan, &PodHints::of(&Default::default())) {
         Ok(policies) => {
             let text = iam::json::text(&policies);

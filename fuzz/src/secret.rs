@@ -7,9 +7,10 @@ use airflow_secrets_init::airflow::get_uri::get_uri;
 use airflow_secrets_init::python::json::{self, Json, MAX_DEPTH};
 use airflow_secrets_init::python::str::PyString;
 use airflow_secrets_init::airflow::uri_write::to_uri;
-use airflow_secrets_init::airflow::secret::{
-    AirflowTarget, Connection, Extra, Field, Form, Place, Reason, Rules, Scalar, from_secret,
-};
+use airflow_secrets_init::airflow::secret::{from_secret};
+use airflow_secrets_init::airflow::versions::{AirflowTarget, Rules};
+use airflow_secrets_init::model::connection::{Connection, Extra, Field, Form, Scalar};
+use airflow_secrets_init::airflow::invalid::{Place, Reason};
 use airflow_secrets_init::render::{Meant, Rendered, cannot_carry, connections};
 use airflow_secrets_init::config::settings::Format;
 use airflow_secrets_init::verify;

@@ -4,9 +4,10 @@
 //! a URI that does. Rules: Airflow 2.8.1 and 3.3.2 `airflow/models/connection.py` `get_uri`; proved by
 //! `tests/airflow/fuzz.py`.
 
-use super::secret::{AirflowTarget, Connection, Extra, Scalar};
 use super::uri_secret as uri;
 use super::uri_write::quote_into;
+use crate::airflow::versions::AirflowTarget;
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::python::json::{Json, dumps, loads};
 use crate::python::str::{PyString, py_lower};
 
@@ -117,7 +118,8 @@ mod tests {
     use indexmap::IndexMap;
 
     use super::*;
-    use crate::airflow::secret::{Rules, from_secret};
+    use crate::airflow::secret::from_secret;
+    use crate::airflow::versions::Rules;
 
     /// Expected values: what Airflow 2.8.1 and 3.3.2 print.
     #[test]

@@ -6,10 +6,10 @@
 
 use indexmap::IndexMap;
 
-use super::secret::{
-    AirflowTarget, Connection, Extra, Field, Form, Invalid, Place, Reason, Rules, Scalar, check_extra_json,
-    check_extra_text, normalize_conn_type,
-};
+use crate::airflow::checks::{check_extra_json, check_extra_text, normalize_conn_type};
+use crate::airflow::invalid::{Invalid, Place, Reason};
+use crate::airflow::versions::{AirflowTarget, Rules};
+use crate::model::connection::{Connection, Extra, Field, Form, Scalar};
 use crate::python::json::{self as pyjson, Json};
 use crate::python::str::{self as pystr, IntError, PyString};
 

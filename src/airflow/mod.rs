@@ -2,7 +2,9 @@
 //!
 //! Pure: no input or output. Proved against real Airflow releases in tests/airflow.
 
+mod checks;
 pub mod get_uri;
+pub mod invalid;
 mod json_secret;
 pub mod lazy_backend;
 pub mod pattern;
@@ -11,6 +13,7 @@ mod pattern_parse;
 pub mod secret;
 mod uri_secret;
 pub mod uri_write;
+pub mod versions;
 
 #[cfg(test)]
 mod test_rows;

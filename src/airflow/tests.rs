@@ -5,9 +5,12 @@ use std::cmp::Ordering;
 use proptest::prelude::*;
 
 use super::pattern;
-use super::secret::*;
 use super::test_rows::ROWS;
 use super::uri_write::to_uri;
+use crate::airflow::invalid::*;
+use crate::airflow::secret::*;
+use crate::airflow::versions::*;
+use crate::model::connection::*;
 use crate::python::json::{Json, JsonErrorKind, MAX_DEPTH, dumps, loads, raw_ascii};
 use crate::python::str::{IntError, PyString, py_int, py_int_of_float_token, py_lower, py_strip, unquote, unquote_py};
 use indexmap::IndexMap;

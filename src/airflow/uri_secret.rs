@@ -8,10 +8,10 @@
 use indexmap::IndexMap;
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::secret::{
-    AirflowTarget, Connection, Extra, Field, Form, Invalid, Place, Reason, Scalar, check_extra_json, check_extra_text,
-    normalize_conn_type,
-};
+use crate::airflow::checks::{check_extra_json, check_extra_text, normalize_conn_type};
+use crate::airflow::invalid::{Invalid, Place, Reason};
+use crate::airflow::versions::AirflowTarget;
+use crate::model::connection::{Connection, Extra, Field, Form, Scalar};
 use crate::python::json::{self as pyjson, Json, JsonErrorKind};
 use crate::python::str::{IntError, MAX_INT_DIGITS, PyString, py_lower, unquote, unquote_plus};
 

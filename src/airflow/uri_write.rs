@@ -6,8 +6,9 @@
 
 use std::fmt::Write as _;
 
-use super::secret::{AirflowTarget, Connection, Extra, Scalar};
 use super::uri_secret as uri;
+use crate::airflow::versions::AirflowTarget;
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::python::json as pyjson;
 use crate::python::str::PyString;
 

@@ -7,17 +7,18 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::airflow::secret::Form;
-use crate::config::settings::{Policies, Policy, Settings};
+use crate::config::settings::Settings;
 use crate::convert::placeholders::shown_type;
 use crate::convert::{Entries, LeftOut, Why};
 use crate::error::{Exit, Failure};
 use crate::fetch::{Aside, SkippedBy};
+use crate::model::connection::Form;
 use crate::model::kind::{ByKind, Kind};
+use crate::model::policy::{Policies, Policy};
 use crate::plan::{AddressedBy, Enumerate, Plan, Source, SourcePlan};
 use crate::render::Rendered;
+use crate::text::shown;
 use crate::text::{count, printable, utc};
-use crate::write::shown;
 
 /// The version of the document. A new field does not change it; a field that goes or means something else does.
 pub const VERSION: u32 = 1;
@@ -437,20 +438,4 @@ impl OfflineReport {
         }
         out
     }
-}
-
-/// One JSON document in ASCII, with a newline at its end: an id may hold what turns a terminal's text around.
-pub fn document(of: &impl Serialize) -> String {
-    // Only maps with keys that are no text can't be written, and there are none.
-    let json = serde_json::to_string_pretty(of).unwrap_or_default();
-    let mut text = String::with_capacity(json.len() + 1);
-    for c in json.chars() {
-        match c {
-            '\n' | ' '..='~' => text.push(c),
-            // Only ever within a string.
-            _ => text.extend(c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\u{unit:04x}"))),
-        }
-    }
-    text.push('\n');
-    text
 }

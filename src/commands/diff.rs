@@ -3,7 +3,6 @@
 //! Takes rendered files and what is in their places; gives text. No hash of a value either: from a hash, a short password is
 //! found by trying, and of two runs it would tell that a password came back. docs/CHECK.md has the document's form.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -15,9 +14,9 @@ use serde::Serialize;
 use crate::commands::check::VERSION;
 use crate::config::files;
 use crate::render::{Meant, Rendered};
+use crate::text::shown;
 use crate::text::{os_error, printable};
-use crate::verify;
-use crate::write::shown;
+use crate::verify::{self, Fields};
 
 /// A larger file is none of ours.
 const LARGEST: u64 = 256 << 20;
@@ -52,9 +51,6 @@ struct Changed {
     /// Of a connection: which fields.
     fields: Vec<String>,
 }
-
-/// The entries of a file: by id, the fields with their content.
-pub type Fields = BTreeMap<String, BTreeMap<String, String>>;
 
 /// Compares each file with what is in its place.
 #[must_use]

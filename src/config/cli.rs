@@ -8,7 +8,8 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Deserialize;
 use std::ffi::OsString;
 
-use crate::error::{Exit, Failure};
+use crate::config::env::{Env, NOT_UNICODE, NotUnicode};
+use crate::error::{ConfigErrors, Exit, Failure};
 
 /// What every variable of this program begins with.
 pub const VARIABLE_PREFIX: &str = "SECRETS_INIT_";
@@ -69,6 +70,28 @@ macro_rules! raw_settings {
             }
         }
     };
+}
+
+impl RawSettings {
+    /// Every setting that no flag names, from its variable. A variable that is not UTF-8 text is an error.
+    #[must_use]
+    pub fn with_variables(self, env: &Env, errors: &mut ConfigErrors) -> Self {
+        let mut pairs = Vec::new();
+        for name in Self::NAMES.iter().map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase())) {
+            match env.get(&name) {
+                Ok(value) => pairs.extend(value.map(|value| (name, value.to_owned()))),
+                Err(NotUnicode) => errors.add(&name, NOT_UNICODE),
+            }
+        }
+        match envy::prefixed(VARIABLE_PREFIX).from_iter(pairs) {
+            Ok(variables) => self.or(variables),
+            Err(_) => {
+                // Every field is optional text, so this can't happen; the error itself could repeat a value.
+                errors.add(VARIABLE_PREFIX, "variables can't be read; please report this as a bug");
+                self
+            }
+        }
+    }
 }
 
 raw_settings! {

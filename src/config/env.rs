@@ -20,6 +20,9 @@ pub struct Env {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NotUnicode;
 
+/// What is wrong with such a variable.
+pub const NOT_UNICODE: &str = "is not UTF-8 text";
+
 impl Env {
     /// Takes the snapshot of this process's environment.
     #[must_use]

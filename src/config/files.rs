@@ -51,3 +51,21 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 pub fn directory_of(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
+
+/// A mode as settings and front matter write it: octal, readable by its owner, and by nobody outside its group.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn parse_mode(text: &str) -> Result<u32, &'static str> {
+    let text = text.trim();
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    match u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777) {
+        None => Err("must be octal, such as 0440"),
+        Some(mode) if mode & 0o400 == 0 => Err("must let the owner read, such as 0440"),
+        Some(mode) if mode & 0o007 != 0 => {
+            Err("would let everybody on the machine at the secrets; the last digit must be 0")
+        }
+        Some(mode) if mode & 0o111 != 0 => Err("would make the file executable; use 0440 or 0640"),
+        Some(mode) => Ok(mode),
+    }
+}

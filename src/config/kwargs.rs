@@ -12,8 +12,8 @@ use secrecy::SecretString;
 use serde_json::{Map, Value};
 
 use crate::airflow::pattern::LookupPattern;
-use crate::airflow::secret::Field;
 use crate::error::ConfigErrors;
+use crate::model::connection::Field;
 use crate::model::kind::{ByKind, Kind};
 use crate::text::{rstrip, split_list};
 

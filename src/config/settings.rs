@@ -3,23 +3,24 @@
 //! Takes the snapshot of the environment and the flags; gives typed settings. Reads only what the settings name (the file of
 //! `SECRETS_INIT_BACKEND_KWARGS=@PATH`, the user's templates) and decides nothing about AWS beyond regions.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
-use secrecy::SecretString;
+use tracing::Level;
 
 use crate::airflow::lazy_backend;
-use crate::airflow::secret::AirflowTarget;
+use crate::airflow::versions::AirflowTarget;
 use crate::config::cli::{RawSettings, VARIABLE_PREFIX};
-use crate::config::env::Env;
+use crate::config::env::{Env, NOT_UNICODE};
 use crate::config::expand::expand;
+use crate::config::files::parse_mode;
 use crate::config::kwargs::{self, BackendKwargs, SharedNames};
 use crate::error::ConfigErrors;
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
+use crate::model::ask::Need;
 use crate::model::kind::{ByKind, Kind};
-use crate::render::template::{Template, parse_mode};
+use crate::model::policy::{Policies, Policy};
 use crate::store::cause::Notice;
 use crate::text::nearest;
 use crate::text::{printable, split_list, unique};
@@ -44,8 +45,6 @@ pub struct Settings {
     pub target: AirflowTarget,
     /// What is written, and where.
     pub outputs: Outputs,
-    /// The environment variables that templates may read, as far as they are set.
-    pub template_env: BTreeMap<String, SecretString>,
     /// The mode of every file, set at creation, but for a template that names another.
     pub file_mode: u32,
     /// Where secrets come from.
@@ -61,7 +60,7 @@ pub struct Settings {
     /// Whether the process gives up what it does not need.
     pub sandbox: Sandbox,
     /// The form of the log, where it is named.
-    pub log_format: Option<crate::report::log::Format>,
+    pub log_format: Option<LogFormat>,
     /// The form of what `check`, `diff` and `iam` print.
     pub output: OutputForm,
     /// A file of CA certificates to trust instead of the system's (`AWS_CA_BUNDLE`, as boto3 reads it).
@@ -91,7 +90,7 @@ pub struct Outputs {
     /// All three as environment variables.
     pub airflow_env: Option<EnvFile>,
     /// The user's own templates.
-    pub templates: Vec<Template>,
+    pub templates: Vec<TemplateFile>,
     /// The Python module with the lazy backend.
     pub backend_module: Option<PathBuf>,
 }
@@ -117,15 +116,13 @@ impl Outputs {
     }
 }
 
-/// What outputs ask for, of one kind.
+/// A template of the user's, and where what it renders goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ask {
-    /// None of them.
-    Nothing,
-    /// These and no more.
-    Named(Vec<String>),
-    /// Whatever there is.
-    Everything,
+pub struct TemplateFile {
+    /// Where it is.
+    pub source: PathBuf,
+    /// Where its output goes.
+    pub target: PathBuf,
 }
 
 /// Which conn_ids and keys are wanted.
@@ -154,40 +151,6 @@ impl Selection {
     #[must_use]
     pub fn takes_everything(&self, kind: Kind) -> bool {
         kind != Kind::Connection || self.include.is_none() && self.exclude.is_none()
-    }
-}
-
-/// What to do about one kind of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Policy {
-    /// The run fails.
-    Error,
-    /// Left out, counted, named at WARN.
-    Warn,
-    /// Left out and counted.
-    Ignore,
-}
-
-/// One policy for each kind of trouble.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Policies {
-    /// A secret is malformed.
-    pub invalid: Policy,
-    /// A secret may not be read.
-    pub denied: Policy,
-    /// An id asked for by name is nowhere.
-    pub missing: Policy,
-    /// Nothing at all was found.
-    pub empty: Policy,
-    /// A shared account can't be read as a whole.
-    pub shared: Policy,
-}
-
-impl Policies {
-    /// What is done about a shared account that fails with this code. What it holds is a matter of invalid secrets as well.
-    #[must_use]
-    pub fn about_shared(&self, exit: Exit) -> Policy {
-        if exit == Exit::InvalidData && self.shared == Policy::Error { self.invalid } else { self.shared }
     }
 }
 
@@ -249,6 +212,27 @@ pub enum StoreChoice {
     File(PathBuf),
 }
 
+/// The levels of `SECRETS_INIT_LOG`.
+pub const LOG_LEVELS: [(&str, Level); 5] = [
+    ("error", Level::ERROR),
+    ("warn", Level::WARN),
+    ("info", Level::INFO),
+    ("debug", Level::DEBUG),
+    ("trace", Level::TRACE),
+];
+
+/// The forms that `SECRETS_INIT_LOG_FORMAT` takes.
+pub const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+
+/// The form of a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// One line for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 /// The form of what a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputForm {
@@ -290,76 +274,49 @@ impl Settings {
     /// # Errors
     /// [`crate::error::Exit::Config`] with one line for every mistake.
     pub fn load(env: &Env, flags: RawSettings) -> Result<Self, Failure> {
-        let mut reader = Reader { env, mistakes: ConfigErrors::default(), notices: Vec::new(), unset: Vec::new() };
+        let mut errors = ConfigErrors::default();
+        let raw = flags.with_variables(env, &mut errors);
+        let read = Self::read(env, &raw, &mut errors);
+        errors.into_result(read.settings)
+    }
+
+    /// Reads the settings; what is wrong with them goes to `errors`.
+    #[must_use]
+    pub fn read(env: &Env, raw: &RawSettings, errors: &mut ConfigErrors) -> Read {
+        let mut reader = Reader { env, mistakes: errors, notices: Vec::new(), unset: Vec::new() };
         reader.refuse_unknown_variables();
         reader.refuse_sensitive_bodies();
-        let raw = flags.or(reader.raw_from_variables());
-        let settings = reader.settings(&raw);
-        match (settings, reader.mistakes) {
-            (Some(settings), mistakes) => mistakes.into_result(settings),
-            (None, mistakes) => Err(mistakes.into_failure()),
-        }
+        let templates = reader.templates(raw.templates.as_deref());
+        let settings = reader.settings(raw, &templates);
+        Read { settings, templates }
     }
 
-    /// For the commands that print no policies.
-    ///
-    /// # Errors
-    /// [`crate::error::Exit::Config`] when the form of the output is Terraform's.
-    pub fn refuse_terraform(&self) -> Result<(), Failure> {
-        let mut mistakes = ConfigErrors::default();
-        if self.output == OutputForm::Terraform {
-            mistakes.add(
-                "SECRETS_INIT_OUTPUT",
-                "terraform is a form of what iam prints; text and json are those of this command",
-            );
-        }
-        mistakes.into_result(())
-    }
-
-    /// Names that nothing will be done with: mostly a forgotten file.
-    fn tell_unwanted_names(&mut self) {
-        for kind in Kind::ALL {
-            if self.selection.exactly[kind].is_some() && self.ask(kind) == Ask::Nothing {
-                let line = format!("{} is set, but no file wants a {}; name one", kind.names_setting(), kind.thing());
-                self.notices.push(line);
-            }
-        }
-    }
-
-    /// What the outputs ask for, of one kind. `SECRETS_INIT_CONN_IDS` and its like are not looked at here.
+    /// What the files of this program's own form need. The user's templates are asked for theirs by their own step.
     #[must_use]
-    pub fn ask(&self, kind: Kind) -> Ask {
+    pub fn needs(&self) -> ByKind<Need> {
         let outputs = &self.outputs;
-        let env_takes_all = outputs.airflow_env.is_some() && kind != Kind::Config;
-        let named = self.named(kind);
-        if outputs.file_of(kind).is_some()
-            || env_takes_all
-            || outputs.templates.iter().any(|template| template.needs[kind] == Ask::Everything)
-        {
-            Ask::Everything
-        } else if named.is_empty() {
-            Ask::Nothing
-        } else {
-            Ask::Named(named)
+        let mut needs: ByKind<Need> = ByKind::default();
+        for kind in Kind::ALL {
+            let env_takes_all = outputs.airflow_env.is_some() && kind != Kind::Config;
+            needs[kind].everything = outputs.file_of(kind).is_some() || env_takes_all;
         }
+        let options = outputs.airflow_env.iter().flat_map(|env| &env.options).map(|option| &option.key);
+        needs[Kind::Config].named = unique(options);
+        needs
     }
+}
 
-    /// What templates name in their front matter, and `_SECRET` options for the env file: asked for by name.
-    #[must_use]
-    pub fn named(&self, kind: Kind) -> Vec<String> {
-        let of_template = |template: &'_ Template| match &template.needs[kind] {
-            Ask::Named(ids) => ids.clone(),
-            Ask::Nothing | Ask::Everything => Vec::new(),
-        };
-        let of_templates: Vec<String> = self.outputs.templates.iter().flat_map(of_template).collect();
-        let options = self.outputs.airflow_env.iter().flat_map(|env| &env.options).map(|option| &option.key);
-        unique(of_templates.iter().chain(options.filter(|_| kind == Kind::Config)))
-    }
+/// What came of reading the settings.
+pub struct Read {
+    /// `None` where they are wrong.
+    pub settings: Option<Settings>,
+    /// The templates that they name, whatever else is wrong.
+    pub templates: Vec<TemplateFile>,
 }
 
 struct Reader<'a> {
     env: &'a Env,
-    mistakes: ConfigErrors,
+    mistakes: &'a mut ConfigErrors,
     notices: Vec<String>,
     /// What follows a `$` in the kwargs and is not set.
     unset: Vec<String>,
@@ -395,27 +352,11 @@ impl Reader<'_> {
         if let Ok(value) = self.env.get(name) {
             return value.map(str::to_owned);
         }
-        self.mistakes.add(name, "is not UTF-8 text");
+        self.mistakes.add(name, NOT_UNICODE);
         None
     }
 
-    fn raw_from_variables(&mut self) -> RawSettings {
-        let pairs: Vec<(String, String)> = RawSettings::NAMES
-            .iter()
-            .map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase()))
-            .filter_map(|name| Some((name.clone(), self.variable(&name)?)))
-            .collect();
-        match envy::prefixed(VARIABLE_PREFIX).from_iter(pairs) {
-            Ok(raw) => raw,
-            Err(_) => {
-                // Every field is optional text, so this can't happen; the error itself could repeat a value.
-                self.mistakes.add(VARIABLE_PREFIX, "variables can't be read; please report this as a bug");
-                RawSettings::default()
-            }
-        }
-    }
-
-    fn settings(&mut self, raw: &RawSettings) -> Option<Settings> {
+    fn settings(&mut self, raw: &RawSettings, templates: &[TemplateFile]) -> Option<Settings> {
         let kwargs = self.kwargs(raw);
         let strict = self.boolean("STRICT", raw.strict.as_deref(), false);
         let policies = Policies {
@@ -435,8 +376,7 @@ impl Reader<'_> {
             include: self.globs("INCLUDE", raw.include.as_deref()),
             exclude: self.globs("EXCLUDE", raw.exclude.as_deref()),
         };
-        let outputs = self.outputs(raw);
-        let template_env = self.template_env(&outputs.templates);
+        let outputs = self.outputs(raw, templates);
         let file_mode = self.file_mode(raw.file_mode.as_deref());
         let target = self.airflow_version(raw.airflow_version.as_deref());
         let store = self.store(raw.store.as_deref());
@@ -454,8 +394,8 @@ impl Reader<'_> {
         if jitter >= deadline && !jitter.is_zero() {
             self.wrong("JITTER", "must be shorter than the deadline, which holds for the whole run");
         }
-        self.one_of("LOG", raw.log.as_deref().or(Some("info")), &crate::report::log::LEVELS);
-        let log_format = self.one_of("LOG_FORMAT", raw.log_format.as_deref(), &crate::report::log::FORMATS);
+        self.one_of("LOG", raw.log.as_deref().or(Some("info")), &LOG_LEVELS);
+        let log_format = self.one_of("LOG_FORMAT", raw.log_format.as_deref(), &LOG_FORMATS);
         for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"] {
             if self.variable(name).is_some_and(|url| !kwargs::is_endpoint(&url)) {
                 self.mistakes.add(name, "is not a URL such as https://host or http://host:port");
@@ -478,14 +418,13 @@ impl Reader<'_> {
         let kwargs = self.urlencoded_by_version(kwargs, target?, target_given);
         let mut notices = std::mem::take(&mut self.notices);
         notices.extend(kwargs.notices.iter().cloned());
-        let mut settings = Settings {
+        let settings = Settings {
             kwargs,
             regions,
             selection,
             policies,
             target: target?,
             outputs,
-            template_env,
             file_mode: file_mode?,
             store,
             fetch: fetch?,
@@ -498,7 +437,6 @@ impl Reader<'_> {
             ca_bundle,
             notices,
         };
-        settings.tell_unwanted_names();
         Some(settings)
     }
 
@@ -525,7 +463,7 @@ impl Reader<'_> {
             ("AIRFLOW__SECRETS__BACKEND_KWARG__*", "{}".to_owned())
         };
         let text = if expand_env { self.expanded(place, &text)? } else { text };
-        kwargs::parse(place, &text, &overlay, &mut self.mistakes)
+        kwargs::parse(place, &text, &overlay, self.mistakes)
     }
 
     /// The text itself, or that of the file after `@`.
@@ -760,7 +698,7 @@ impl Reader<'_> {
 
     // ---- outputs -----------------------------------------------------------------------------------------------
 
-    fn outputs(&mut self, raw: &RawSettings) -> Outputs {
+    fn outputs(&mut self, raw: &RawSettings, templates: &[TemplateFile]) -> Outputs {
         let connections = match raw.connections_file.as_deref() {
             Some(NO_FILE) => None,
             given => self.output_file("CONNECTIONS_FILE", given.or(Some(DEFAULT_CONNECTIONS_FILE))),
@@ -770,7 +708,7 @@ impl Reader<'_> {
             variables: self.output_file("VARIABLES_FILE", raw.variables_file.as_deref()),
             configs: self.output_file("CONFIGS_FILE", raw.configs_file.as_deref()),
             airflow_env: self.env_file(raw.airflow_env_file.as_deref()),
-            templates: self.templates(raw.templates.as_deref()),
+            templates: templates.to_vec(),
             backend_module: self.backend_module_file(raw.backend_module_file.as_deref()),
         };
         let paths = [&raw.variables_file, &raw.configs_file, &raw.airflow_env_file, &raw.templates];
@@ -829,31 +767,18 @@ impl Reader<'_> {
         options.collect()
     }
 
-    /// Loads and compiles each template, so that a mistake in one is told before anything is asked of AWS.
-    fn templates(&mut self, value: Option<&str>) -> Vec<Template> {
+    fn templates(&mut self, value: Option<&str>) -> Vec<TemplateFile> {
         let lines = value.unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty());
         let mut templates = Vec::new();
         for (position, line) in lines.enumerate() {
             match line.split_once('=').map(|(source, target)| (source.trim(), target.trim())) {
                 Some((source, target)) if !source.is_empty() && !target.is_empty() => {
-                    templates.extend(Template::load(Path::new(source), Path::new(target), &mut self.mistakes));
+                    templates.push(TemplateFile { source: source.into(), target: target.into() });
                 }
                 _ => self.wrong("TEMPLATES", format!("entry {} is not of the form SRC=DEST", position + 1)),
             }
         }
         templates
-    }
-
-    fn template_env(&mut self, templates: &[Template]) -> BTreeMap<String, SecretString> {
-        let names = templates.iter().flat_map(|template| &template.env);
-        let set = names.filter_map(|name| {
-            let value = match self.env.raw(name) {
-                Some(value) => Some(value.to_owned()),
-                None => self.variable(name),
-            };
-            Some((name.clone(), SecretString::from(value?)))
-        });
-        set.collect()
     }
 
     /// Two outputs in one place: the second would replace the first.
@@ -877,14 +802,14 @@ impl Reader<'_> {
         for (name, path) in files.chain(templates) {
             let place = absolute(path);
             if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
-                let shown = crate::write::shown(path);
+                let shown = crate::text::shown(path);
                 self.wrong(
                     name,
                     format!("{shown} is where {VARIABLE_PREFIX}{other} is written; give each its own file"),
                 );
             }
             if outputs.templates.iter().any(|template| absolute(&template.source) == place) {
-                self.wrong(name, format!("{} is a template; it would be overwritten", crate::write::shown(path)));
+                self.wrong(name, format!("{} is a template; it would be overwritten", crate::text::shown(path)));
             }
             seen.push((name, place));
         }

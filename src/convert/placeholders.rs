@@ -5,7 +5,7 @@
 use secrecy::SecretString;
 
 use super::Entries;
-use crate::airflow::secret::{Connection, Extra, Scalar};
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::python::json::{Json, Number, dumps, loads};
 use crate::python::str::PyString;
 
@@ -110,7 +110,8 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::airflow::secret::{AirflowTarget, Rules, from_secret};
+    use crate::airflow::secret::from_secret;
+    use crate::airflow::versions::{AirflowTarget, Rules};
 
     #[test]
     fn every_text_is_replaced_and_kinds_stay() {

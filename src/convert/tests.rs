@@ -1,7 +1,7 @@
 //! What becomes of what was found, and what is said of the rest.
 
 use super::*;
-use crate::airflow::secret::AirflowTarget;
+use crate::airflow::versions::AirflowTarget;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
@@ -12,7 +12,8 @@ use crate::store::{ErrorKind, Value};
 fn plan(kwargs: &str, more: &[(&str, &str)]) -> Plan {
     let first = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")];
     let env: Env = first.iter().chain(more).copied().collect();
-    Plan::of(&Settings::load(&env, RawSettings::default()).unwrap())
+    let settings = Settings::load(&env, RawSettings::default()).unwrap();
+    Plan::of(&settings, &settings.needs())
 }
 
 const SHARED: &str =
@@ -175,7 +176,7 @@ fn a_run_that_finds_nothing_says_where_it_looked() {
     for policy in [Policy::Warn, Policy::Ignore] {
         assert_eq!(lines(&nothing, &both, policy), None);
     }
-    let no_wants = Plan { accounts: Vec::new(), wants: Vec::new() };
+    let no_wants = Plan { accounts: Vec::new(), wants: Vec::new(), notices: Vec::new() };
     assert_eq!(lines(&nothing, &no_wants, Policy::Error), None);
     let shared = plan(SHARED, &[]);
     let entries = BTreeMap::from([("b".to_owned(), entry(0, State::Unreadable(denied())))]);

@@ -10,9 +10,11 @@ use super::{AllAnswers, Asked, Said, State, WhenNotThere};
 use crate::config::kwargs::is_id;
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
-use crate::plan::{AddressedBy, Source, SourcePlan, arn};
+use crate::model::aws::SecretId;
+use crate::model::aws::arn;
+use crate::plan::{AddressedBy, Source, SourcePlan};
 use crate::store::cause::Cause;
-use crate::store::{Found, NotThere, SecretId, SecretStore, StoreError};
+use crate::store::{Found, NotThere, SecretStore, StoreError};
 use crate::text::printable;
 
 /// The most conn_ids of an index: what 64 KiB hold of names as they are. Each costs a call where the account is another's.

@@ -17,9 +17,10 @@ use tracing::{debug, warn};
 
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
+use crate::model::aws::SecretId;
 use crate::model::kind::{ByKind, Kind};
 use crate::plan::{Enumerate, Plan, Source, SourcePlan};
-use crate::store::{Answer, Found, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
+use crate::store::{Answer, Found, NotThere, SecretStore, StoreError, Value, Wanted};
 use crate::text::{count, printable};
 
 /// What came of asking: for each kind that is wanted.
@@ -309,7 +310,7 @@ fn check_is_own_account(source: &SourcePlan, own_account: Option<&str>) -> Resul
     if own_account == Some(account.as_str()) {
         return Ok(());
     }
-    let role = format!("arn:{}:iam::{account}:role/NAME", crate::plan::partition(region));
+    let role = format!("arn:{}:iam::{account}:role/NAME", crate::model::aws::partition(region));
     let kind = source.kind;
     let mut lines = vec![format!(
         "shared account {account}: nothing says which {}s it holds, and AWS lets nobody list another account's secrets. Add \

@@ -97,7 +97,7 @@ fn plan(own: Enumerate, shared: Enumerate) -> Plan {
     let only_if_own = shared == Enumerate::ListingIfOwnAccount;
     let account = |source, shared| AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own };
     let accounts = vec![account(Source::Own, None), account(shared_source(), Some(0))];
-    let mut plan = Plan { accounts, wants: Vec::new() };
+    let mut plan = Plan { accounts, wants: Vec::new(), notices: Vec::new() };
     want(&mut plan, Kind::Connection, own, shared, ["o/", "s/"]);
     plan
 }
@@ -490,7 +490,8 @@ fn an_account_that_fails_by_name_is_left_out_with_what_its_listing_had() {
 fn plan_of(kwargs: &str, variables: &[(&str, &str)]) -> Plan {
     let pairs = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-central-1")];
     let env = pairs.iter().chain(variables).copied().collect();
-    Plan::of(&crate::config::settings::Settings::load(&env, crate::config::cli::RawSettings::default()).unwrap())
+    let settings = crate::config::settings::Settings::load(&env, crate::config::cli::RawSettings::default()).unwrap();
+    Plan::of(&settings, &settings.needs())
 }
 
 #[test]

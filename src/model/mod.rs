@@ -1,3 +1,7 @@
 //! The words that every stage uses.
 
+pub mod ask;
+pub mod aws;
+pub mod connection;
 pub mod kind;
+pub mod policy;

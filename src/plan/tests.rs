@@ -3,10 +3,15 @@
 use super::*;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
+use crate::error::ConfigErrors;
+use crate::render::template::Templates;
 
 fn plan(pairs: &[(&str, &str)]) -> Plan {
     let env: Env = pairs.iter().copied().collect();
-    Plan::of(&Settings::load(&env, RawSettings::default()).unwrap_or_else(|failure| panic!("{failure}")))
+    let settings = Settings::load(&env, RawSettings::default()).unwrap_or_else(|failure| panic!("{failure}"));
+    let mut needs = settings.needs();
+    Templates::load(&settings.outputs.templates, &env, &mut ConfigErrors::default()).add_needs(&mut needs);
+    Plan::of(&settings, &needs)
 }
 
 fn of_kwargs(kwargs: &str, more: &[(&str, &str)]) -> Plan {
@@ -143,4 +148,10 @@ fn what_is_wanted_by_name_is_of_its_kind() {
         wants(&alone[1..]),
         [(Kind::Connection, Some(ids(&["a", "b"])), ids(&["b", "c"]), ids(&["r"])), variable()]
     );
+}
+
+#[test]
+fn names_that_no_file_wants_are_reported() {
+    let plan = of_kwargs("{}", &[("SECRETS_INIT_VARIABLE_KEYS", "a")]);
+    assert_eq!(plan.notices, ["SECRETS_INIT_VARIABLE_KEYS is set, but no file wants a variable; name one"]);
 }

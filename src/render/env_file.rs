@@ -12,11 +12,11 @@ use minijinja::value::Value;
 use secrecy::ExposeSecret;
 
 use super::{Cell, Field, built_in, not_for_file};
-use crate::airflow::secret::{Connection, Extra, Scalar};
 use crate::airflow::uri_write::to_uri;
 use crate::config::settings::{Dialect, EnvFile, Settings};
 use crate::convert::{Entries, LeftOut};
 use crate::error::Failure;
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::model::kind::Kind;
 use crate::python::json::raw_ascii;
 use crate::python::str::PyString;

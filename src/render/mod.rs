@@ -17,18 +17,21 @@ use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior};
 use secrecy::ExposeSecret;
 
 use crate::airflow::lazy_backend;
-use crate::airflow::secret::{AirflowTarget, Connection, Extra, Scalar};
 use crate::airflow::uri_write::to_uri;
-use crate::config::settings::{Ask, Dialect, Format, OutputFile, Policy, Settings};
+use crate::airflow::versions::AirflowTarget;
+use crate::config::settings::{Dialect, Format, OutputFile, Settings};
 use crate::convert::{Entries, LeftOut, Why};
 use crate::error::{Exit, Failure};
+use crate::model::ask::Ask;
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::model::kind::Kind;
+use crate::model::policy::Policy;
 use crate::python::json::{Json, dumps, raw_ascii};
 use crate::python::str::PyString;
 use crate::render::template::quote::yaml_text_into;
 use crate::render::template::values::Names;
-use crate::render::template::{Template, engine, values};
-use crate::write::shown;
+use crate::render::template::{Template, Templates, engine, values};
+use crate::text::shown;
 
 /// The built-in templates: name and text, held in the binary.
 const TEMPLATES: [(&str, &str); 7] = [
@@ -89,7 +92,11 @@ pub enum Meant<'a> {
 /// # Errors
 /// [`Exit::InvalidData`] for a template of the user's that can't be rendered; [`Exit::Bug`] for a built-in one. Errors name
 /// template and place, never a value.
-pub fn all<'a>(settings: &'a Settings, entries: &'a Entries) -> Result<(Vec<Rendered<'a>>, Vec<LeftOut>), Failure> {
+pub fn all<'a>(
+    settings: &'a Settings,
+    templates: &'a Templates,
+    entries: &'a Entries,
+) -> Result<(Vec<Rendered<'a>>, Vec<LeftOut>), Failure> {
     let outputs = &settings.outputs;
     let mode = settings.file_mode;
     let mut left_out = Vec::new();
@@ -98,7 +105,7 @@ pub fn all<'a>(settings: &'a Settings, entries: &'a Entries) -> Result<(Vec<Rend
     if let Some(path) = &outputs.backend_module {
         files.push(Rendered { path, bytes: lazy_backend::SOURCE.into(), mode, meant: Meant::Anything });
     }
-    files.extend(templates(settings, entries)?);
+    files.extend(user_templates(settings, templates, entries)?);
     if let Some(file) = &outputs.airflow_env {
         let lines = env_file::lines(file, entries, settings, &mut left_out);
         let bytes = env_file::render(&lines, file.dialect)?;
@@ -178,10 +185,14 @@ fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, setting
 ///
 /// # Errors
 /// [`Exit::InvalidData`], one line for each template that can't be rendered.
-pub fn templates<'a>(settings: &'a Settings, entries: &Entries) -> Result<Vec<Rendered<'a>>, Failure> {
+pub fn user_templates<'a>(
+    settings: &Settings,
+    templates: &'a Templates,
+    entries: &Entries,
+) -> Result<Vec<Rendered<'a>>, Failure> {
     let mut files = Vec::new();
     let mut lines = Vec::new();
-    for template in &settings.outputs.templates {
+    for template in &templates.all {
         match template_text(template, settings.target, entries) {
             Ok(text) => files.push(Rendered {
                 path: &template.target,
@@ -199,7 +210,7 @@ pub fn templates<'a>(settings: &'a Settings, entries: &Entries) -> Result<Vec<Re
 /// everything.
 ///
 /// # Errors
-/// As [`templates`].
+/// As [`user_templates`].
 pub fn template_text(template: &Template, target: AirflowTarget, entries: &Entries) -> Result<String, Failure> {
     let is_seen = |kind: Kind, id: &str| match &template.needs[kind] {
         Ask::Nothing => false,

@@ -4,7 +4,8 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::airflow::secret::{AirflowTarget, Rules, from_secret};
+use crate::airflow::secret::from_secret;
+use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::verify;
 
 fn rules(target: AirflowTarget) -> Rules {

@@ -9,53 +9,33 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
+use crate::config::settings::{LOG_FORMATS, LOG_LEVELS, LogFormat};
 use crate::report::progress::Stderr;
-
-/// The levels that `SECRETS_INIT_LOG` takes.
-pub const LEVELS: [(&str, Level); 5] = [
-    ("error", Level::ERROR),
-    ("warn", Level::WARN),
-    ("info", Level::INFO),
-    ("debug", Level::DEBUG),
-    ("trace", Level::TRACE),
-];
-
-/// The forms that `SECRETS_INIT_LOG_FORMAT` takes.
-pub const FORMATS: [(&str, Format); 2] = [("text", Format::Text), ("json", Format::Json)];
-
-/// The form of a log line.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One line for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 /// Whether the log goes to a terminal, in the form for people.
 #[must_use]
-pub fn is_for_people(format: Option<Format>) -> bool {
-    std::io::stderr().is_terminal() && format.unwrap_or(Format::Text) == Format::Text
+pub fn is_for_people(format: Option<LogFormat>) -> bool {
+    std::io::stderr().is_terminal() && format.unwrap_or(LogFormat::Text) == LogFormat::Text
 }
 
 /// Starts logging on this thread until the guard is dropped. A word that is not known counts as unset here;
 /// `settings.rs` reports it.
 #[must_use]
 pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
-    let level = level.and_then(|word| known(word, &LEVELS)).unwrap_or(Level::INFO);
+    let level = level.and_then(|word| known(word, &LOG_LEVELS)).unwrap_or(Level::INFO);
     let terminal = std::io::stderr().is_terminal();
-    let default = if terminal { Format::Text } else { Format::Json };
-    let format = format.and_then(|word| known(word, &FORMATS)).unwrap_or(default);
+    let default = if terminal { LogFormat::Text } else { LogFormat::Json };
+    let format = format.and_then(|word| known(word, &LOG_FORMATS)).unwrap_or(default);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let registry = tracing_subscriber::registry().with(ours);
     match format {
-        Format::Text => {
+        LogFormat::Text => {
             let layer = fmt::layer().with_writer(Stderr::default).with_target(false).with_ansi(terminal);
             // A reader that has gone away must not end the run: without this the layer would panic about it.
             let layer = layer.log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))
         }
-        Format::Json => {
+        LogFormat::Json => {
             let layer = fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr);
             let layer = layer.with_current_span(false).with_span_list(false).log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))

@@ -186,8 +186,9 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
+    use crate::model::aws::SecretId;
     use crate::plan::{AccountPlan, AddressedBy};
-    use crate::store::{Found, SecretId, SecretStore};
+    use crate::store::{Found, SecretStore};
 
     fn account(source: Source, shared: Option<usize>) -> AccountPlan {
         AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own: false }
@@ -208,7 +209,7 @@ mod tests {
                 _ => None,
             }
         };
-        Ok(open(&path, &Plan { accounts, wants: Vec::new() })?.iter().map(ask).collect())
+        Ok(open(&path, &Plan { accounts, wants: Vec::new(), notices: Vec::new() })?.iter().map(ask).collect())
     }
 
     #[test]
@@ -229,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_document_that_is_not_there_and_one_that_is_wrong_are_told_apart() {
-        let none = Plan { accounts: Vec::new(), wants: Vec::new() };
+        let none = Plan { accounts: Vec::new(), wants: Vec::new(), notices: Vec::new() };
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.yaml");
         let refused = |problem: &str| vec![format!("file store {}: {problem}", path.display())];

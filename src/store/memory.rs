@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{Answer, Enumerated, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted};
+use super::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, StoreError, Value, Wanted};
+use crate::model::aws::SecretId;
 
 /// Secret name to text; `None` stands for a secret without a current value.
 #[derive(Default)]

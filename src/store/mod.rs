@@ -12,27 +12,9 @@ use std::sync::Arc;
 use secrecy::SecretString;
 
 use crate::error::{Exit, Failure};
+use crate::model::aws::SecretId;
 use crate::store::cause::Cause;
 use crate::text::printable;
-
-/// How a secret is addressed.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum SecretId {
-    /// By name, in the account of the credentials.
-    Name(String),
-    /// By full or partial ARN.
-    Arn(String),
-}
-
-impl SecretId {
-    /// The text that goes to AWS.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        match self {
-            Self::Name(text) | Self::Arn(text) => text,
-        }
-    }
-}
 
 /// One secret of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use crate::config::env::Env;
 fn policies(pairs: &[(&str, &str)]) -> Policies {
     let env: Env = pairs.iter().copied().collect();
     let settings = Settings::load(&env, RawSettings::default()).unwrap_or_else(|failure| panic!("{failure}"));
-    Policies::of(&settings, &Plan::of(&settings), &PodHints::of(&env)).unwrap()
+    Policies::of(&settings, &Plan::of(&settings, &settings.needs()), &PodHints::of(&env)).unwrap()
 }
 
 fn of(kwargs: &str) -> Policies {
@@ -226,7 +226,7 @@ fn a_file_needs_no_policies() {
     let env: Env =
         [("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}"), ("SECRETS_INIT_STORE", "file:x.yaml")].into_iter().collect();
     let settings = Settings::load(&env, RawSettings::default()).unwrap();
-    let failure = Policies::of(&settings, &Plan::of(&settings), &PodHints::default()).err().unwrap();
+    let failure = Policies::of(&settings, &Plan::of(&settings, &settings.needs()), &PodHints::default()).err().unwrap();
     assert_eq!((failure.exit(), failure.lines().len()), (Exit::Config, 1));
 }
 

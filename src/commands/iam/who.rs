@@ -4,7 +4,8 @@ use super::{Slot, Text};
 use crate::config::env::Env;
 use crate::config::kwargs::{RoleVia, is_account};
 use crate::config::settings::Settings;
-use crate::plan::{AccountPlan, Plan, Source, partition};
+use crate::model::aws::partition;
+use crate::plan::{AccountPlan, Plan, Source};
 
 /// What the environment says of the pod's own identity, if `iam` runs where the pod does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

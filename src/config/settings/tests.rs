@@ -1,18 +1,24 @@
 //! Inputs and what comes of them; wrong ones rank with right ones and assert the whole line.
 
 use super::*;
+use crate::render::template::Templates;
 use secrecy::ExposeSecret;
 
-use crate::airflow::secret::Field;
 use crate::config::kwargs::{KnownBy, RoleVia, SharedAccount};
 use crate::error::Exit;
+use crate::model::connection::Field;
 
 fn env(pairs: &[(&str, &str)]) -> Env {
     pairs.iter().copied().collect()
 }
 
 fn load(pairs: &[(&str, &str)]) -> Result<Settings, Failure> {
-    Settings::load(&env(pairs), RawSettings::default())
+    let env = env(pairs);
+    let mut errors = ConfigErrors::default();
+    let raw = RawSettings::default().with_variables(&env, &mut errors);
+    let read = Settings::read(&env, &raw, &mut errors);
+    let _templates = Templates::load(&read.templates, &env, &mut errors);
+    errors.into_result(read.settings)
 }
 
 fn with_kwargs(kwargs: &str) -> Result<Settings, Failure> {
@@ -79,6 +85,8 @@ fn every_mistake_is_told_at_once_with_the_nearest_name() {
         "SECRETS_INIT_ON_INVALD: unknown variable; did you mean SECRETS_INIT_ON_INVALID?",
         "SECRETS_INIT_TEMPLATE: --template is a flag alone; the variable is SECRETS_INIT_TEMPLATES, one SRC=DEST a line",
         "LOG_SENSITIVE_BODIES: makes the AWS SDK log secret values; unset it",
+        "SECRETS_INIT_TEMPLATES: entry 2 is not of the form SRC=DEST",
+        "SECRETS_INIT_TEMPLATES: entry 3 is not of the form SRC=DEST",
         "conections_prefix: unknown key in AIRFLOW__SECRETS__BACKEND_KWARGS; did you mean connections_prefix?",
         "AIRFLOW__SECRETS__BACKEND_KWARGS key sep: must be a string",
         "AIRFLOW__SECRETS__BACKEND_KWARGS key shared_account: must be a 12-digit account number in quotes",
@@ -87,13 +95,12 @@ fn every_mistake_is_told_at_once_with_the_nearest_name() {
         "SECRETS_INIT_VARIABLES_FILE: must end in .json, .yaml, .yml or .env: Airflow tells the format by it",
         "SECRETS_INIT_AIRFLOW_ENV_FILE: must end in .env (docker compose and shells) or .list (docker and podman run --env-file, \
          which know no quotes)",
-        "template /nonexistent/a.j2: No such file or directory; check the path",
-        "SECRETS_INIT_TEMPLATES: entry 2 is not of the form SRC=DEST",
-        "SECRETS_INIT_TEMPLATES: entry 3 is not of the form SRC=DEST",
         "SECRETS_INIT_BACKEND_MODULE_FILE: must be called as Python can import it: letters, digits and underscores, a letter \
          first, no keyword of Python, such as secrets_init_backend.py",
+        "SECRETS_INIT_TEMPLATES: /x/a.json is where SECRETS_INIT_CONFIGS_FILE is written; give each its own file",
         "SECRETS_INIT_FILE_MODE: would let everybody on the machine at the secrets; the last digit must be 0",
         "SECRETS_INIT_DEADLINE: must be a duration such as 500ms, 60s or 2m, at most 1h",
+        "template /nonexistent/a.j2: No such file or directory; check the path",
     ];
     assert_eq!(lines, expected);
 }
@@ -390,8 +397,10 @@ fn outputs_say_what_is_asked_for() {
     let some = template("some", "---\nconn_ids: [a, b]\nvariables: [v]\n---\n{{ connections.a.uri }}");
     let none = template("none", "{{ meta.version }}");
     let option = ("AIRFLOW__DATABASE__SQL_ALCHEMY_CONN_SECRET", "sql");
-    let names = |names: &[&str]| Ask::Named(names.iter().map(|name| (*name).to_owned()).collect());
-    let (nothing, everything) = (Ask::Nothing, Ask::Everything);
+    let need =
+        |everything, names: &[&str]| Need { everything, named: names.iter().map(|name| (*name).to_owned()).collect() };
+    let names = |names: &[&str]| need(false, names);
+    let (nothing, everything) = (need(false, &[]), need(true, &[]));
     for (pairs, expected) in [
         (vec![], [everything.clone(), nothing.clone(), nothing.clone()]),
         (vec![("TEMPLATES", all.as_str())], [everything.clone(), everything.clone(), nothing.clone()]),
@@ -400,7 +409,7 @@ fn outputs_say_what_is_asked_for() {
             [names(&["a", "b"]), names(&["v"]), nothing.clone()],
         ),
         (vec![("CONNECTIONS_FILE", "none"), ("TEMPLATES", &none)], [nothing.clone(), nothing.clone(), nothing.clone()]),
-        (vec![("TEMPLATES", &some)], [everything.clone(), names(&["v"]), nothing.clone()]),
+        (vec![("TEMPLATES", &some)], [need(true, &["a", "b"]), names(&["v"]), nothing.clone()]),
         (
             vec![("CONNECTIONS_FILE", "none"), ("AIRFLOW_ENV_FILE", "/x/a.env")],
             [everything.clone(), everything.clone(), names(&["sql"])],
@@ -412,14 +421,10 @@ fn outputs_say_what_is_asked_for() {
         let mut all: Vec<(&str, &str)> = pairs.iter().map(|(name, value)| (name.as_str(), *value)).collect();
         all.extend([NO_KWARGS, option]);
         let settings = load(&all).unwrap();
-        assert_eq!(Kind::ALL.map(|kind| settings.ask(kind)), expected, "{pairs:?}");
+        let mut needs = settings.needs();
+        Templates::load(&settings.outputs.templates, &env(&all), &mut ConfigErrors::default()).add_needs(&mut needs);
+        assert_eq!(Kind::ALL.map(|kind| needs[kind].clone()), expected, "{pairs:?}");
     }
-}
-
-#[test]
-fn names_that_no_file_wants_are_told() {
-    let settings = load(&[NO_KWARGS, ("SECRETS_INIT_VARIABLE_KEYS", "a"), ("AWS_REGION", "eu-west-1")]).unwrap();
-    assert_eq!(settings.notices, ["SECRETS_INIT_VARIABLE_KEYS is set, but no file wants a variable; name one"]);
 }
 
 #[test]

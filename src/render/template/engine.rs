@@ -17,12 +17,12 @@ use sha2::{Digest as _, Sha256};
 use super::Template;
 use super::quote::{self, Cannot, Escape};
 use super::values::{Miss, Misses, Names, to_json, to_json_indented, to_text};
-use crate::config::settings::Ask;
 use crate::error::{Exit, Failure};
+use crate::model::ask::Ask;
 use crate::model::kind::Kind;
 use crate::text::nearest;
 use crate::text::printable;
-use crate::write::shown;
+use crate::text::shown;
 
 /// What a render may cost: a step of the template takes one, and so do some dozens of bytes that it makes.
 const FUEL: u64 = 2_000_000;

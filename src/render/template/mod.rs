@@ -7,18 +7,22 @@ pub mod engine;
 pub mod quote;
 pub mod values;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use secrecy::SecretString;
 use serde::Deserialize;
 
-use crate::config::files;
+use crate::config::env::{Env, NOT_UNICODE};
+use crate::config::files::{self, parse_mode};
 use crate::config::kwargs::is_id;
-use crate::config::settings::Ask;
+use crate::config::settings::TemplateFile;
 use crate::error::ConfigErrors;
+use crate::model::ask::{Ask, Need};
 use crate::model::kind::{ByKind, Kind};
 use crate::text::nearest;
+use crate::text::shown;
 use crate::text::{os_error, printable};
-use crate::write::shown;
 use quote::Escape;
 
 /// A template larger than this is none.
@@ -106,6 +110,42 @@ pub struct Template {
     pub mode: Option<u32>,
     /// How `{{ }}` writes a value.
     pub escape: Escape,
+}
+
+/// The user's templates of a run.
+#[derive(Default)]
+pub struct Templates {
+    /// In the order of the settings.
+    pub all: Vec<Template>,
+    /// The environment variables that their front matter names, as far as they are set.
+    pub env: BTreeMap<String, SecretString>,
+}
+
+impl Templates {
+    /// Reads and checks each template, so that an error in one is reported before AWS is asked for anything.
+    #[must_use]
+    pub fn load(files: &[TemplateFile], env: &Env, errors: &mut ConfigErrors) -> Self {
+        let all: Vec<Template> =
+            files.iter().filter_map(|file| Template::load(&file.source, &file.target, errors)).collect();
+        let mut values = BTreeMap::new();
+        for name in all.iter().flat_map(|template| &template.env) {
+            match env.raw(name) {
+                Some(value) => drop(values.insert(name.clone(), SecretString::from(value))),
+                None if env.get(name).is_err() => errors.add(name, NOT_UNICODE),
+                None => {}
+            }
+        }
+        Self { all, env: values }
+    }
+
+    /// Adds what they ask for.
+    pub fn add_needs(&self, needs: &mut ByKind<Need>) {
+        for template in &self.all {
+            for kind in Kind::ALL {
+                needs[kind].add(&template.needs[kind]);
+            }
+        }
+    }
 }
 
 /// The front matter as it is written.
@@ -278,24 +318,6 @@ fn read_front_matter(yaml: &str, place: &str, mistakes: &mut ConfigErrors) -> Fr
         }
     }
     front
-}
-
-/// A mode as settings and front matter write it: octal, readable by its owner, and by nobody outside its group.
-///
-/// # Errors
-/// What is wrong with it, as the end of a sentence.
-pub fn parse_mode(text: &str) -> Result<u32, &'static str> {
-    let text = text.trim();
-    let digits = text.strip_prefix("0o").unwrap_or(text);
-    match u32::from_str_radix(digits, 8).ok().filter(|mode| *mode <= 0o777) {
-        None => Err("must be octal, such as 0440"),
-        Some(mode) if mode & 0o400 == 0 => Err("must let the owner read, such as 0440"),
-        Some(mode) if mode & 0o007 != 0 => {
-            Err("would let everybody on the machine at the secrets; the last digit must be 0")
-        }
-        Some(mode) if mode & 0o111 != 0 => Err("would make the file executable; use 0440 or 0640"),
-        Some(mode) => Ok(mode),
-    }
 }
 
 #[cfg(test)]

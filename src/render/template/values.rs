@@ -12,7 +12,8 @@ use minijinja::{Error, ErrorKind, State};
 
 use super::engine::problem;
 use crate::airflow::get_uri::get_uri;
-use crate::airflow::secret::{AirflowTarget, Connection, Extra, Scalar};
+use crate::airflow::versions::AirflowTarget;
+use crate::model::connection::{Connection, Extra, Scalar};
 use crate::python::json::{Json, Number, dumps, loads};
 use crate::python::str::PyString;
 use crate::text::nearest;

@@ -42,11 +42,10 @@ use self::limits::{Allowance, MOST_NAMES, MOST_SECRETS, SINGLES, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
 use self::situation::{Origin, Situation};
-use super::{
-    Answer, Asked, Enumerated, ErrorKind, Found, Listed, NotThere, SecretId, SecretStore, StoreError, Value, Wanted,
-};
+use super::{Answer, Asked, Enumerated, ErrorKind, Found, Listed, NotThere, SecretStore, StoreError, Value, Wanted};
 use crate::config::kwargs::is_id;
 use crate::config::settings::FetchMode;
+use crate::model::aws::SecretId;
 use crate::store::cause::{Cause, Notice};
 use crate::text::printable;
 

@@ -6,7 +6,8 @@ use proptest::collection::btree_set;
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{ErrorKind, SecretId};
+use crate::model::aws::SecretId;
+use crate::store::ErrorKind;
 
 /// How a server differs from AWS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,140 @@
+//! Why a secret gives no connection, where, and what to do.
+
+use std::fmt;
+
+use crate::model::connection::Field;
+use crate::python::json::JsonErrorKind;
+use crate::python::str::IntError;
+
+/// Why a secret gives no connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalid {
+    /// What is wrong.
+    pub reason: Reason,
+    /// Where.
+    pub place: Place,
+}
+
+/// What is wrong with a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Reason {
+    /// Nothing but white space.
+    #[error("the secret is blank")]
+    Blank,
+    /// Not readable as JSON.
+    #[error("the JSON cannot be read: {0}")]
+    Json(JsonErrorKind),
+    /// A value of a kind that Airflow cannot use here.
+    #[error("the value is {found}, but Airflow needs {needed}")]
+    Kind {
+        /// The kind of the value.
+        found: &'static str,
+        /// The kind that is needed.
+        needed: &'static str,
+    },
+    /// Not an integer.
+    #[error("the value is not a valid port: {0}")]
+    Port(IntError),
+    /// A port of a URI beyond 65535.
+    #[error("the port is greater than 65535")]
+    PortRange,
+    /// A surrogate without its partner, which UTF-8 cannot encode.
+    #[error("the value holds a lone UTF-16 surrogate (an incomplete \\uD800 to \\uDFFF escape)")]
+    LoneSurrogate,
+    /// An extra that is not JSON, for Airflow 3.
+    #[error("the value is not JSON, and Airflow 3 needs a JSON object")]
+    ExtraNotJson,
+    /// An extra that is JSON but no object, for Airflow 3.
+    #[error("the value is JSON but not an object, and Airflow 3 needs a JSON object")]
+    ExtraNotAnObject,
+    /// More than two `://` in a URI.
+    #[error("the URI holds `://` more than twice")]
+    TooManyProtocols,
+    /// Two `://` in a URI with `@` or `:` between them.
+    #[error(
+        "the URI holds a second `://` after credentials, a port or a path \
+         (a URL in a password or in the query must be percent-encoded)"
+    )]
+    SecondProtocol,
+    /// `[` without `]` in the authority of a URI, or the reverse.
+    #[error("the part between `//` and the path has `[` without `]`, or `]` without `[`")]
+    Brackets,
+    /// Something other than an IPv6 address in brackets.
+    #[error("the text in brackets is not an IPv6 address")]
+    NotIpv6,
+    /// A character that Unicode normalisation turns into a separator.
+    #[error("a character in the part between `//` and the path stands for one of `/ ? # @ :`")]
+    HostCharacters,
+}
+
+/// Where in a secret something is wrong. Names roles and positions, never content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// The secret as a whole.
+    Secret,
+    /// A byte of the secret's text, counted from 0.
+    Byte(usize),
+    /// A field.
+    Field(Field),
+    /// A byte of the text of a field, counted from 0.
+    FieldByte(Field, usize),
+    /// A value of the query of a URI: its number, counted from 1, and a byte of its decoded text.
+    QueryValue(usize, usize),
+    /// The authority of a URI: user, password, host and port.
+    Authority,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Secret => f.write_str("secret"),
+            Self::Byte(offset) => write!(f, "secret, byte {offset}"),
+            Self::Field(field) => write!(f, "field `{field}`"),
+            Self::FieldByte(field, offset) => write!(f, "field `{field}`, byte {offset}"),
+            Self::QueryValue(number, offset) => {
+                write!(f, "value {number} of the URI query, byte {offset}")
+            }
+            Self::Authority => f.write_str("authority of the URI"),
+        }
+    }
+}
+
+impl Reason {
+    /// What to do about it.
+    #[must_use]
+    pub fn advice(self) -> &'static str {
+        match self {
+            Self::Blank => "put a connection URI or a JSON object into the secret, or delete it",
+            Self::Json(JsonErrorKind::Syntax(_)) => "correct the JSON of the secret",
+            Self::Json(JsonErrorKind::TooDeep) => "make the JSON of the secret flatter",
+            Self::Json(JsonErrorKind::IntegerTooLong) => "write the number as a string",
+            Self::Kind { .. } => "change the value in the secret",
+            Self::Port(_) => {
+                "correct the port; in a URI, percent-encode `/`, `#`, `?`, `[` and `]` in the \
+                 user and password"
+            }
+            Self::PortRange => "correct the port",
+            Self::LoneSurrogate => "replace the escape in the secret",
+            Self::ExtraNotJson | Self::ExtraNotAnObject => "make the extra a JSON object",
+            Self::TooManyProtocols | Self::SecondProtocol => "percent-encode the inner URLs (`:` as %3A, `/` as %2F)",
+            Self::Brackets | Self::NotIpv6 => "percent-encode `[` as %5B and `]` as %5D in the user and password",
+            Self::HostCharacters => "percent-encode the characters that are not ASCII",
+        }
+    }
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.place, self.reason, self.reason.advice())
+    }
+}
+
+impl std::error::Error for Invalid {}
+
+impl Invalid {
+    /// About a field as a whole.
+    #[must_use]
+    pub fn field(field: Field, reason: Reason) -> Self {
+        Self { reason, place: Place::Field(field) }
+    }
+}

@@ -1,0 +1,37 @@
+//! What the settings say about each kind of trouble.
+
+use crate::error::Exit;
+
+/// What to do about one kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// The run fails.
+    Error,
+    /// Left out, counted, named at WARN.
+    Warn,
+    /// Left out and counted.
+    Ignore,
+}
+
+/// One policy for each kind of trouble.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policies {
+    /// A secret is malformed.
+    pub invalid: Policy,
+    /// A secret may not be read.
+    pub denied: Policy,
+    /// An id asked for by name is nowhere.
+    pub missing: Policy,
+    /// Nothing at all was found.
+    pub empty: Policy,
+    /// A shared account can't be read as a whole.
+    pub shared: Policy,
+}
+
+impl Policies {
+    /// What is done about a shared account that fails with this code. What it holds is a matter of invalid secrets as well.
+    #[must_use]
+    pub fn about_shared(&self, exit: Exit) -> Policy {
+        if exit == Exit::InvalidData && self.shared == Policy::Error { self.invalid } else { self.shared }
+    }
+}

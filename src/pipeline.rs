@@ -1,0 +1,366 @@
+//! The way of a run: plan → fetch → convert → render → verify → write. Each command is one short function over the same
+//! steps; only `render` writes.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::commands::{check, diff, iam, print};
+use crate::config::env::Env;
+use crate::config::settings::{OutputForm, Settings, StoreChoice};
+use crate::convert::{self, Entries, LeftOut};
+use crate::error::{Exit, Failure};
+use crate::model::policy::Policy;
+use crate::plan::Plan;
+use crate::process::harden::Process;
+use crate::process::memory;
+use crate::process::signals::Signals;
+use crate::render::template::Templates;
+use crate::render::{File, Rendered};
+use crate::report::summary::Summary;
+use crate::report::{left_out, log, progress};
+use crate::store::{SecretStore, StoreError};
+use crate::write::Change;
+use crate::{fetch, render as rendering, store, text, verify, write};
+
+/// What a run is about, and what it has come to.
+pub struct Run<'a> {
+    inputs: Arc<Inputs>,
+    env: &'a Env,
+    process: Process,
+    summary: &'a mut Summary,
+    /// What a file can't hold; known once everything has rendered.
+    not_carried: Vec<LeftOut>,
+}
+
+/// What is known before anything is asked.
+struct Inputs {
+    settings: Settings,
+    templates: Templates,
+    plan: Plan,
+}
+
+// ---- commands --------------------------------------------------------------------------------------------------
+
+/// Resolves everything and writes the files.
+///
+/// # Errors
+/// Whatever ends a run; no file is changed then.
+pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
+    block_on(async |signals| {
+        let entries = run.resolve(signals).await?;
+        let owned = |prepared: Prepared<'_>| {
+            prepared.verdict.map(|()| prepared.files.into_iter().map(File::from).collect::<Vec<_>>())
+        };
+        let files = run.rendered(&entries, signals, owned).await??;
+        run.report_left_out(&entries);
+        let outcome = match put_in_place(&files, signals).await? {
+            Change::Written => "written",
+            Change::Unchanged => "unchanged",
+        };
+        run.summary.done(outcome, &run.inputs.settings);
+        Ok(Exit::Ok)
+    })
+}
+
+/// Resolves and renders everything, and prints what was found. Ends as a render would.
+///
+/// # Errors
+/// Whatever would end a render; what was found is printed all the same.
+pub fn check(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let form = run.inputs.settings.output;
+    let found = block_on(async |signals| {
+        let entries = run.resolve(signals).await?;
+        let (inputs, seen) = (run.inputs.clone(), entries.clone());
+        let report = run.rendered(&entries, signals, move |prepared| {
+            let Prepared { files, not_carried, verdict } = prepared;
+            let policies = &inputs.settings.policies;
+            (check::report(&inputs.plan, &seen, &not_carried, &files, policies, &verdict), verdict)
+        });
+        report.await
+    });
+    let (found, verdict) = or_document("check", found, form, stdout)?;
+    print::in_form(form, &found, || found.text(print::in_colour(run.env)), stdout)?;
+    verdict?;
+    run.summary.done("checked", &run.inputs.settings);
+    Ok(Exit::Ok)
+}
+
+/// Prints the user's templates as they come out, with placeholders in the place of values.
+///
+/// # Errors
+/// Whatever would end a render.
+pub fn show(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let form = run.inputs.settings.output;
+    let shown = block_on(async |signals| {
+        let entries = run.resolve(signals).await?;
+        run.rendered(&entries, signals, |prepared| prepared.verdict).await??;
+        let inputs = run.inputs.clone();
+        let shown = on_thread(signals, inputs.settings.deadline, move || {
+            let files = rendering::user_templates(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
+            Ok(files.into_iter().map(File::from).collect::<Vec<_>>())
+        });
+        shown.await?
+    });
+    print::files(&or_document("check", shown, form, stdout)?, stdout)?;
+    run.summary.done("checked", &run.inputs.settings);
+    Ok(Exit::Ok)
+}
+
+/// Prints what a render would change in the files that are there. Ends with [`Exit::Different`] where it would change any.
+///
+/// # Errors
+/// Whatever would end a render.
+pub fn diff(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let form = run.inputs.settings.output;
+    let found = block_on(async |signals| {
+        let entries = run.resolve(signals).await?;
+        let report = |prepared: Prepared<'_>| prepared.verdict.map(|()| diff::report(&prepared.files));
+        let report = run.rendered(&entries, signals, report).await??;
+        run.report_left_out(&entries);
+        Ok(report)
+    });
+    let found = or_document("diff", found, form, stdout)?;
+    print::in_form(form, &found, || found.text(), stdout)?;
+    let (outcome, exit) = if found.different { ("different", Exit::Different) } else { ("same", Exit::Ok) };
+    run.summary.done(outcome, &run.inputs.settings);
+    Ok(exit)
+}
+
+/// Prints what settings and templates ask for; nobody is asked.
+///
+/// # Errors
+/// [`Exit::Io`] when it can't be printed.
+pub fn check_offline(settings: &Settings, plan: &Plan, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let found = check::offline(settings, plan);
+    print::in_form(settings.output, &found, || found.text(), stdout)?;
+    Ok(Exit::Ok)
+}
+
+/// Prints the policies that the settings need; nobody is asked.
+///
+/// # Errors
+/// [`Exit::Config`] for settings that no policy can serve; [`Exit::Io`] when they can't be printed.
+pub fn iam(settings: &Settings, plan: &Plan, env: &Env, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let policies = iam::Policies::of(settings, plan, &iam::PodHints::of(env))?;
+    for notice in &policies.notices {
+        tracing::warn!("{notice}");
+    }
+    let text = match settings.output {
+        OutputForm::Text | OutputForm::Json => iam::json::text(&policies),
+        OutputForm::Terraform => iam::hcl::text(&policies),
+    };
+    print::data(&text, stdout)?;
+    Ok(Exit::Ok)
+}
+
+// ---- steps -----------------------------------------------------------------------------------------------------
+
+/// What rendering came to.
+struct Prepared<'a> {
+    /// Every file, as far as it came.
+    files: Vec<Rendered<'a>>,
+    /// What a file can't hold.
+    not_carried: Vec<LeftOut>,
+    /// Whether they may be written.
+    verdict: Result<(), Failure>,
+}
+
+impl<'a> Run<'a> {
+    /// A run with these settings.
+    #[must_use]
+    pub fn new(
+        (settings, templates, plan): (Settings, Templates, Plan),
+        env: &'a Env,
+        process: Process,
+        summary: &'a mut Summary,
+    ) -> Self {
+        let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
+        Self { inputs, env, process, summary, not_carried: Vec::new() }
+    }
+
+    /// Asks and converts.
+    async fn resolve(&mut self, signals: &mut Signals) -> Result<Arc<Entries>, Failure> {
+        // On the heap: the futures of the SDK are large.
+        let fetched = signals.or(Box::pin(self.fetch())).await??;
+        let Inputs { settings, templates, plan } = &*self.inputs;
+        let rules = convert::rules(&settings.kwargs, settings.target);
+        let entries = Entries::of(fetched, plan, &rules, templates.env.clone());
+        self.summary.take(&entries, plan);
+        left_out::skipped_accounts(&entries.aside, &settings.policies);
+        Ok(shared_with_rendering(entries, self.process))
+    }
+
+    /// Asks the stores, inside the deadline.
+    async fn fetch(&mut self) -> Result<fetch::Fetched, Failure> {
+        let inputs = self.inputs.clone();
+        let Inputs { settings, plan, .. } = &*inputs;
+        let end = Instant::now() + settings.deadline;
+        if !settings.jitter.is_zero() {
+            let wait = settings.jitter.mul_f64(fastrand::f64());
+            let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            tracing::debug!(wait_ms, "waiting before the first call");
+            tokio::time::sleep(wait).await;
+        }
+        match &settings.store {
+            StoreChoice::Aws => {
+                let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, self.env)).await;
+                let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
+                Box::pin(self.ask(plan, &stores, settings, end)).await
+            }
+            StoreChoice::File(path) => {
+                tracing::warn!("secrets come from the file {}, not from AWS", text::shown(path));
+                self.ask(plan, &store::file::open(path, plan)?, settings, end).await
+            }
+        }
+    }
+
+    async fn ask<S: SecretStore>(
+        &mut self,
+        plan: &Plan,
+        stores: &[S],
+        settings: &Settings,
+        end: Instant,
+    ) -> Result<fetch::Fetched, Failure> {
+        let policies = &settings.policies;
+        let shared = fetch::Shared {
+            // What is left to the own account is for what is asked by name after that.
+            until: (policies.shared != Policy::Error).then(|| end - settings.deadline / 10),
+            may_be_invalid: policies.about_shared(Exit::InvalidData) != Policy::Error,
+        };
+        let calls = || stores.iter().map(SecretStore::calls).sum::<u64>();
+        let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection, shared));
+        let message = || format!("reading secrets: {} calls", calls());
+        let fetched = progress::beside(log::is_for_people(settings.log_format), fetching, message).await;
+        self.summary.api_calls = calls();
+        fetched.unwrap_or_else(|_| Err(too_late(settings, stores.iter().find_map(SecretStore::trouble))))
+    }
+
+    /// Judges, renders and verifies on a thread of its own, and gives what `finish` makes of it there.
+    async fn rendered<T: Send + 'static>(
+        &mut self,
+        entries: &Arc<Entries>,
+        signals: &mut Signals,
+        finish: impl FnOnce(Prepared<'_>) -> T + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (inputs, entries) = (self.inputs.clone(), entries.clone());
+        let working = on_thread(signals, self.inputs.settings.deadline, move || {
+            let prepared = prepare(&inputs, &entries);
+            (prepared.not_carried.clone(), finish(prepared))
+        });
+        let (not_carried, done) = working.await?;
+        self.summary.take_left_out(&not_carried);
+        self.not_carried = not_carried;
+        Ok(done)
+    }
+
+    fn report_left_out(&self, entries: &Entries) {
+        let settings = &self.inputs.settings;
+        left_out::report(entries.left_out.iter().chain(&self.not_carried), &settings.policies);
+        left_out::large_set(entries.connections.len(), settings);
+    }
+}
+
+/// Judges, renders and verifies.
+fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries) -> Prepared<'a> {
+    let Inputs { settings, templates, plan } = inputs;
+    let (mut files, mut not_carried) = (Vec::new(), Vec::new());
+    let verdict = entries.judge(&settings.policies, plan).and_then(|()| {
+        (files, not_carried) = rendering::all(settings, templates, entries)?;
+        convert::judge(&not_carried, &settings.policies)?;
+        rendering::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
+        files.iter().try_for_each(|file| verify::check(file, settings.target))
+    });
+    Prepared { files, not_carried, verdict }
+}
+
+/// Puts the files in place. Nothing is written before everything has rendered.
+async fn put_in_place(files: &[File], signals: &mut Signals) -> Result<Change, Failure> {
+    write::remove_leftovers(files.iter().map(|file| file.path.as_path()));
+    let stage = |file: &File| write::stage(&file.path, &file.bytes, file.mode);
+    let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
+    signals.check().await?;
+    write::commit_all(staged)
+}
+
+/// A document that says why nothing could be found out, where a document was asked for: who asks for one reads no log.
+fn or_document<T>(
+    command: &'static str,
+    found: Result<T, Failure>,
+    form: OutputForm,
+    stdout: &mut dyn Write,
+) -> Result<T, Failure> {
+    if let (Err(failure), OutputForm::Json) = (&found, form) {
+        print::data(&print::document(&check::Report::of_verdict(command, &Err(failure.clone()))), stdout)?;
+    }
+    found
+}
+
+fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
+    let line = format!(
+        "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
+        settings.deadline
+    );
+    let last = trouble.map(|error| format!("what it met last: {error}"));
+    Failure::with_lines(Exit::TempFail, std::iter::once(line).chain(last).collect())
+}
+
+// ---- threads ---------------------------------------------------------------------------------------------------
+
+/// Runs on the one thread that asks, with handlers for signals.
+fn block_on<T>(work: impl AsyncFnOnce(&mut Signals) -> Result<T, Failure>) -> Result<T, Failure> {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::new(Exit::Bug, format!("the runtime can't start: {}", text::os_error(&error))))?;
+    let outcome = runtime.block_on(async { work(&mut Signals::listen()?).await });
+    // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// What the rendering thread sees as well: a thread that does not end can't be waited for. A process of ours ends moments
+/// later, and does not take the time to free it.
+fn shared_with_rendering<T>(value: T, process: Process) -> Arc<T> {
+    let value = Arc::new(value);
+    if process == Process::Ours {
+        std::mem::forget(Arc::clone(&value));
+    }
+    value
+}
+
+/// Works on a thread of its own, so that no template holds up a signal, or the run for ever: not all that minijinja does
+/// takes fuel. It has as long as reading had: a thousand connections take some 20 ms.
+///
+/// # Errors
+/// [`Exit::InvalidData`] when it takes longer; [`Exit::TempFail`] when there can be no thread; [`Exit::Terminated`] or
+/// [`Exit::Interrupted`].
+async fn on_thread<T: Send + 'static>(
+    signals: &mut Signals,
+    limit: Duration,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Failure> {
+    let log = tracing::dispatcher::get_default(Clone::clone);
+    let (done, when_done) = tokio::sync::oneshot::channel();
+    // Not tokio's own threads: where there can be none, those panic.
+    let thread = std::thread::Builder::new().stack_size(memory::STACK);
+    let started = thread.spawn(move || drop(done.send(tracing::dispatcher::with_default(&log, work))));
+    if let Err(error) = started {
+        let error = text::os_error(&error);
+        let line = format!("there can be no thread for rendering: {error}; raise the limit of memory or of processes");
+        return Err(Failure::new(Exit::TempFail, line));
+    }
+    match signals.or(tokio::time::timeout(limit, when_done)).await? {
+        Ok(Ok(done)) => Ok(done),
+        Ok(Err(_)) => Err(Failure::new(Exit::Bug, "rendering was cut off; please report this as a bug")),
+        Err(_) => Err(Failure::new(
+            Exit::InvalidData,
+            format!(
+                "rendering took longer than {limit:?}; look for a template that makes a list of itself many times over, give the container more CPU, or set a longer SECRETS_INIT_DEADLINE"
+            ),
+        )),
+    }
+}

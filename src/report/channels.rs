@@ -1,0 +1,43 @@
+//! Where a run speaks: the log and the termination message, as flags and variables say before anything is checked.
+
+use tracing::error;
+use tracing::subscriber::DefaultGuard;
+
+use crate::config::cli::RawSettings;
+use crate::error::{Exit, Failure};
+use crate::report::summary::Summary;
+use crate::report::{log, termination};
+
+/// Where a run speaks.
+#[derive(Clone, Default)]
+pub struct Channels {
+    level: Option<String>,
+    format: Option<String>,
+    /// `SECRETS_INIT_TERMINATION_LOG`.
+    pub termination_log: Option<String>,
+}
+
+impl Channels {
+    /// As these settings say.
+    #[must_use]
+    pub fn of(raw: &RawSettings) -> Self {
+        Self { level: raw.log.clone(), format: raw.log_format.clone(), termination_log: raw.termination_log.clone() }
+    }
+
+    /// Logs on this thread until the guard is dropped.
+    #[must_use]
+    pub fn start_log(&self) -> DefaultGuard {
+        log::start(self.level.as_deref(), self.format.as_deref())
+    }
+
+    /// Says why a run failed, everywhere where that is said.
+    pub fn failed(&self, failure: &Failure, summary: &Summary) -> Exit {
+        let _logging = self.start_log();
+        for line in failure.lines() {
+            error!("{line}");
+        }
+        termination::write(self.termination_log.as_deref(), failure);
+        summary.failed(failure);
+        failure.exit()
+    }
+}

@@ -1,0 +1,77 @@
+//! What is not in the files, and what a large file costs: named before the summary.
+
+use std::collections::BTreeMap;
+
+use tracing::{debug, warn};
+
+use crate::airflow::lazy_backend;
+use crate::config::settings::Settings;
+use crate::convert::{LeftOut, Why};
+use crate::fetch::Aside;
+use crate::model::kind::Kind;
+use crate::model::policy::{Policies, Policy};
+use crate::text::{count, printable};
+
+/// From here on the time that Airflow takes shows in every task; docs/LARGE-SETS.md has the measurements.
+const LARGE_SET: usize = 200;
+
+/// The most ids in one line; each has a line of its own before.
+const MOST_NAMES: usize = 100;
+
+/// Names the shared accounts that the run goes on without, and why.
+pub fn skipped_accounts(all: &[Aside], policies: &Policies) {
+    let mut policy = policies.shared;
+    for aside in all {
+        // Those after the first that failed are left out because of it.
+        if let Some(failure) = &aside.failure {
+            policy = policies.about_shared(failure.exit());
+        }
+        for line in aside.lines() {
+            match policy {
+                Policy::Ignore => debug!("{line}"),
+                Policy::Warn | Policy::Error => warn!("{line}"),
+            }
+        }
+    }
+}
+
+/// Names what is left out, as loudly as its policy says, and once more in one line for each kind and file at the end.
+pub fn report<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Policies) {
+    let mut named: BTreeMap<(Kind, &str), Vec<String>> = BTreeMap::new();
+    for left in all {
+        match left.policy(policies) {
+            Policy::Warn => {
+                warn!("left out: {left}");
+                let file = match &left.why {
+                    Why::NotForFile { file, .. } => file.as_str(),
+                    _ => "the file",
+                };
+                named.entry((left.kind, file)).or_default().push(printable(&left.id));
+            }
+            Policy::Ignore => debug!("left out: {left}"),
+            // Such a run has failed before it comes here.
+            Policy::Error => {}
+        }
+    }
+    for ((kind, file), ids) in named {
+        let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+        let more = ids.len().saturating_sub(MOST_NAMES);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        warn!("{} not in {file}: {first}{more}", count(ids.len(), kind.noun()));
+    }
+}
+
+/// Says what a large file costs Airflow, unless the module that makes it cheap is written beside it.
+pub fn large_set(connections: usize, settings: &Settings) {
+    let outputs = &settings.outputs;
+    if connections <= LARGE_SET || outputs.backend_module.is_some() || outputs.connections.is_none() {
+        return;
+    }
+    warn!(
+        "{connections} connections are in the file, and LocalFilesystemBackend builds them all in each process that looks one \
+         up: with 1000 the first lookup took 1.8 s on Airflow 2.8.1 and 23 s on 3.3.2. Write what the component needs \
+         (SECRETS_INIT_INCLUDE, SECRETS_INIT_EXCLUDE, SECRETS_INIT_CONN_IDS), or set SECRETS_INIT_BACKEND_MODULE_FILE and \
+         let Airflow use {}; see docs/LARGE-SETS.md",
+        lazy_backend::CLASS
+    );
+}

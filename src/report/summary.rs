@@ -1,0 +1,132 @@
+//! The last line of every run.
+
+use std::path::Path;
+use std::time::Instant;
+
+use tracing::{error, info};
+
+use crate::config::settings::Settings;
+use crate::convert::{Entries, LeftOut, Why};
+use crate::error::Failure;
+use crate::model::kind::Kind;
+use crate::plan::{Plan, Source};
+use crate::text::shown;
+
+/// What there is to count. Filled as the run goes on, so that a failed run has a summary as well.
+pub struct Summary {
+    started: Instant,
+    own: usize,
+    shared: usize,
+    shadowed: usize,
+    /// Variables and config values, where some output wants them.
+    variables: Option<usize>,
+    configs: Option<usize>,
+    invalid: usize,
+    denied: usize,
+    missing: usize,
+    /// Shared accounts that the run went on without, if any.
+    left_aside: Option<usize>,
+    /// API calls, retries not counted.
+    pub api_calls: u64,
+}
+
+impl Summary {
+    /// A summary that begins to count time now.
+    #[must_use]
+    pub fn start() -> Self {
+        Self {
+            started: Instant::now(),
+            own: 0,
+            shared: 0,
+            shadowed: 0,
+            variables: None,
+            configs: None,
+            invalid: 0,
+            denied: 0,
+            missing: 0,
+            left_aside: None,
+            api_calls: 0,
+        }
+    }
+
+    /// Takes the counts of what was resolved.
+    pub fn take(&mut self, entries: &Entries, plan: &Plan) {
+        let sources = plan.want_of(Kind::Connection).map_or(&[][..], |want| &want.sources);
+        for (source, count) in sources.iter().zip(&entries.connections_by_source) {
+            match source.source {
+                Source::Own => self.own += count,
+                Source::Shared { .. } => self.shared += count,
+            }
+        }
+        self.shadowed = entries.shadowed.iter().map(|(_, shadowed)| shadowed).sum();
+        self.variables = plan.want_of(Kind::Variable).map(|_| entries.variables.len());
+        self.configs = plan.want_of(Kind::Config).map(|_| entries.configs.len());
+        self.left_aside = Some(entries.aside.len()).filter(|count| *count > 0);
+        self.take_left_out(&entries.left_out);
+    }
+
+    /// Adds what is left out.
+    pub fn take_left_out(&mut self, left_out: &[LeftOut]) {
+        for left in left_out {
+            match left.why {
+                Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => self.invalid += 1,
+                Why::Unreadable(_) => self.denied += 1,
+                Why::Missing | Why::Unknown(_) => self.missing += 1,
+                Why::InvalidAndOfOtherKind(_) => {}
+            }
+        }
+    }
+
+    /// The last line of a run that did what it was to do.
+    pub fn done(&self, outcome: &'static str, settings: &Settings) {
+        let outputs = &settings.outputs;
+        let path = |path: Option<&Path>| path.map(|path| tracing::field::display(shown(path)));
+        info!(
+            outcome,
+            connections = self.own + self.shared,
+            own = self.own,
+            shared = self.shared,
+            shadowed = self.shadowed,
+            variables = self.variables,
+            configs = self.configs,
+            invalid = self.invalid,
+            denied = self.denied,
+            missing = self.missing,
+            left_aside = self.left_aside,
+            api_calls = self.api_calls,
+            elapsed_ms = self.elapsed_ms(),
+            file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
+            variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
+            configs_file = path(outputs.configs.as_ref().map(|file| file.path.as_path())),
+            env_file = path(outputs.airflow_env.as_ref().map(|file| file.path.as_path())),
+            templates = Some(outputs.templates.len()).filter(|count| *count > 0),
+            module_file = path(outputs.backend_module.as_deref()),
+            "done"
+        );
+    }
+
+    /// The last line of a run that did not, with the first of its reasons: who reads one line reads this one.
+    pub fn failed(&self, failure: &Failure) {
+        error!(
+            outcome = "failed",
+            exit_code = failure.exit().code(),
+            own = self.own,
+            shared = self.shared,
+            shadowed = self.shadowed,
+            variables = self.variables,
+            configs = self.configs,
+            invalid = self.invalid,
+            denied = self.denied,
+            missing = self.missing,
+            left_aside = self.left_aside,
+            api_calls = self.api_calls,
+            elapsed_ms = self.elapsed_ms(),
+            reason = failure.lines().first().map(String::as_str),
+            "failed"
+        );
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
