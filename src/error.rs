@@ -119,7 +119,7 @@ impl fmt::Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Everything wrong that was met so far. Each line names the setting, the problem and the mend, never a secret.
+/// Everything wrong that was met so far. Each line names the setting, the problem and what to do, never a secret.
 #[derive(Debug, Default)]
 pub struct ConfigErrors {
     lines: Vec<String>,

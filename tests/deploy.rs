@@ -144,7 +144,7 @@ fn jobs_have_settings_without_a_mistake_and_retry_what_a_retry_helps() {
         assert_eq!((&rule["action"], &rule["onExitCodes"]["operator"]), (&"FailJob".into(), &"In".into()), "{path}");
         let codes: Vec<u64> =
             rule["onExitCodes"]["values"].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).collect();
-        assert_eq!(codes, hopeless, "{path}: the codes of docs/EXIT-CODES.md that no retry mends");
+        assert_eq!(codes, hopeless, "{path}: the codes of docs/EXIT-CODES.md that a retry does not help");
     }
 }
 

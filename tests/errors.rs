@@ -79,19 +79,19 @@ fn expect(code: &str, exit: i32, run: &Run) -> String {
 
 /// Every code has its section with a line, what it means and what to do, and every section a code.
 #[test]
-fn the_page_has_every_code_and_its_mend() {
+fn the_page_has_every_code_and_its_remedy() {
     let (_alone, page) = page();
-    let causes = Cause::ALL.iter().map(|cause| (cause.code(), cause.mend()));
-    let known: Vec<_> = causes.chain(Notice::ALL.iter().map(|notice| (notice.code(), notice.mend()))).collect();
+    let causes = Cause::ALL.iter().map(|cause| (cause.code(), cause.remedy()));
+    let known: Vec<_> = causes.chain(Notice::ALL.iter().map(|notice| (notice.code(), notice.remedy()))).collect();
     let sections: Vec<&str> = page.split("\n### ").skip(1).collect();
     let documented: BTreeSet<&str> = sections.iter().map(|section| section.lines().next().unwrap()).collect();
     assert_eq!(documented, known.iter().map(|(code, _)| *code).collect::<BTreeSet<_>>());
     assert!(documented.iter().is_sorted() && documented.len() == sections.len());
-    for (code, mend) in known {
+    for (code, remedy) in known {
         let section = sections.iter().find(|section| section.starts_with(code)).unwrap();
         assert!(section.contains(&format!("```text {code}\n")), "{code} has no line");
-        assert!(section.contains(mend), "the line of {code} lacks its mend");
-        for part in ["\nCause: ", "\nMend: "] {
+        assert!(section.contains(remedy), "the line of {code} lacks its remedy");
+        for part in ["\nCause: ", "\nWhat to do: "] {
             assert!(section.contains(part), "{code} lacks {part}");
         }
     }

@@ -579,7 +579,7 @@ impl Reader<'_> {
                 "{} neither aws_region nor AWS_REGION is set: the shared account is read in {DEFAULT_SHARED_REGION}, the Python \
                  backend's default; {}",
                 Notice::NoRegion.code(),
-                Notice::NoRegion.mend()
+                Notice::NoRegion.remedy()
             ));
         }
         let own = kwargs.region_name.is_some() || aws_region.is_some() || default_region.is_some();
@@ -589,7 +589,7 @@ impl Reader<'_> {
                  {}; {}",
                 Notice::NoRegion.code(),
                 shared.as_deref().unwrap_or(DEFAULT_SHARED_REGION),
-                Notice::NoRegion.mend()
+                Notice::NoRegion.remedy()
             ));
         }
         Regions {

@@ -445,7 +445,7 @@ fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() 
     assert_eq!(exit(&listings, &[own(), failing(ErrorKind::TooMuch)], NEEDED), Some(Exit::InvalidData));
     assert_eq!(exit(&listings, &[own(), failing(ErrorKind::Denied)], tolerant), Some(Exit::Denied));
     assert_eq!(exit(&listings, &[own(), failing(ErrorKind::Throttled)], tolerant), Some(Exit::TempFail));
-    // The own account's content is ours to mend.
+    // The own account's content is ours to correct.
     assert_eq!(exit(&listings, &[failing(ErrorKind::TooMuch), own()], tolerant), Some(Exit::InvalidData));
     // What can be done without does not hide what can't.
     let mut both = plan(Enumerate::Listing, Enumerate::Listing);

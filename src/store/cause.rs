@@ -3,9 +3,9 @@
 //! A code never changes its meaning and is never used again; docs/TROUBLESHOOTING.md has a section for each. The hundreds: 1
 //! who we are, 2 what we may do, 3 keys, 4 region and request, 5 the network and the service.
 
-/// Makes an enum of causes with their codes and mends.
+/// Makes an enum of causes with their codes and what to do about them.
 macro_rules! table {
-    ($(#[$doc:meta])* $table:ident: $($(#[$about:meta])* $name:ident $code:literal $mend:literal;)*) => {
+    ($(#[$doc:meta])* $table:ident: $($(#[$about:meta])* $name:ident $code:literal $remedy:literal;)*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $table {
@@ -24,8 +24,8 @@ macro_rules! table {
 
             /// What to do about it.
             #[must_use]
-            pub const fn mend(self) -> &'static str {
-                match self { $(Self::$name => $mend,)* }
+            pub const fn remedy(self) -> &'static str {
+                match self { $(Self::$name => $remedy,)* }
             }
         }
     };
@@ -148,14 +148,14 @@ mod tests {
 
     #[test]
     fn every_code_is_one_causes_alone() {
-        let causes = Cause::ALL.iter().map(|cause| (cause.code(), cause.mend()));
-        let all: Vec<_> = causes.chain(Notice::ALL.iter().map(|notice| (notice.code(), notice.mend()))).collect();
+        let causes = Cause::ALL.iter().map(|cause| (cause.code(), cause.remedy()));
+        let all: Vec<_> = causes.chain(Notice::ALL.iter().map(|notice| (notice.code(), notice.remedy()))).collect();
         let codes: BTreeSet<&str> = all.iter().map(|(code, _)| *code).collect();
         assert_eq!(codes.len(), all.len());
-        for (code, mend) in all {
+        for (code, remedy) in all {
             let number = code.strip_prefix("ASI-").unwrap();
             assert!(number.len() == 3 && (101..600).contains(&number.parse::<u16>().unwrap()), "{code}");
-            assert!(!mend.is_empty() && !mend.ends_with('.'), "{code}");
+            assert!(!remedy.is_empty() && !remedy.ends_with('.'), "{code}");
         }
         assert!(Cause::ALL.is_sorted_by_key(|cause| cause.code()));
     }

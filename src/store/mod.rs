@@ -247,7 +247,7 @@ impl fmt::Display for StoreError {
         if let Some(id) = &self.request_id {
             write!(f, " (request {})", printable(id))?;
         }
-        write!(f, "; {}", self.cause.mend())
+        write!(f, "; {}", self.cause.remedy())
     }
 }
 

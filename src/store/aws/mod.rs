@@ -364,7 +364,7 @@ impl AwsStore {
             ErrorKind::Denied => {
                 if self.batches.replace(Batches::Denied) == Batches::Yes {
                     let notice = Notice::BatchesDenied;
-                    info!("{} secrets are read one by one; {}", notice.code(), notice.mend());
+                    info!("{} secrets are read one by one; {}", notice.code(), notice.remedy());
                 }
             }
             ErrorKind::Throttled => {

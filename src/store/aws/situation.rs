@@ -112,7 +112,7 @@ impl Situation {
     }
 
     fn notice(&self, origin: Origin) -> Option<String> {
-        let of = |notice: Notice, what: &str| format!("{} {what}; {}", notice.code(), notice.mend());
+        let of = |notice: Notice, what: &str| format!("{} {what}; {}", notice.code(), notice.remedy());
         let half = self.half_of_a_web_identity();
         if origin == Origin::Instance && (self.in_cluster || half.is_some()) {
             let none = "neither a web identity (AWS_WEB_IDENTITY_TOKEN_FILE) nor Pod Identity is set up for it";

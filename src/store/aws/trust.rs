@@ -45,7 +45,7 @@ fn of_system(env: &Env) -> Result<TrustStore, Failure> {
     }
     if chosen {
         let notice = Notice::NoCa;
-        let line = format!("{} no CA certificates found; {}", notice.code(), notice.mend());
+        let line = format!("{} no CA certificates found; {}", notice.code(), notice.remedy());
         return Err(Failure::new(Exit::Config, line));
     }
     tracing::info!("this machine has no CA certificates; Amazon's own, built into the program, are trusted");
