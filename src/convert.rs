@@ -17,7 +17,7 @@ use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
 use crate::plan::{Plan, Source};
-use crate::store::StoreError;
+use crate::store::error::StoreError;
 use crate::text::nearest;
 use crate::text::printable;
 

@@ -21,7 +21,8 @@ use crate::render::template::Templates;
 use crate::render::{File, Rendered};
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
-use crate::store::{SecretStore, StoreError};
+use crate::store::error::StoreError;
+use crate::store::secret_store::SecretStore;
 use crate::write::Change;
 use crate::{fetch, render as rendering, store, text, verify, write};
 

@@ -12,7 +12,7 @@ use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use airflow_secrets_init::store::cause::{Cause, Notice};
+use airflow_secrets_init::model::cause::{Cause, Notice};
 use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
 use common::{Ended, Run};
 use fake_aws::{

@@ -19,9 +19,9 @@ use crate::config::kwargs::{self, BackendKwargs, SharedNames};
 use crate::error::ConfigErrors;
 use crate::error::Failure;
 use crate::model::ask::Need;
+use crate::model::cause::Notice;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
-use crate::store::cause::Notice;
 use crate::text::nearest;
 use crate::text::{printable, split_list, unique};
 

@@ -7,7 +7,8 @@ use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::fetch::{Entry, SkippedBy};
 use crate::report::log::tests::logged;
-use crate::store::{ErrorKind, Value};
+use crate::store::error::ErrorKind;
+use crate::store::secret_store::Value;
 
 fn plan(kwargs: &str, more: &[(&str, &str)]) -> Plan {
     let first = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")];

@@ -12,9 +12,10 @@ use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::SecretId;
 use crate::model::aws::arn;
+use crate::model::cause::Cause;
 use crate::plan::{AddressedBy, Source, SourcePlan};
-use crate::store::cause::Cause;
-use crate::store::{Found, NotThere, SecretStore, StoreError};
+use crate::store::error::StoreError;
+use crate::store::secret_store::{Found, NotThere, SecretStore};
 use crate::text::printable;
 
 /// The most conn_ids of an index: what 64 KiB hold of names as they are. Each costs a call where the account is another's.

@@ -20,7 +20,8 @@ use crate::error::{Exit, Failure};
 use crate::model::aws::SecretId;
 use crate::model::kind::{ByKind, Kind};
 use crate::plan::{Enumerate, Plan, Source, SourcePlan};
-use crate::store::{Answer, Found, NotThere, SecretStore, StoreError, Value, Wanted};
+use crate::store::error::StoreError;
+use crate::store::secret_store::{Answer, Found, NotThere, SecretStore, Value, Wanted};
 use crate::text::{count, printable};
 
 /// What came of asking: for each kind that is wanted.

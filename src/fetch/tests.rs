@@ -5,8 +5,9 @@ use std::cell::RefCell;
 use super::*;
 use crate::plan::{AccountPlan, AddressedBy, Want};
 use crate::report::log::tests::logged;
+use crate::store::error::ErrorKind;
 use crate::store::memory::MemoryStore;
-use crate::store::{Enumerated, ErrorKind};
+use crate::store::secret_store::Enumerated;
 use secrecy::{ExposeSecret, SecretString};
 
 /// A memory store that belongs to an account, fails for chosen secrets, hides some from its listing, and remembers

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::model::aws::SecretId;
     use crate::plan::{AccountPlan, AddressedBy};
-    use crate::store::{Found, SecretStore};
+    use crate::store::secret_store::{Found, SecretStore};
 
     fn account(source: Source, shared: Option<usize>) -> AccountPlan {
         AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own: false }

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 
 use secrecy::SecretString;
 
-use super::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, StoreError, Value, Wanted};
 use crate::model::aws::SecretId;
+use crate::store::error::StoreError;
+use crate::store::secret_store::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, Value, Wanted};
 
 /// Secret name to text; `None` stands for a secret without a current value.
 #[derive(Default)]

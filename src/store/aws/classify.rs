@@ -13,9 +13,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::limits::Refused;
-use super::watch::Unreached;
-use crate::store::cause::Cause;
-use crate::store::{ErrorKind, NotThere, StoreError};
+use super::logging_client::Unreached;
+use crate::model::cause::Cause;
+use crate::store::error::{ErrorKind, StoreError};
+use crate::store::secret_store::NotThere;
 
 /// Turns an SDK error into ours. The SDK's own text is left out: it may print parts of a response.
 pub fn from_sdk<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> StoreError

@@ -14,11 +14,11 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use secrecy::ExposeSecret;
 
+use super::credential_context::CredentialContext;
 use super::credentials::{Once, Role, WhoAmI};
 use super::limits::Allowance;
 use super::retries::{self, Retries};
-use super::situation::Situation;
-use super::{AwsStore, Place, Shared, http, trust};
+use super::{AwsStore, Place, Shared, transport, trust};
 use crate::config::env::Env;
 use crate::config::kwargs::{OwnAccess, RoleVia};
 use crate::config::settings::Settings;
@@ -40,25 +40,25 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let only_own = plan.accounts.iter().all(|account| account.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
     let plain_http = trust::plain_http_only(settings, only_own, env);
-    let http = http::client(
+    let http = transport::client(
         &trust::context(own_ca.or(settings.ca_bundle.as_deref()), plain_http, env)?,
         settings.concurrency,
         allowance,
     )?;
     let retries = Retries::default();
     let base = load(&settings.regions.shared, &http, None).await;
-    let situation = Arc::new(Situation::of(env));
-    let pod = Once::asking_for_the_pod(provider_of(&base)?, retries.clone(), situation.clone());
+    let context = Arc::new(CredentialContext::of(env));
+    let pod = Once::asking_for_the_pod(provider_of(&base)?, retries.clone(), context.clone());
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
-    let opened = http::Opened::default();
-    let own = own_config(settings, &base, env, (&retries, &opened), &situation, allowance).await?;
+    let opened = transport::Opened::default();
+    let own = own_config(settings, &base, env, (&retries, &opened), &context, allowance).await?;
     let shared_by_all = Shared {
         fetch: settings.fetch,
         concurrency: settings.concurrency,
         retries: retries.clone(),
         opened: opened.clone(),
-        situation: situation.clone(),
+        context: context.clone(),
         allowance,
     };
     let mut stores = Vec::new();
@@ -138,8 +138,8 @@ async fn own_config(
     settings: &Settings,
     base: &SdkConfig,
     env: &Env,
-    (retries, opened): (&Retries, &http::Opened),
-    situation: &Arc<Situation>,
+    (retries, opened): (&Retries, &transport::Opened),
+    context: &Arc<CredentialContext>,
     allowance: Allowance,
 ) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
@@ -150,7 +150,7 @@ async fn own_config(
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = http::client(&trust::context(ca, false, env)?, settings.concurrency, allowance)?;
+        let http = transport::client(&trust::context(ca, false, env)?, settings.concurrency, allowance)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let of_profile = access.profile_name.is_some();
         let provider = match &access.profile_name {
@@ -167,7 +167,7 @@ async fn own_config(
         let provider = if of_profile {
             Once::asking(provider, retries.clone())
         } else {
-            Once::asking_for_the_pod(provider, retries.clone(), situation.clone())
+            Once::asking_for_the_pod(provider, retries.clone(), context.clone())
         };
         config.into_builder().credentials_provider(provider).build()
     } else {

@@ -27,15 +27,15 @@ use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
 use super::classify;
-use super::http::{self, Opened, OpensOnly};
+use super::credential_context::{CredentialContext, Origin};
 use super::retries::{self, Retries};
-use super::situation::{Origin, Situation};
-use crate::store::cause::Cause;
-use crate::store::{ErrorKind, StoreError};
+use super::transport::{self, Opened, Prewarm};
+use crate::model::cause::Cause;
+use crate::store::error::{ErrorKind, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
-const ACTION: &str = crate::store::CREDENTIALS;
+const ACTION: &str = crate::store::error::CREDENTIALS;
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 /// How long an error waits for the name of the caller.
@@ -52,7 +52,7 @@ pub struct Once {
     provider: SharedCredentialsProvider,
     retries: Retries,
     /// Of the pod's own credentials: what they are compared with.
-    situation: Option<Arc<Situation>>,
+    context: Option<Arc<CredentialContext>>,
     answer: Mutex<Option<Result<Credentials, StoreError>>>,
 }
 
@@ -60,9 +60,9 @@ impl Once {
     fn provider(
         provider: SharedCredentialsProvider,
         retries: Retries,
-        situation: Option<Arc<Situation>>,
+        context: Option<Arc<CredentialContext>>,
     ) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Self { provider, retries, situation, answer: Mutex::default() })
+        SharedCredentialsProvider::new(Self { provider, retries, context, answer: Mutex::default() })
     }
 
     /// Asks as often as [`Retries`] says.
@@ -74,9 +74,9 @@ impl Once {
     pub fn asking_for_the_pod(
         provider: SharedCredentialsProvider,
         retries: Retries,
-        situation: Arc<Situation>,
+        context: Arc<CredentialContext>,
     ) -> SharedCredentialsProvider {
-        Self::provider(provider, retries, Some(situation))
+        Self::provider(provider, retries, Some(context))
     }
 
     async fn load(&self) -> Result<Credentials, CredentialsError> {
@@ -91,13 +91,13 @@ impl Once {
     async fn ask(&self, for_the_first_time: bool) -> Result<Credentials, StoreError> {
         let attempt = || async { self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) };
         let credentials = self.retries.persist_for(retries::SLOW_ATTEMPT, ACTION, attempt).await;
-        let Some(situation) = &self.situation else { return credentials };
+        let Some(context) = &self.context else { return credentials };
         if let Ok(credentials) = credentials.as_ref()
             && for_the_first_time
         {
-            situation.tell_of(Origin::of(credentials));
+            context.tell_of(Origin::of(credentials));
         }
-        credentials.map_err(|error| situation.explain(error))
+        credentials.map_err(|error| context.explain(error))
     }
 }
 
@@ -177,8 +177,8 @@ impl Role {
     async fn open_connection(&self, sts: &aws_sdk_sts::Client) {
         let Some(http) = self.config.http_client() else { return };
         let config = aws_sdk_sts::config::Config::builder()
-            .http_client(OpensOnly::new(http, 1, self.opened.clone()))
-            .credentials_provider(http::nobody());
+            .http_client(Prewarm::new(http, 1, self.opened.clone()))
+            .credentials_provider(transport::nobody());
         drop(sts.get_caller_identity().customize().config_override(config).send().await);
     }
 

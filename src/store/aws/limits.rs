@@ -17,8 +17,8 @@ use aws_smithy_types::body::SdkBody;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
+use crate::model::cause::Cause;
 use crate::process::memory;
-use crate::store::cause::Cause;
 
 /// The most of an answer that holds many secrets. Twenty values of 64 KiB are 8 MiB if every byte is written as `\u0000`; a page
 /// of a hundred names with the longest descriptions and tags is less than twice that.

@@ -16,8 +16,9 @@ use std::pin::Pin;
 use futures_util::future::try_join_all;
 
 use super::limits::MOST_PAGES;
-use crate::store::cause::Cause;
-use crate::store::{Listed, StoreError};
+use crate::model::cause::Cause;
+use crate::store::error::StoreError;
+use crate::store::secret_store::Listed;
 
 /// One call: names that pass every filter. A filter is a list of alternatives, each what a name begins with or, after a
 /// `!`, does not begin with.

@@ -7,14 +7,14 @@
 
 mod classify;
 mod client;
+mod credential_context;
 mod credentials;
-mod http;
 mod limits;
 mod listing;
+mod logging_client;
 mod retries;
-mod situation;
+mod transport;
 mod trust;
-mod watch;
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -36,17 +36,18 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::{Instant, sleep_until};
 use tracing::{debug, info};
 
+use self::credential_context::{CredentialContext, Origin};
 use self::credentials::{CallerArn, WhoAmI};
-use self::http::{Opened, OpensOnly};
 use self::limits::{Allowance, MOST_NAMES, MOST_SECRETS, SINGLES, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
-use self::situation::{Origin, Situation};
-use super::{Answer, Asked, Enumerated, ErrorKind, Found, Listed, NotThere, SecretStore, StoreError, Value, Wanted};
+use self::transport::{Opened, Prewarm};
 use crate::config::kwargs::is_id;
 use crate::config::settings::FetchMode;
 use crate::model::aws::SecretId;
-use crate::store::cause::{Cause, Notice};
+use crate::model::cause::{Cause, Notice};
+use crate::store::error::{Asked, ErrorKind, StoreError};
+use crate::store::secret_store::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, Value, Wanted};
 use crate::text::printable;
 
 pub use self::client::open;
@@ -74,7 +75,7 @@ pub struct AwsStore {
     identity: SharedCredentialsProvider,
     who: WhoAmI,
     place: Place,
-    situation: Arc<Situation>,
+    context: Arc<CredentialContext>,
     batches: Cell<Batches>,
     fetch: FetchMode,
     concurrency: usize,
@@ -115,7 +116,7 @@ struct Shared {
     concurrency: usize,
     retries: Retries,
     opened: Opened,
-    situation: Arc<Situation>,
+    context: Arc<CredentialContext>,
     allowance: Allowance,
 }
 
@@ -136,7 +137,7 @@ impl AwsStore {
             identity,
             who,
             place,
-            situation: shared.situation,
+            context: shared.context,
             batches: Cell::new(if batches { Batches::Yes } else { Batches::No }),
             fetch: shared.fetch,
             concurrency: shared.concurrency,
@@ -192,11 +193,11 @@ impl AwsStore {
         let Some(mut asked) = error.asked.as_deref().cloned() else { return error };
         let credentials = self.identity.provide_credentials().await.ok();
         let origin = credentials.as_ref().map_or(Origin::Other, Origin::of);
-        if error.kind() == ErrorKind::Denied && self.situation.is_node(origin) {
+        if error.kind() == ErrorKind::Denied && self.context.is_node(origin) {
             error.cause = Cause::NodeRole;
         }
         let of_role = credentials.as_ref().and_then(|known| known.get_property::<CallerArn>());
-        let of_role = of_role.map(|caller| caller.0.as_str()).or_else(|| self.situation.role_of(origin));
+        let of_role = of_role.map(|caller| caller.0.as_str()).or_else(|| self.context.role_of(origin));
         let (said, known) = match (named_user(&error.message), of_role) {
             (Some(user), _) => (true, Some(user.to_owned())),
             (None, Some(role)) => (false, Some(role.to_owned())),
@@ -214,9 +215,9 @@ impl AwsStore {
 
     /// What can be said without asking.
     fn with_place(&self, error: StoreError) -> StoreError {
-        let mut error = self.situation.with_proxy(error);
+        let mut error = self.context.with_proxy(error);
         // Credentials are nowhere yet.
-        if error.asked.is_none() && error.action != super::CREDENTIALS {
+        if error.asked.is_none() && error.action != crate::store::error::CREDENTIALS {
             let Place { account, region } = &self.place;
             error.asked = Some(Arc::new(Asked { account: account.clone(), region: region.clone(), caller: None }));
         }
@@ -527,10 +528,11 @@ async fn until_there<F: Future + Unpin>(future: Option<F>) -> F::Output {
 /// Opens connections to the client's endpoint, without a request.
 async fn open_connections(client: Client, count: usize, opened: Opened) {
     let Some(http) = client.config().http_client() else { return };
-    let opens_only = OpensOnly::new(http, count, opened);
+    let opens_only = Prewarm::new(http, count, opened);
     // The SDK finds the endpoint. The request, signed by nobody, is never sent.
-    let config =
-        aws_sdk_secretsmanager::config::Config::builder().http_client(opens_only).credentials_provider(http::nobody());
+    let config = aws_sdk_secretsmanager::config::Config::builder()
+        .http_client(opens_only)
+        .credentials_provider(transport::nobody());
     drop(client.list_secrets().customize().config_override(config).send().await);
 }
 

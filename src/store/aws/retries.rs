@@ -12,9 +12,9 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{sleep, timeout};
 
-use super::watch::RETRIES;
-use crate::store::cause::Cause;
-use crate::store::{ErrorKind, StoreError};
+use super::logging_client::RETRIES;
+use crate::model::cause::Cause;
+use crate::store::error::{ErrorKind, StoreError};
 
 /// How long one attempt may take: a stalled connection costs seconds, not the run.
 const ATTEMPT: Duration = Duration::from_secs(5);

@@ -14,7 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::error::{Exit, Failure};
-use crate::store::cause::Notice;
+use crate::model::cause::Notice;
 
 /// What TLS connections trust: the bundle alone if one is given; nothing where no endpoint has TLS; else the system's.
 ///

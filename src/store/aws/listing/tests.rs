@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::model::aws::SecretId;
-use crate::store::ErrorKind;
+use crate::store::error::ErrorKind;
 
 /// How a server differs from AWS.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -28,7 +28,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
 
 use super::limits::Allowance;
-use super::watch::Watched;
+use super::logging_client::LoggingHttpClient;
 use crate::error::{Exit, Failure};
 
 /// The pool of a run, with at most so many connections to an endpoint: a request then waits for one that is being opened
@@ -48,7 +48,7 @@ pub fn client(tls: &TlsContext, connections: usize, allowance: Allowance) -> Res
         .map_err(|error| unusable(error.to_string()))?;
     let client = Client::new(&pool).map(SharedHttpClient::new);
     client
-        .map(|client| SharedHttpClient::new(Watched { client, allowance }))
+        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, allowance }))
         .map_err(|error| unusable(error.to_string()))
 }
 
@@ -61,13 +61,13 @@ pub type Opened = Arc<Mutex<HashSet<String>>>;
 ///
 /// Given to an operation of the SDK in place of the real client, so that the SDK itself says which endpoint is meant.
 #[derive(Clone, Debug)]
-pub struct OpensOnly {
+pub struct Prewarm {
     client: SharedHttpClient,
     count: usize,
     opened: Opened,
 }
 
-impl OpensOnly {
+impl Prewarm {
     /// Opens `count` connections per request and origin. What is in `opened` already is left alone.
     pub fn new(client: SharedHttpClient, count: usize, opened: Opened) -> Self {
         Self { client, count, opened }
@@ -79,7 +79,7 @@ pub fn nobody() -> Credentials {
     Credentials::new("nobody", "nobody", None, None, "opens connections only")
 }
 
-impl HttpClient for OpensOnly {
+impl HttpClient for Prewarm {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
         SharedHttpConnector::new(Opener { connector, count: self.count, opened: self.opened.clone() })

@@ -32,7 +32,7 @@ macro_rules! table {
 }
 
 table! {
-    /// Why a call failed. What that means for the run is its kind's business (`store.rs`).
+    /// Why a call failed. What that means for the run is its kind's business (`store/error.rs`).
     Cause:
     /// No provider of the chain has credentials.
     NoCredentials "ASI-101" "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile";

@@ -10,8 +10,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 
 use crate::config::env::Env;
-use crate::store::StoreError;
-use crate::store::cause::{Cause, Notice};
+use crate::model::cause::{Cause, Notice};
+use crate::store::error::StoreError;
 use crate::text::{os_error, printable};
 
 const ROLE: &str = "AWS_ROLE_ARN";
@@ -23,7 +23,7 @@ const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_prox
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
-pub struct Situation {
+pub struct CredentialContext {
     /// The role that a web identity is to take.
     role: Option<String>,
     token_file: Option<String>,
@@ -80,7 +80,7 @@ impl Origin {
     }
 }
 
-impl Situation {
+impl CredentialContext {
     pub fn of(env: &Env) -> Self {
         let variable = |name: &str| env.get(name).ok().flatten().map(str::to_owned);
         let is_set = |name: &&'static str| env.get(name) != Ok(None);
@@ -137,7 +137,7 @@ impl Situation {
         match error.cause {
             Cause::TokenFile if error.subject.is_none() => self.unreadable_file(error),
             Cause::Connect | Cause::NoAnswer | Cause::Dns | Cause::Proxy
-                if error.action == crate::store::CREDENTIALS =>
+                if error.action == crate::store::error::CREDENTIALS =>
             {
                 match self.container {
                     Some(variable) => {
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     fn notice(variables: &[(&str, &str)], origin: Origin) -> Option<String> {
-        Situation::of(&variables.iter().copied().collect::<Env>()).notice(origin)
+        CredentialContext::of(&variables.iter().copied().collect::<Env>()).notice(origin)
     }
 
     #[test]

@@ -27,16 +27,16 @@ tokio::task_local! {
 
 /// An HTTP client that tells what passes through it.
 #[derive(Clone, Debug)]
-pub struct Watched {
+pub struct LoggingHttpClient {
     pub client: SharedHttpClient,
     /// How much is taken of what comes.
     pub allowance: Allowance,
 }
 
-impl HttpClient for Watched {
+impl HttpClient for LoggingHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(Watching { connector, allowance: self.allowance })
+        SharedHttpConnector::new(LoggingConnector { connector, allowance: self.allowance })
     }
 
     fn validate_base_client_config(
@@ -57,12 +57,12 @@ impl HttpClient for Watched {
 }
 
 #[derive(Debug)]
-struct Watching {
+struct LoggingConnector {
     connector: SharedHttpConnector,
     allowance: Allowance,
 }
 
-impl HttpConnector for Watching {
+impl HttpConnector for LoggingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let origin = origin(request.uri());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));

@@ -1,0 +1,207 @@
+//! What a store reports when a call fails: why, what was asked, where, what came back.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Exit, Failure};
+use crate::model::cause::Cause;
+use crate::text::printable;
+
+/// What kind of trouble a store reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The secret is there, or may be, but may not be read.
+    Denied,
+    /// The key that encrypts it may not be used or can't be.
+    Kms,
+    /// AWS does not take the request as it is (a bad name, for example).
+    Rejected,
+    /// Throttled, after every retry.
+    Throttled,
+    /// Not reachable, or 5xx, after every retry.
+    Unavailable,
+    /// No credentials, or AWS does not take them.
+    Credentials,
+    /// More than a run takes.
+    TooMuch,
+}
+
+impl ErrorKind {
+    /// Whether the trouble belongs to one secret, so that the others can still be rendered.
+    #[must_use]
+    pub const fn is_of_one_secret(self) -> bool {
+        matches!(self, Self::Denied | Self::Kms | Self::Rejected)
+    }
+
+    /// The exit code of a run that ends with it.
+    #[must_use]
+    pub const fn exit(self) -> Exit {
+        match self {
+            Self::Denied | Self::Kms | Self::Credentials => Exit::Denied,
+            Self::Throttled => Exit::TempFail,
+            Self::TooMuch => Exit::InvalidData,
+            Self::Unavailable => Exit::Unavailable,
+            // A listing or an index that AWS does not take as it is named: the prefix or the name is wrong.
+            Self::Rejected => Exit::Config,
+        }
+    }
+}
+
+impl Cause {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub const fn kind(self) -> ErrorKind {
+        match self {
+            Self::NoCredentials
+            | Self::TokenFile
+            | Self::Expired
+            | Self::ClockSkew
+            | Self::Signature
+            | Self::UnknownKey
+            | Self::TokenRefused
+            | Self::RoleDenied
+            | Self::WebIdentityDenied
+            | Self::AgentRefuses
+            | Self::ImdsSilent
+            | Self::BadConfiguration
+            | Self::RoleRejected
+            | Self::Unaccepted
+            | Self::WrongRegion
+            | Self::RegionDisabled => ErrorKind::Credentials,
+            Self::NodeRole
+            | Self::NoIdentityPolicy
+            | Self::ListDenied
+            | Self::NoResourcePolicy
+            | Self::ExplicitDenyIdentity
+            | Self::ExplicitDenyResource
+            | Self::EndpointPolicy
+            | Self::OrganizationPolicy
+            | Self::Boundary
+            | Self::Denied => ErrorKind::Denied,
+            Self::KmsDenied | Self::KmsDefaultKey | Self::KmsUnusable => ErrorKind::Kms,
+            Self::Rejected => ErrorKind::Rejected,
+            Self::TooMuch => ErrorKind::TooMuch,
+            Self::AgentUnreachable
+            | Self::Dns
+            | Self::Connect
+            | Self::Tls
+            | Self::Proxy
+            | Self::NoAnswer
+            | Self::NotAws
+            | Self::ServerFault
+            | Self::Unsent
+            | Self::TooLarge => ErrorKind::Unavailable,
+            Self::Throttled => ErrorKind::Throttled,
+        }
+    }
+}
+
+/// The cause of which no more is known than its kind.
+impl From<ErrorKind> for Cause {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::Kms => Self::KmsDenied,
+            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::Throttled => Self::Throttled,
+            ErrorKind::Unavailable => Self::ServerFault,
+            ErrorKind::Credentials => Self::Unaccepted,
+            ErrorKind::TooMuch => Self::TooMuch,
+        }
+    }
+}
+
+/// The "action" of an error that came up before any call could be made.
+pub const CREDENTIALS: &str = "credentials";
+
+/// Trouble with one call: why, what was asked, where, what came back. Holds no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreError {
+    /// Why.
+    pub cause: Cause,
+    /// The API call, such as `secretsmanager:GetSecretValue`.
+    pub action: &'static str,
+    /// What it was about: a secret's name, a role, a file.
+    pub subject: Option<String>,
+    /// The service's code, such as `AccessDeniedException`.
+    pub code: Option<String>,
+    /// The service's words, or ours.
+    pub message: String,
+    /// The service's request id.
+    pub request_id: Option<Box<str>>,
+    /// Where it was asked and by whom, as far as that is known.
+    pub asked: Option<Arc<Asked>>,
+}
+
+/// Where a call went, and who made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// The account, where it is known.
+    pub account: Option<String>,
+    /// The region.
+    pub region: String,
+    /// The caller's ARN, where it is known and the service's words do not name it.
+    pub caller: Option<String>,
+}
+
+impl StoreError {
+    /// An error in our own words.
+    #[must_use]
+    pub fn new(cause: impl Into<Cause>, action: &'static str, message: impl Into<String>) -> Self {
+        let cause = cause.into();
+        Self { cause, action, subject: None, code: None, message: message.into(), request_id: None, asked: None }
+    }
+
+    /// What kind of trouble it is.
+    #[must_use]
+    pub const fn kind(&self) -> ErrorKind {
+        self.cause.kind()
+    }
+
+    /// The same about a secret, where no subject is named yet. What fails before any secret is asked for (credentials,
+    /// STS) is about none.
+    #[must_use]
+    pub fn about(mut self, secret: &str) -> Self {
+        if self.action.starts_with("secretsmanager:") {
+            self.subject.get_or_insert_with(|| secret.to_owned());
+        }
+        self
+    }
+
+    /// Ends the run with this.
+    #[must_use]
+    pub fn into_failure(self) -> Failure {
+        Failure::new(self.kind().exit(), self.to_string())
+    }
+}
+
+/// Code, action, subject, place, caller; the service's words; what to do.
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.cause.code(), self.action)?;
+        if let Some(subject) = &self.subject {
+            write!(f, " of {}", printable(subject))?;
+        }
+        if let Some(asked) = &self.asked {
+            // An ARN says both already.
+            if !self.subject.as_deref().is_some_and(|subject| subject.starts_with("arn:")) {
+                let account = asked.account.as_deref().map(|account| format!("{}/", printable(account)));
+                write!(f, " in {}{}", account.unwrap_or_default(), printable(&asked.region))?;
+            }
+            if let Some(caller) = &asked.caller {
+                write!(f, " as {}", printable(caller))?;
+            }
+        }
+        f.write_str(": ")?;
+        if let Some(code) = &self.code {
+            write!(f, "{} ", printable(code))?;
+        }
+        write!(f, "{}", printable(&self.message))?;
+        if let Some(id) = &self.request_id {
+            write!(f, " (request {})", printable(id))?;
+        }
+        write!(f, "; {}", self.cause.remedy())
+    }
+}
+
+impl std::error::Error for StoreError {}

@@ -1,0 +1,94 @@
+//! The trait of whatever holds secrets, and what it gives.
+
+use std::future::Future;
+
+use secrecy::SecretString;
+
+use crate::model::aws::SecretId;
+use crate::store::error::StoreError;
+
+/// One secret of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: String,
+    /// How to read it: its full ARN where the store has ARNs.
+    pub id: SecretId,
+}
+
+/// The text of a secret.
+#[derive(Clone)]
+pub struct Value {
+    /// The text.
+    pub text: SecretString,
+    /// When the current version was made, in seconds since 1970, where the store knows.
+    pub changed: Option<i64>,
+}
+
+/// What a store says about one secret that was asked for.
+#[derive(Clone)]
+pub enum Found {
+    /// It is there and can be read.
+    Value(Value),
+    /// It is not there: the only answer that lets the next source be asked.
+    NotThere(NotThere),
+}
+
+/// Why a secret counts as not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotThere {
+    /// No such secret, or none with a current value.
+    NoSuchSecret,
+    /// Marked for deletion.
+    MarkedForDeletion,
+    /// Binary: the live backend reads SecretString alone.
+    Binary,
+}
+
+/// What a store says to one secret.
+pub type Answer = Result<Found, StoreError>;
+
+/// Which secrets of a listing are to be read.
+pub struct Wanted<'a> {
+    /// Whether a secret of this name is.
+    pub takes: &'a dyn Fn(&str) -> bool,
+    /// Whether there is none that is not.
+    pub everything: bool,
+}
+
+/// What is under the prefixes.
+#[derive(Default)]
+pub struct Enumerated {
+    /// Every secret that was wanted, once, in no order.
+    pub secrets: Vec<(Listed, Answer)>,
+    /// How many were there and not wanted.
+    pub skipped: usize,
+    /// Whose they are, where the store knows accounts and has listed at least one secret.
+    pub account: Option<String>,
+}
+
+/// Something that holds secrets: one account as seen with one identity.
+pub trait SecretStore {
+    /// Does ahead what takes time and needs no secret's name: credentials, connections. Tells of no trouble.
+    fn prepare(&self) -> impl Future<Output = ()>;
+
+    /// Lists the secrets whose name begins with one of `prefixes` and reads those that are wanted. No prefix begins with
+    /// another one, and there are ten at most.
+    ///
+    /// # Errors
+    /// When the listing fails. That one secret can't be read is its answer.
+    fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>)
+    -> impl Future<Output = Result<Enumerated, StoreError>>;
+
+    /// Reads these secrets: one answer for each id, in the same order.
+    fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Answer>>;
+
+    /// The account that the identity belongs to, where the store knows accounts.
+    fn account(&self) -> impl Future<Output = Result<Option<String>, StoreError>>;
+
+    /// How many API calls were made so far, retries not counted.
+    fn calls(&self) -> u64;
+
+    /// The last trouble that was met and tried again: what to say when the deadline ends the trying.
+    fn trouble(&self) -> Option<StoreError>;
+}
