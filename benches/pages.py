@@ -92,6 +92,9 @@ def compare_part(document: dict) -> str:
     remarks += [f"- {name}: not measured: {reason}" for name, reason in peers.NOT_COMPARABLE.items()]
     lines = {name: [(row["size"], row["wall_ms"]) for row in rows if row["who"] == name and "wall_ms" in row] for name in names}
     plots.write(FOLDER / "compare.svg", plots.lines("Wall time of one run", "connections", "ms", lines, log=True))
+    # Of a hundred connections, for the README.
+    hundred = {name: by[name, 100]["wall_ms"] for name in names if "wall_ms" in by.get((name, 100), {}) and name != peers.OURS + ", ids given"}
+    plots.write(FOLDER / "hundred.svg", plots.bars("Time to read 100 connections, round trip to AWS 20 ms", "ms", hundred))
     return "\n\n".join(
         [
             "### Ours and others",

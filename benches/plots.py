@@ -58,6 +58,28 @@ def lines(title: str, x_name: str, y_name: str, series: Series, log: bool = Fals
     return "\n".join([*parts, "</svg>\n"])
 
 
+def bars(title: str, unit: str, values: dict[str, float]) -> str:
+    """One horizontal bar for each name, shortest first, from zero; the first name given is drawn in another colour."""
+    first = next(iter(values))
+    rows = sorted(values.items(), key=lambda row: row[1])
+    left, right, top, step = 250, 110, 44, 30
+    height = top + step * len(rows) + 12
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="13" role="img">',
+        f"<title>{escape(title)}</title>",
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="14" y="24" font-size="14" fill="#111">{escape(title)}</text>',
+    ]
+    for number, (name, value) in enumerate(rows):
+        y = top + step * number
+        width = max((WIDTH - left - right) * value / rows[-1][1], 1)
+        colour = COLOURS[0] if name == first else COLOURS[6]
+        parts.append(f'<text x="{left - 10}" y="{y + 15}" text-anchor="end" fill="#111">{escape(name)}</text>')
+        parts.append(f'<rect x="{left}" y="{y}" width="{width:.1f}" height="20" fill="{colour}"/>')
+        parts.append(f'<text x="{left + width + 8:.1f}" y="{y + 15}" fill="#333">{value:,.0f} {escape(unit)}</text>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
 def ticks(low: float, high: float, log: bool, points: set[float] | None) -> list[float]:
     """Where a grid line goes: the measured points or powers of ten, else about five round numbers."""
     if log:

@@ -11,6 +11,8 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use serde_json::Value;
+
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 /// Runs a program of tests/snippets in its environment.
@@ -68,10 +70,9 @@ fn every_file_means_the_same_to_two_parsers() {
     let readme = fs::read_to_string(format!("{ROOT}/helm-snippets/README.md")).unwrap();
     for name in names {
         assert!(name.contains('/') || readme.contains(&format!("]({name})")), "the README does not lead to {name}");
-        let theirs: Vec<serde_json::Value> =
-            serde_json::from_slice(&checks("snippets.py", &["json", &name]).stdout).unwrap();
+        let theirs: Vec<Value> = serde_json::from_slice(&checks("snippets.py", &["json", &name]).stdout).unwrap();
         let text = fs::read_to_string(Path::new(ROOT).join("helm-snippets").join(&name)).unwrap();
-        let ours: Vec<serde_json::Value> = serde_saphyr::from_multiple(&text).unwrap();
+        let ours: Vec<Value> = serde_saphyr::from_multiple(&text).unwrap();
         assert_eq!(ours, theirs, "{name}");
     }
 }
@@ -86,13 +87,43 @@ fn the_snippets_are_of_this_release() {
     assert!(read("helm-snippets/community-8.8/plugin.yaml").contains(&format!("\nversion: {version}\n")));
 }
 
-/// The README shows the file that is tested, from its first key to what is an option for all pods, and nothing of its own.
+/// The README's values are short, and say what the whole file says: the same components, image, mounts, role and reader. The program
+/// takes the init container's settings.
 #[test]
-fn the_readme_shows_the_snippet_of_the_official_chart() {
-    let snippet = fs::read_to_string(format!("{ROOT}/helm-snippets/official-1.21.yaml")).unwrap();
-    let begin = snippet.find("x-airflow-secrets-init:").unwrap();
-    let end = snippet.find("\n# Only if").unwrap();
+fn the_short_values_of_the_readme_agree_with_the_whole_file() {
     let readme = fs::read_to_string(format!("{ROOT}/README.md")).unwrap();
     let shown = readme.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap();
-    assert_eq!(shown, &snippet[begin..end]);
+    assert!(shown.lines().count() < 25, "{}", shown.lines().count());
+    let short: Value = serde_saphyr::from_str(shown).unwrap();
+    let whole = fs::read_to_string(format!("{ROOT}/helm-snippets/official-1.21.yaml")).unwrap();
+    let whole: Value = serde_saphyr::from_str(&whole).unwrap();
+    assert_eq!(short["config"], whole["config"]);
+    // Airflow 3 has no web server.
+    let components = ["scheduler", "triggerer", "dagProcessor", "apiServer"].map(|name| (&short[name], &whole[name]));
+    let workers = ["celery", "kubernetes"].map(|name| (&short["workers"][name], &whole["workers"][name]));
+    for (ours, theirs) in components.into_iter().chain(workers) {
+        for key in ["extraVolumes", "extraVolumeMounts", "serviceAccount"] {
+            assert_eq!(ours[key], theirs[key], "{key}");
+        }
+        let container = &ours["extraInitContainers"][0];
+        for key in ["name", "image", "volumeMounts"] {
+            assert_eq!(container[key], theirs["extraInitContainers"][0][key], "{key}");
+        }
+        let mut program = Command::new(env!("CARGO_BIN_EXE_airflow-secrets-init"));
+        program.env_clear().args(["check", "--offline"]).stdin(Stdio::null());
+        for variable in container["env"].as_array().unwrap() {
+            program.env(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap());
+        }
+        let ended = program.output().unwrap();
+        let (printed, logged) = (String::from_utf8_lossy(&ended.stdout), String::from_utf8_lossy(&ended.stderr));
+        assert!(ended.status.success() && logged.is_empty(), "{logged}");
+        let reader = file_of_the_reader(&short["config"]);
+        assert!(printed.contains(&format!("{reader} would be written")), "{printed}");
+    }
+}
+
+/// The file that the reader's settings name.
+fn file_of_the_reader(config: &Value) -> String {
+    let kwargs: Value = serde_json::from_str(config["secrets"]["backend_kwargs"].as_str().unwrap()).unwrap();
+    kwargs["connections_file_path"].as_str().unwrap().to_owned()
 }
