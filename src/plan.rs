@@ -4,7 +4,7 @@ use crate::airflow::pattern::LookupPattern;
 use crate::config::kwargs::{KnownBy, SharedAccount};
 use crate::config::settings::{Settings, StoreChoice};
 use crate::model::ask::Need;
-use crate::model::aws::{SecretId, arn};
+use crate::model::aws::{AccountId, Arn, Region, SecretId};
 use crate::model::kind::{ByKind, Kind};
 use crate::text::unique;
 
@@ -80,11 +80,19 @@ pub enum Source {
     Own,
     /// A shared account.
     Shared {
-        /// 12 digits.
-        account: String,
+        /// Its number.
+        account: AccountId,
         /// Where its secrets are.
-        region: String,
+        region: Region,
     },
+}
+
+#[cfg(test)]
+impl Source {
+    /// A shared account of a test's own making.
+    pub fn shared(account: &str, region: &str) -> Self {
+        Self::Shared { account: account.parse().unwrap(), region: region.parse().unwrap() }
+    }
 }
 
 impl std::fmt::Display for Source {
@@ -138,7 +146,9 @@ impl SourcePlan {
     pub fn secret_id(&self, id: &str) -> SecretId {
         let name = self.secret_name(id);
         match (&self.source, self.addressed_by) {
-            (Source::Shared { account, region }, AddressedBy::PartialArn) => SecretId::Arn(arn(account, region, &name)),
+            (Source::Shared { account, region }, AddressedBy::PartialArn) => {
+                SecretId::Arn(Arn::of_secret(account, region, &name).to_string())
+            }
             _ => SecretId::Name(name),
         }
     }

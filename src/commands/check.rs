@@ -56,7 +56,9 @@ impl Place {
     fn of(source: &Source) -> Self {
         match source {
             Source::Own => Self { account: "own".to_owned(), region: None },
-            Source::Shared { account, region } => Self { account: account.clone(), region: Some(region.clone()) },
+            Source::Shared { account, region } => {
+                Self { account: account.to_string(), region: Some(region.to_string()) }
+            }
         }
     }
 

@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::airflow::pattern::LookupPattern;
 use crate::error::ConfigErrors;
+use crate::model::aws::{AccountId, Arn, LONGEST_NAME, Region, check_endpoint, is_name_character};
 use crate::model::connection::Field;
 use crate::model::kind::{ByKind, Kind};
 use crate::text::{rstrip, split_list};
@@ -90,9 +91,9 @@ pub struct BackendKwargs {
     /// `are_secret_values_urlencoded`, where it is given and true in Python's sense.
     pub urlencoded: bool,
     /// `region_name`: the own account's region.
-    pub region_name: Option<String>,
+    pub region_name: Option<Region>,
     /// `aws_region`: the shared account's region.
-    pub aws_region: Option<String>,
+    pub aws_region: Option<Region>,
     /// How the own account is reached.
     pub own: OwnAccess,
     /// Shared accounts, in order of precedence.
@@ -140,7 +141,7 @@ pub struct StaticKeys {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OwnRole {
     /// The role.
-    pub arn: String,
+    pub arn: Arn,
     /// `assume_role_kwargs.ExternalId`, or the deprecated `external_id`.
     pub external_id: Option<String>,
     /// `assume_role_kwargs.RoleSessionName`.
@@ -164,10 +165,10 @@ pub enum RoleVia {
 /// One shared account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedAccount {
-    /// 12 digits.
-    pub account: String,
+    /// Its number.
+    pub account: AccountId,
     /// As written; `None` takes `aws_region`.
-    pub region: Option<String>,
+    pub region: Option<Region>,
     /// How its secrets are called; `None` is a kind that is not looked up there. Connections always are.
     pub names: ByKind<Option<SharedNames>>,
     /// The role to read with, if any.
@@ -187,7 +188,7 @@ pub struct SharedNames {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedRole {
     /// The role.
-    pub arn: String,
+    pub arn: Arn,
     /// The external id that its trust policy asks for.
     pub external_id: Option<String>,
     /// How the role is taken.
@@ -382,7 +383,7 @@ impl Reader<'_> {
             self.wrong(key, "holds a character that no secret's name can hold (allowed: letters, digits, /_+=.@-!)");
         } else if part.starts_with('!') {
             self.wrong(key, "begins with !, which would turn AWS's name filter into its opposite");
-        } else if part.len() > 512 {
+        } else if part.len() > LONGEST_NAME {
             self.wrong(key, "is longer than 512 characters, the longest name of a secret");
         }
     }
@@ -398,12 +399,9 @@ impl Reader<'_> {
         }
     }
 
-    fn region(&mut self, key: &str) -> Option<String> {
-        let region = self.text(key)?;
-        if !is_region(&region) {
-            self.wrong(key, "is not a region's name, such as eu-central-1");
-        }
-        Some(region)
+    fn region(&mut self, key: &str) -> Option<Region> {
+        let region = self.text(key)?.parse();
+        region.map_err(|problem| self.wrong(key, problem)).ok()
     }
 
     /// `extra_conn_words`: field to list of further key names (secrets_manager.py `_standardize_secret_keys`).
@@ -460,8 +458,8 @@ impl Reader<'_> {
             }
         };
         let endpoint_url = self.text("endpoint_url");
-        if endpoint_url.as_deref().is_some_and(|url| !is_endpoint(url)) {
-            self.wrong("endpoint_url", "is not a URL such as https://host or http://host:port");
+        if let Some(Err(problem)) = endpoint_url.as_deref().map(check_endpoint) {
+            self.wrong("endpoint_url", problem);
         }
         let ca_file = match self.object.get("verify") {
             None | Some(Value::Null | Value::Bool(true)) => None,
@@ -515,25 +513,17 @@ impl Reader<'_> {
         }
         let token_file = self.text("assume_role_with_web_identity_token_file");
         let arn = self.text("role_arn")?;
-        self.check_role("role_arn", &arn, None);
+        let arn = self.role("role_arn", &arn, None)?;
         Some(OwnRole { arn, external_id, session_name, via, token_file })
     }
 
-    fn check_role(&mut self, key: &str, arn: &str, account: Option<&str>) {
-        let parts: Vec<&str> = arn.splitn(6, ':').collect();
-        match parts.as_slice() {
-            ["arn", partition, "iam", "", role_account, rest]
-                if partition.starts_with("aws") && is_account(role_account) && rest.starts_with("role/") =>
-            {
-                if let Some(account) = account.filter(|account| account != role_account) {
-                    self.wrong(
-                        key,
-                        format!("is a role of account {role_account}, not of the shared account {account}"),
-                    );
-                }
-            }
-            _ => self.wrong(key, "is not a role's ARN, such as arn:aws:iam::123456789012:role/NAME"),
+    fn role(&mut self, key: &str, arn: &str, account: Option<&AccountId>) -> Option<Arn> {
+        let role = Arn::of_role(arn).map_err(|problem| self.wrong(key, problem)).ok()?;
+        if let Some(account) = account.filter(|account| **account != role.account) {
+            let problem = format!("is a role of account {}, not of the shared account {account}", role.account);
+            self.wrong(key, problem);
         }
+        Some(role)
     }
 
     /// Keys that are taken so that an existing object works as it is. What each does is a row in docs/COMPATIBILITY.md.
@@ -574,7 +564,7 @@ impl Reader<'_> {
                                 self.mistakes.add_unknown(&format!("key in {place}"), key, KNOWN_SHARED);
                             }
                             let mut reader = Reader { place: &place, object, mistakes: self.mistakes };
-                            all.push(reader.shared_account(&SharedKeys::OF_LIST, sep));
+                            all.extend(reader.shared_account(&SharedKeys::OF_LIST, sep));
                         }
                         _ => self.mistakes.add(&place, "must be an object"),
                     }
@@ -599,7 +589,7 @@ impl Reader<'_> {
 
     fn first_shared(&mut self, sep: &str) -> Option<SharedAccount> {
         if self.object.get("shared_account").is_some_and(|value| !value.is_null()) {
-            return Some(self.shared_account(&SharedKeys::TOP, sep));
+            return self.shared_account(&SharedKeys::TOP, sep);
         }
         for key in [
             "connections_prefix_shared",
@@ -619,16 +609,14 @@ impl Reader<'_> {
         None
     }
 
-    fn shared_account(&mut self, keys: &SharedKeys, sep: &str) -> SharedAccount {
+    fn shared_account(&mut self, keys: &SharedKeys, sep: &str) -> Option<SharedAccount> {
         let account = match self.object.get(keys.account) {
             Some(Value::String(text)) => text.clone(),
             // The Python backend puts it into an f-string, so a number works there as well.
             Some(Value::Number(number)) => number.to_string(),
             _ => String::new(),
         };
-        if !is_account(&account) {
-            self.wrong(keys.account, "must be a 12-digit account number in quotes");
-        }
+        let account: Option<AccountId> = account.parse().map_err(|problem| self.wrong(keys.account, problem)).ok();
         let region = keys.region.and_then(|key| self.region(key));
         let connections_prefix =
             self.prefix(keys.connections_prefix, "airflow/connections", sep).unwrap_or_else(|| {
@@ -637,7 +625,7 @@ impl Reader<'_> {
                 String::new()
             });
         self.check_name_part(keys.connections_prefix, Some(&connections_prefix));
-        let role = self.shared_role(keys, &account);
+        let role = self.shared_role(keys, account.as_ref());
         let (ids, index) = (self.list(keys.connections), self.text(keys.index));
         let known_by = match (ids, index) {
             (Some(_), Some(_)) => {
@@ -662,7 +650,7 @@ impl Reader<'_> {
                 .map(|prefix| SharedNames { prefix, known_by: known_by_list(variables.clone()) }),
             Kind::Config => config_prefix.clone().map(|prefix| SharedNames { prefix, known_by: KnownBy::Listing }),
         });
-        SharedAccount { account, region, names, role }
+        Some(SharedAccount { account: account?, region, names, role })
     }
 
     /// A prefix that is off unless it is given: the Python backend looks for connections alone in a shared account.
@@ -672,7 +660,7 @@ impl Reader<'_> {
         prefix
     }
 
-    fn shared_role(&mut self, keys: &SharedKeys, account: &str) -> Option<SharedRole> {
+    fn shared_role(&mut self, keys: &SharedKeys, account: Option<&AccountId>) -> Option<SharedRole> {
         let external_id = self.text(keys.external_id);
         let via = match self.text(keys.role_via).as_deref() {
             None | Some("assume_role") => RoleVia::AssumeRole,
@@ -690,11 +678,11 @@ impl Reader<'_> {
             }
             return None;
         };
-        self.check_role(keys.role_arn, &arn, Some(account).filter(|account| is_account(account)));
+        let arn = self.role(keys.role_arn, &arn, account);
         if via == RoleVia::WebIdentity && external_id.is_some() {
             self.wrong(keys.external_id, "has no place in AssumeRoleWithWebIdentity; remove it");
         }
-        Some(SharedRole { arn, external_id, via })
+        Some(SharedRole { arn: arn?, external_id, via })
     }
 }
 
@@ -740,47 +728,6 @@ impl SharedKeys {
         variables: "variables",
         index: "index",
     };
-}
-
-/// Whether AWS allows a character in a secret's name (CreateSecret, Name; `!` is in the names of secrets that AWS
-/// services manage).
-#[must_use]
-pub fn is_name_character(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c)
-}
-
-/// Whether a text can be a conn_id or key whose secret has a name that AWS allows.
-#[must_use]
-pub fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.len() <= 512 && id.chars().all(is_name_character)
-}
-
-/// Whether a text can be an endpoint: `http` or `https`, a host, and a port where one is given.
-#[must_use]
-pub fn is_endpoint(url: &str) -> bool {
-    let Some(rest) = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")) else { return false };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    // An IPv6 address stands in brackets and holds colons of its own.
-    let after_host = authority.rsplit_once(']').map_or(authority, |(_, after)| after);
-    let port_fits = match after_host.rsplit_once(':') {
-        None => true,
-        Some((_, port)) => port.is_empty() || port.parse::<u16>().is_ok(),
-    };
-    let has_host = !authority.starts_with(':') && !authority.is_empty();
-    has_host && port_fits && !url.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
-/// 12 digits.
-#[must_use]
-pub fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// The shape of a region's name: it goes into a host name, so nothing else may.
-#[must_use]
-pub fn is_region(text: &str) -> bool {
-    let shape = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-    (3..=64).contains(&text.len()) && text.contains('-') && text.bytes().all(shape)
 }
 
 /// Never the values: kwargs may hold static keys.

@@ -19,14 +19,14 @@ use crate::config::kwargs::{self, BackendKwargs, SharedNames};
 use crate::error::ConfigErrors;
 use crate::error::Failure;
 use crate::model::ask::Need;
+use crate::model::aws::{Region, check_endpoint, is_id};
+use crate::model::aws_names::variable;
 use crate::model::cause::Notice;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
 use crate::text::nearest;
 use crate::text::{printable, split_list, unique};
 
-/// The Python backend's own default for the shared account's region (airflow-aws-shared-secrets 0.0.5).
-const DEFAULT_SHARED_REGION: &str = "eu-central-1";
 const DEFAULT_CONNECTIONS_FILE: &str = "/opt/airflow/secrets/connections.json";
 /// In place of a path: no connections file is written.
 const NO_FILE: &str = "none";
@@ -73,9 +73,9 @@ pub struct Settings {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Regions {
     /// `region_name`, `AWS_DEFAULT_REGION`, `AWS_REGION`; `None` leaves it to the profile, then to `shared`.
-    pub own: Option<String>,
+    pub own: Option<Region>,
     /// `aws_region`, `AWS_REGION`, then `eu-central-1`.
-    pub shared: String,
+    pub shared: Region,
 }
 
 /// What is written, and where.
@@ -396,14 +396,14 @@ impl Reader<'_> {
         }
         self.one_of("LOG", raw.log.as_deref().or(Some("info")), &LOG_LEVELS);
         let log_format = self.one_of("LOG_FORMAT", raw.log_format.as_deref(), &LOG_FORMATS);
-        for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"] {
-            if self.variable(name).is_some_and(|url| !kwargs::is_endpoint(&url)) {
-                self.mistakes.add(name, "is not a URL such as https://host or http://host:port");
+        for name in variable::ENDPOINTS {
+            if let Some(Err(problem)) = self.variable(name).as_deref().map(check_endpoint) {
+                self.mistakes.add(name, problem);
             }
         }
         let sandbox = self.one_of("SANDBOX", raw.sandbox.as_deref(), &[("auto", Sandbox::Auto), ("off", Sandbox::Off)]);
         let output = self.one_of("OUTPUT", raw.output.as_deref(), &OUTPUT_FORMS);
-        let ca_bundle = self.variable("AWS_CA_BUNDLE").map(PathBuf::from);
+        let ca_bundle = self.variable(variable::CA_BUNDLE).map(PathBuf::from);
         let kwargs = kwargs?;
         let store = store?;
         let regions = self.regions(&kwargs, &store);
@@ -555,13 +555,10 @@ impl Reader<'_> {
 
     fn regions(&mut self, kwargs: &BackendKwargs, store: &StoreChoice) -> Regions {
         let mut region = |name: &str| {
-            let value = self.variable(name)?;
-            if !kwargs::is_region(&value) {
-                self.mistakes.add(name, "is not a region's name, such as eu-central-1");
-            }
-            Some(value)
+            let region = self.variable(name)?.parse::<Region>();
+            region.map_err(|problem| self.mistakes.add(name, problem)).ok()
         };
-        let (aws_region, default_region) = (region("AWS_REGION"), region("AWS_DEFAULT_REGION"));
+        let (aws_region, default_region) = (region(variable::REGION), region(variable::DEFAULT_REGION));
         if let (None, Some(first), Some(second)) = (&kwargs.region_name, &aws_region, &default_region)
             && first != second
         {
@@ -570,33 +567,25 @@ impl Reader<'_> {
                  does; set region_name in the kwargs to be sure"
             ));
         }
-        let shared = kwargs.aws_region.clone().or_else(|| aws_region.clone());
-        if *store == StoreChoice::Aws
-            && shared.is_none()
-            && kwargs.shared.iter().any(|account| account.region.is_none())
-        {
+        let given = kwargs.aws_region.clone().or_else(|| aws_region.clone());
+        let shared = given.clone().unwrap_or_else(Region::of_shared_by_default);
+        let is_aws = *store == StoreChoice::Aws;
+        let (code, remedy) = (Notice::NoRegion.code(), Notice::NoRegion.remedy());
+        if is_aws && given.is_none() && kwargs.shared.iter().any(|account| account.region.is_none()) {
             self.notices.push(format!(
-                "{} neither aws_region nor AWS_REGION is set: the shared account is read in {DEFAULT_SHARED_REGION}, the Python \
-                 backend's default; {}",
-                Notice::NoRegion.code(),
-                Notice::NoRegion.remedy()
+                "{code} neither aws_region nor AWS_REGION is set: the shared account is read in {shared}, the Python backend's \
+                 default; {remedy}"
             ));
         }
-        let own = kwargs.region_name.is_some() || aws_region.is_some() || default_region.is_some();
-        if *store == StoreChoice::Aws && !own {
+        // boto3, and so the live backend, reads AWS_DEFAULT_REGION; AWS's newer SDKs and EKS set AWS_REGION.
+        let own = kwargs.region_name.clone().or(default_region).or(aws_region);
+        if is_aws && own.is_none() {
             self.notices.push(format!(
-                "{} no region_name, AWS_REGION or AWS_DEFAULT_REGION: the own account is read in the profile's region, else in \
-                 {}; {}",
-                Notice::NoRegion.code(),
-                shared.as_deref().unwrap_or(DEFAULT_SHARED_REGION),
-                Notice::NoRegion.remedy()
+                "{code} no region_name, AWS_REGION or AWS_DEFAULT_REGION: the own account is read in the profile's region, else in \
+                 {shared}; {remedy}"
             ));
         }
-        Regions {
-            // boto3, and so the live backend, reads AWS_DEFAULT_REGION; AWS's newer SDKs and EKS set AWS_REGION.
-            own: kwargs.region_name.clone().or(default_region).or(aws_region),
-            shared: shared.unwrap_or_else(|| DEFAULT_SHARED_REGION.to_owned()),
-        }
+        Regions { own, shared }
     }
 
     /// `are_secret_values_urlencoded` had an effect before providers-amazon 9.0.0 alone, and no 3.x runs with those.
@@ -672,7 +661,7 @@ impl Reader<'_> {
 
     /// An id that no secret can be called by would be refused by AWS, one call each.
     fn check_names(&mut self, name: &str, ids: &[String]) {
-        for id in ids.iter().filter(|id| !kwargs::is_id(id)) {
+        for id in ids.iter().filter(|id| !is_id(id)) {
             self.mistakes.add(name, format!("{} is not an id that a secret's name can hold", printable(id)));
         }
     }

@@ -69,7 +69,7 @@ fn found(required: &str) -> Entries {
         skipped: vec![skipped("fine"), skipped("passed_over")],
     };
     let failure = Some(Failure::new(Exit::TempFail, "slow"));
-    let source = Source::Shared { account: "222222222222".to_owned(), region: "eu-west-1".to_owned() };
+    let source = Source::shared("222222222222", "eu-west-1");
     let aside = vec![Aside { source: source.clone(), failure: None }, Aside { source, failure }];
     of(Kind::Connection, resolved, aside, &plan)
 }

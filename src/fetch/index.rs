@@ -7,11 +7,9 @@ use secrecy::ExposeSecret;
 use serde_json::Value;
 
 use super::{AllAnswers, Asked, Said, State, WhenNotThere};
-use crate::config::kwargs::is_id;
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
-use crate::model::aws::SecretId;
-use crate::model::aws::arn;
+use crate::model::aws::{Arn, SecretId, is_id};
 use crate::model::cause::Cause;
 use crate::plan::{AddressedBy, Source, SourcePlan};
 use crate::store::error::StoreError;
@@ -74,7 +72,7 @@ fn index_id(source: &SourcePlan, index: &str) -> SecretId {
     match &source.source {
         _ if index.starts_with("arn:") => SecretId::Arn(index.to_owned()),
         Source::Shared { account, region } if source.addressed_by == AddressedBy::PartialArn => {
-            SecretId::Arn(arn(account, region, index))
+            SecretId::Arn(Arn::of_secret(account, region, index).to_string())
         }
         _ => SecretId::Name(index.to_owned()),
     }
@@ -109,7 +107,9 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
 fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<SecretId, &'static str>) {
     let is_name = is_id(&conn_id);
     let is_elsewhere = match (&id, &source.source) {
-        (SecretId::Arn(given), Source::Shared { account, region }) => !given.starts_with(&arn(account, region, "")),
+        (SecretId::Arn(given), Source::Shared { account, region }) => {
+            !given.starts_with(&Arn::of_secret(account, region, "").to_string())
+        }
         _ => false,
     };
     let checked = if !is_name {
@@ -131,7 +131,7 @@ mod tests {
     fn source() -> SourcePlan {
         SourcePlan::for_tests(
             (Kind::Connection, 1),
-            Source::Shared { account: "222222222222".into(), region: "eu-central-1".into() },
+            Source::shared("222222222222", "eu-central-1"),
             Enumerate::Index("index".into()),
             AddressedBy::PartialArn,
             "airflow/connections/",

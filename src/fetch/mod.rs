@@ -311,7 +311,7 @@ fn check_is_own_account(source: &SourcePlan, own_account: Option<&str>) -> Resul
     if own_account == Some(account.as_str()) {
         return Ok(());
     }
-    let role = format!("arn:{}:iam::{account}:role/NAME", crate::model::aws::partition(region));
+    let role = format!("arn:{}:iam::{account}:role/NAME", region.partition());
     let kind = source.kind;
     let mut lines = vec![format!(
         "shared account {account}: nothing says which {}s it holds, and AWS lets nobody list another account's secrets. Add \

@@ -91,7 +91,7 @@ impl SecretStore for TestStore {
 }
 
 fn shared_source() -> Source {
-    Source::Shared { account: "222222222222".to_owned(), region: "eu-central-1".to_owned() }
+    Source::shared("222222222222", "eu-central-1")
 }
 
 fn plan(own: Enumerate, shared: Enumerate) -> Plan {
@@ -351,7 +351,7 @@ fn names_of_every_kind_are_looked_up_together() {
 
 /// A second shared account, the last in order.
 fn third(mut plan: Plan) -> Plan {
-    let source = Source::Shared { account: "333333333333".to_owned(), region: "eu-central-1".to_owned() };
+    let source = Source::shared("333333333333", "eu-central-1");
     let first = AccountPlan { source: source.clone(), shared: Some(1), ..plan.accounts[0].clone() };
     plan.accounts.push(first);
     let kind = Kind::Connection;

@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod aws;
+pub mod aws_names;
 pub mod cause;
 pub mod connection;
 pub mod kind;

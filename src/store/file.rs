@@ -15,8 +15,8 @@ use serde_json::value::RawValue;
 
 use super::memory::MemoryStore;
 use crate::config::files;
-use crate::config::kwargs::is_account;
 use crate::error::{Exit, Failure};
+use crate::model::aws::AccountId;
 use crate::plan::{Plan, Source};
 use crate::text::{os_error, printable};
 
@@ -72,7 +72,7 @@ type Secrets = BTreeMap<String, Option<SecretString>>;
 #[derive(Default)]
 struct Accounts {
     own: Secrets,
-    shared: BTreeMap<String, Secrets>,
+    shared: BTreeMap<AccountId, Secrets>,
 }
 
 struct Document<T> {
@@ -122,10 +122,8 @@ impl<T> Document<T> {
         let own = secrets(self.own)?;
         let mut shared = BTreeMap::new();
         for (account, map) in self.shared {
-            if !is_account(&account) {
-                return Err(format!("shared: {} is not a 12-digit account number in quotes", printable(&account)));
-            }
-            shared.insert(account, secrets(map)?);
+            let id = account.parse().map_err(|problem| format!("shared: {} {problem}", printable(&account)))?;
+            shared.insert(id, secrets(map)?);
         }
         Ok(Accounts { own, shared })
     }
@@ -199,7 +197,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join(name);
         fs::write(&path, document).unwrap();
-        let shared = |account: &str| Source::Shared { account: account.to_owned(), region: "eu-central-1".to_owned() };
+        let shared = |account: &str| Source::shared(account, "eu-central-1");
         let [two, three] = ["222222222222", "333333333333"].map(shared);
         let accounts = vec![account(Source::Own, None), account(two, Some(0)), account(three, Some(1))];
         let ask = |store: &MemoryStore| {

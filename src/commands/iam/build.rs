@@ -9,11 +9,13 @@
 //! user guide.
 
 use super::reads::Reads;
-use super::statements::{self, ASSUME, BATCH, DECRYPT, GET, LIST, WHO, by_web_identity, fit, statement};
-use super::who::{Identity, PodHints, Who, account_of};
+use super::statements::{self, by_web_identity, fit, statement};
+use super::who::{Identity, PodHints, Who};
 use super::{Document, Form, Impact, OnlyWith, Policies, Principal, Statement, Text};
 use crate::config::kwargs::RoleVia;
 use crate::config::settings::{FetchMode, Settings};
+use crate::model::aws::Arn;
+use crate::model::aws_names::action;
 use crate::plan::{AccountPlan, Plan, Source};
 use crate::text::printable;
 
@@ -130,7 +132,7 @@ impl Build<'_> {
                     "the run ends with 77. With every id named ({}) nothing is listed and this is not needed.",
                     names.join(", ")
                 ),
-                ..statement("ListSecrets", LIST, Impact::RunFails).on([Text::everything()]).needed(
+                ..statement("ListSecrets", action::LIST_SECRETS, Impact::RunFails).on([Text::everything()]).needed(
                     "secretsmanager:ListSecrets, which finds the names under the prefixes. It takes no resource, so it shows the \
                      names of all secrets of the account, and no value.",
                 )
@@ -138,7 +140,7 @@ impl Build<'_> {
         }
         if batches {
             document.add(
-                statement("BatchGetSecretValue", BATCH, Impact::OneByOne)
+                statement("BatchGetSecretValue", action::BATCH_GET_SECRET_VALUE, Impact::OneByOne)
                     .on([Text::everything()])
                     .needed(
                         "secretsmanager:BatchGetSecretValue, which reads twenty secrets a call. It takes no resource, and gives \
@@ -154,7 +156,7 @@ impl Build<'_> {
                 ""
             };
             document.add(
-                statement("GetSecretValue", GET, Impact::LeftOut)
+                statement("GetSecretValue", action::GET_SECRET_VALUE, Impact::LeftOut)
                     .on(reads.secrets.clone())
                     .needed(&format!("secretsmanager:GetSecretValue, alone and for each secret of a batch.{all}"))
                     .without(&format!("these secrets are left out as SECRETS_INIT_ON_DENIED says{never_replaced}.")),
@@ -165,7 +167,7 @@ impl Build<'_> {
         }
         let (impact, without) = without_key(reads);
         document.add(
-            statement("DecryptSecrets", DECRYPT, impact)
+            statement("DecryptSecrets", action::DECRYPT, impact)
                 .on([key])
                 .when_string("kms:ViaService", region.clone())
                 .needed("kms:Decrypt, which Secrets Manager calls for each value. The key aws/secretsmanager needs no permission.")
@@ -186,7 +188,7 @@ impl Build<'_> {
         let document = self.identity_document(&Identity::Pod);
         if !reads.secrets.is_empty() {
             document.add(
-                statement("GetSharedSecretValue", GET, Impact::LeftOut)
+                statement("GetSharedSecretValue", action::GET_SECRET_VALUE, Impact::LeftOut)
                     .on(reads.secrets.clone())
                     .needed(
                         "secretsmanager:GetSecretValue in shared accounts. Both this and the policy of the secret must allow it. \
@@ -200,7 +202,7 @@ impl Build<'_> {
         }
         let (impact, without) = without_key(reads);
         document.add(
-            statement("DecryptSharedSecrets", DECRYPT, impact)
+            statement("DecryptSharedSecrets", action::DECRYPT, impact)
                 .on([key.clone()])
                 .when_string("kms:ViaService", region.clone())
                 .needed(
@@ -210,7 +212,7 @@ impl Build<'_> {
                 .without(without),
         );
         let by_pod = |sid: &str, impact: Impact, without: &str| {
-            statement(sid, GET, impact)
+            statement(sid, action::GET_SECRET_VALUE, impact)
                 .by(Principal::Aws(pod.clone()))
                 .on([Text::everything()])
                 .needed("secretsmanager:GetSecretValue with the pod's own credentials.")
@@ -237,7 +239,7 @@ impl Build<'_> {
         let why = "To be added to the key's policy, not put in its place: the key needs an administrator as well.";
         let key_document = self.document(&format!("shared_{label}_kms_key"), Form::Key, &key, why);
         key_document.add(
-            statement("DecryptForPod", DECRYPT, impact)
+            statement("DecryptForPod", action::DECRYPT, impact)
                 .by(Principal::Aws(pod.clone()))
                 .on([Text::everything()])
                 .when_string("kms:ViaService", region)
@@ -250,13 +252,13 @@ impl Build<'_> {
     /// Taking a role: the permission of whoever takes it, and the role's trust.
     fn role(
         &mut self,
-        arn: &str,
+        arn: &Arn,
         (sid, trust_name): (&str, &str),
         by: &Identity,
         via: RoleVia,
         external_id: Option<&str>,
     ) {
-        let (target, caller) = (Text::literal(arn), self.who.principal(by));
+        let (target, caller) = (Text::literal(arn.to_string()), self.who.principal(by));
         let why = "Who may take the role: its trust policy.";
         if via == RoleVia::WebIdentity {
             let trusted = statements::trusted_service_account(arn);
@@ -272,17 +274,17 @@ impl Build<'_> {
             let by_caller = call.clone().by(Principal::Aws(caller.clone()));
             self.sts_endpoint().add(by_caller.clone());
             self.document(trust_name, Form::Trust, &target, why).add(match external_id {
-                Some(id) if call.action == ASSUME => {
+                Some(id) if call.action == action::ASSUME_ROLE => {
                     by_caller.trusting().when_string("sts:ExternalId", Text::literal(id))
                 }
                 _ => by_caller.trusting(),
             });
             // Within an account a trust policy that names the caller is enough (IAM user guide, "Policy evaluation logic").
             let own = sid == OWN_ROLE;
-            if own && self.who.account_of(by).is_some_and(|account| Some(account) == account_of(arn)) {
+            if own && self.who.account_of(by).is_some_and(|account| *account == arn.account) {
                 continue;
             }
-            let sid = if call.action == ASSUME { sid.to_owned() } else { call.sid.clone() };
+            let sid = if call.action == action::ASSUME_ROLE { sid.to_owned() } else { call.sid.clone() };
             let call = if own { call.only_with(OnlyWith::TwoAccounts) } else { call };
             self.identity_document(by).add(Statement { sid, ..call });
         }
@@ -310,7 +312,7 @@ impl Build<'_> {
         let who = Principal::Aws(principal.clone());
         if reads.lists {
             document.add(
-                statement("ListSecrets", LIST, Impact::RunFails)
+                statement("ListSecrets", action::LIST_SECRETS, Impact::RunFails)
                     .by(who.clone())
                     .on([Text::everything()])
                     .needed("secretsmanager:ListSecrets.")
@@ -319,7 +321,7 @@ impl Build<'_> {
         }
         if batches {
             document.add(
-                statement("BatchGetSecretValue", BATCH, Impact::OneByOne)
+                statement("BatchGetSecretValue", action::BATCH_GET_SECRET_VALUE, Impact::OneByOne)
                     .by(who.clone())
                     .on([Text::everything()])
                     .needed("secretsmanager:BatchGetSecretValue.")
@@ -329,7 +331,7 @@ impl Build<'_> {
         let narrow = if length(&reads.secrets) > LONGEST_IN_ENDPOINT { &reads.under } else { &reads.secrets };
         if !narrow.is_empty() {
             document.add(
-                statement("GetSecretValue", GET, Impact::LeftOut)
+                statement("GetSecretValue", action::GET_SECRET_VALUE, Impact::LeftOut)
                     .by(who.clone())
                     .on(narrow.clone())
                     .needed("secretsmanager:GetSecretValue.")
@@ -381,7 +383,7 @@ impl Build<'_> {
     fn who_am_i(&mut self) {
         let who = Principal::Aws(self.who.principal(&self.who.own_identity()));
         self.sts_endpoint().add(
-            statement("GetCallerIdentity", WHO, Impact::RunFails)
+            statement("GetCallerIdentity", action::GET_CALLER_IDENTITY, Impact::RunFails)
                 .by(who)
                 .on([Text::everything()])
                 .needed("sts:GetCallerIdentity, where the own account has no secret under its prefixes whose ARN would tell.")

@@ -1,16 +1,9 @@
 //! Single statements, and documents put together from them.
 
-use super::who::{account_of, slot};
+use super::who::slot;
 use super::{Condition, Document, Form, Impact, OnlyWith, Part, Principal, Statement, Text, json};
-
-pub const LIST: &str = "secretsmanager:ListSecrets";
-pub const BATCH: &str = "secretsmanager:BatchGetSecretValue";
-pub const GET: &str = "secretsmanager:GetSecretValue";
-pub const DECRYPT: &str = "kms:Decrypt";
-pub const ASSUME: &str = "sts:AssumeRole";
-pub const ASSUME_WEB: &str = "sts:AssumeRoleWithWebIdentity";
-pub const TAG: &str = "sts:TagSession";
-pub const WHO: &str = "sts:GetCallerIdentity";
+use crate::model::aws::Arn;
+use crate::model::aws_names::action;
 
 /// A managed policy has at most 6,144 characters, white space not counted (IAM and AWS STS quotas). Placeholders may be
 /// shorter than what they stand for.
@@ -104,7 +97,7 @@ fn cut(statement: &Statement) -> Vec<Statement> {
 }
 
 pub fn index(indices: &[Text]) -> Statement {
-    statement("GetIndex", GET, Impact::RunFails)
+    statement("GetIndex", action::GET_SECRET_VALUE, Impact::RunFails)
         .on(indices.to_vec())
         .needed(
             "secretsmanager:GetSecretValue on the index. An index of full ARNs may name secrets outside the prefix; add them to \
@@ -115,7 +108,7 @@ pub fn index(indices: &[Text]) -> Statement {
 
 /// Taking a role.
 pub fn assume(role: &Text) -> Statement {
-    statement("AssumeRole", ASSUME, Impact::RunFails)
+    statement("AssumeRole", action::ASSUME_ROLE, Impact::RunFails)
         .on([role.clone()])
         .needed("sts:AssumeRole, once a run. Both this and the role's trust policy must allow it.")
         .without("the run ends with 77.")
@@ -124,7 +117,7 @@ pub fn assume(role: &Text) -> Statement {
 /// Passing on the session tags that EKS Pod Identity gives the pod (EKS user guide, "Define permissions for EKS Pod Identities
 /// to assume roles based on tags", and IAM user guide, "Pass session tags in AWS STS").
 pub fn tag(role: &Text) -> Statement {
-    statement("TagSession", TAG, Impact::RunFails)
+    statement("TagSession", action::TAG_SESSION, Impact::RunFails)
         .on([role.clone()])
         .needed(
             "sts:AssumeRole with credentials of EKS Pod Identity: their session tags are transitive, so they are passed on. Not \
@@ -135,7 +128,7 @@ pub fn tag(role: &Text) -> Statement {
 }
 
 pub fn by_web_identity(sid: &str, role: &Text) -> Statement {
-    statement(sid, ASSUME_WEB, Impact::RunFails)
+    statement(sid, action::ASSUME_ROLE_WITH_WEB_IDENTITY, Impact::RunFails)
         .by(Principal::Anybody)
         .on([role.clone()])
         .needed("sts:AssumeRoleWithWebIdentity, which is called without credentials. Only the role's trust policy judges it.")
@@ -144,10 +137,9 @@ pub fn by_web_identity(sid: &str, role: &Text) -> Statement {
 
 /// The role trusts the cluster's OIDC provider, which its own account knows (EKS user guide, "Assign IAM roles to Kubernetes
 /// service accounts" and "Authenticate to another account with IRSA").
-pub fn trusted_service_account(role_arn: &str) -> Statement {
+pub fn trusted_service_account(role: &Arn) -> Statement {
     let issuer = slot("OIDC_ISSUER", "The cluster's OIDC issuer without https://: oidc.eks.REGION.amazonaws.com/id/ID");
-    let account = account_of(role_arn).unwrap_or_default();
-    let partition = role_arn.split(':').nth(1).unwrap_or("aws");
+    let Arn { partition, account, .. } = role;
     let provider = Text::literal(format!("arn:{partition}:iam::{account}:oidc-provider/")).and(&issuer);
     let who = Text::literal("system:serviceaccount:")
         .and(&slot("NAMESPACE", "Kubernetes namespace of the pods"))
@@ -161,7 +153,7 @@ pub fn trusted_service_account(role_arn: &str) -> Statement {
     let subject = Condition { operator: "StringLike", key: issuer.then(":sub"), values: vec![who] };
     Statement {
         conditions: vec![audience, subject],
-        ..statement("AssumeRoleWithWebIdentity", ASSUME_WEB, Impact::RunFails)
+        ..statement("AssumeRoleWithWebIdentity", action::ASSUME_ROLE_WITH_WEB_IDENTITY, Impact::RunFails)
             .by(Principal::Federated(provider))
             .needed(
                 "sts:AssumeRoleWithWebIdentity with the token of the pod's service account. The cluster's OIDC provider is to be \

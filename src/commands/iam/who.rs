@@ -2,16 +2,17 @@
 
 use super::{Slot, Text};
 use crate::config::env::Env;
-use crate::config::kwargs::{RoleVia, is_account};
+use crate::config::kwargs::RoleVia;
 use crate::config::settings::Settings;
-use crate::model::aws::partition;
+use crate::model::aws::{AccountId, Arn};
+use crate::model::aws_names::variable;
 use crate::plan::{AccountPlan, Plan, Source};
 
 /// What the environment says of the pod's own identity, if `iam` runs where the pod does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PodHints {
     /// Its role, from IRSA.
-    pub role_arn: Option<String>,
+    pub role_arn: Option<Arn>,
     /// Whether it is IRSA that gives the credentials.
     pub irsa: bool,
 }
@@ -20,19 +21,12 @@ impl PodHints {
     /// Reads the variables that EKS sets for IRSA; keys of the environment stand above it.
     #[must_use]
     pub fn of(env: &Env) -> Self {
-        let variable = |name: &str| env.get(name).ok().flatten();
-        if variable("AWS_ACCESS_KEY_ID").is_some() || variable("AWS_WEB_IDENTITY_TOKEN_FILE").is_none() {
+        let get = |name: &str| env.get(name).ok().flatten();
+        if get(variable::ACCESS_KEY_ID).is_some() || get(variable::WEB_IDENTITY_TOKEN_FILE).is_none() {
             return Self::default();
         }
-        let role_arn = variable("AWS_ROLE_ARN").filter(|arn| account_of(arn).is_some()).map(str::to_owned);
-        Self { role_arn, irsa: true }
+        Self { role_arn: get(variable::ROLE_ARN).and_then(|arn| arn.parse().ok()), irsa: true }
     }
-}
-
-/// The account of a role, by its ARN.
-pub fn account_of(role_arn: &str) -> Option<&str> {
-    let account = role_arn.strip_prefix("arn:")?.split(':').nth(3)?;
-    is_account(account).then_some(account)
 }
 
 /// Who reads.
@@ -43,7 +37,7 @@ pub enum Identity {
     /// Keys or a profile of the kwargs.
     Keys,
     /// A role, by ARN; `None` is the own account's.
-    Role { arn: String, shared: Option<String> },
+    Role { arn: Arn, shared: Option<String> },
 }
 
 /// Settings, plan and surroundings, as far as names depend on them.
@@ -63,7 +57,7 @@ impl Who<'_> {
     pub fn arn_of(&self, source: &Source, service: &str) -> Text {
         match source {
             Source::Shared { account, region } => {
-                Text::literal(format!("arn:{}:{service}:{region}:{account}:", partition(region)))
+                Text::literal(format!("arn:{}:{service}:{region}:{account}:", region.partition()))
             }
             Source::Own => {
                 let start = Text::literal(format!("arn:{}:{service}:", self.own_partition()));
@@ -97,12 +91,12 @@ impl Who<'_> {
     }
 
     pub fn own_partition(&self) -> &'static str {
-        partition(self.settings.regions.own.as_deref().unwrap_or(&self.settings.regions.shared))
+        self.settings.regions.own.as_ref().unwrap_or(&self.settings.regions.shared).partition()
     }
 
     pub fn own_region(&self) -> Text {
         match &self.settings.regions.own {
-            Some(region) => Text::literal(region),
+            Some(region) => Text::literal(region.as_str()),
             None => slot(
                 "OWN_REGION",
                 &format!(
@@ -117,31 +111,31 @@ impl Who<'_> {
     pub fn own_account(&self) -> Text {
         let only_if_own = self.plan.accounts.iter().find(|account| account.only_if_own);
         let own = &self.settings.kwargs.own;
-        let of_pod = self.pod.role_arn.as_deref().filter(|_| !self.has_keys()).and_then(account_of);
-        let known = own.role.as_ref().and_then(|role| account_of(&role.arn)).or(of_pod);
+        let of_pod = self.pod.role_arn.as_ref().filter(|_| !self.has_keys());
+        let known = own.role.as_ref().map(|role| &role.arn).or(of_pod).map(|arn| &arn.account);
         match (known, only_if_own.map(|account| &account.source)) {
-            (Some(account), _) => Text::literal(account),
-            (None, Some(Source::Shared { account, .. })) => Text::literal(account),
+            (Some(account), _) => Text::literal(account.as_str()),
+            (None, Some(Source::Shared { account, .. })) => Text::literal(account.as_str()),
             _ => slot("OWN_ACCOUNT", "Number of the own account: 12 digits"),
         }
     }
 
     /// The account of an identity, where it is known.
-    pub fn account_of(&self, identity: &Identity) -> Option<&str> {
+    pub fn account_of(&self, identity: &Identity) -> Option<&AccountId> {
         match identity {
-            Identity::Pod => self.pod.role_arn.as_deref().and_then(account_of),
+            Identity::Pod => self.pod.role_arn.as_ref().map(|arn| &arn.account),
             Identity::Keys | Identity::Role { .. } => None,
         }
     }
 
     pub fn principal(&self, identity: &Identity) -> Text {
         match identity {
-            Identity::Role { arn, .. } => Text::literal(arn),
+            Identity::Role { arn, .. } => Text::literal(arn.to_string()),
             Identity::Keys => {
                 slot("OWN_IDENTITY_ARN", "ARN of the user or role that the keys or the profile belong to")
             }
             Identity::Pod => match &self.pod.role_arn {
-                Some(arn) => Text::literal(arn),
+                Some(arn) => Text::literal(arn.to_string()),
                 None => {
                     let is_own = self.own_identity() == Identity::Pod;
                     let account = if is_own {
@@ -161,9 +155,9 @@ impl Who<'_> {
         let Source::Shared { account, region } = source else { return "own".to_owned() };
         let elsewhere = |other: &AccountPlan| matches!(&other.source, Source::Shared { account: a, region: r } if a == account && r != region);
         if self.plan.accounts.iter().any(elsewhere) {
-            format!("{account}_{}", region.replace('-', "_"))
+            format!("{account}_{}", region.as_str().replace('-', "_"))
         } else {
-            account.clone()
+            account.to_string()
         }
     }
 
@@ -183,7 +177,7 @@ impl Who<'_> {
     pub fn region_name(&self, source: &Source) -> Text {
         match source {
             Source::Own => self.own_region(),
-            Source::Shared { region, .. } => Text::literal(region),
+            Source::Shared { region, .. } => Text::literal(region.as_str()),
         }
     }
 
@@ -191,7 +185,7 @@ impl Who<'_> {
     pub fn region(&self, source: &Source) -> Text {
         let partition = match source {
             Source::Own => self.own_partition(),
-            Source::Shared { region, .. } => partition(region),
+            Source::Shared { region, .. } => region.partition(),
         };
         let start = Text::literal("secretsmanager.").and(&self.region_name(source));
         // The suffixes of the other partitions differ, and the guide does not list them.

@@ -15,10 +15,10 @@ use serde::Deserialize;
 
 use crate::config::env::{Env, NOT_UNICODE};
 use crate::config::files::{self, parse_mode};
-use crate::config::kwargs::is_id;
 use crate::config::settings::TemplateFile;
 use crate::error::ConfigErrors;
 use crate::model::ask::{Ask, Need};
+use crate::model::aws::is_id;
 use crate::model::kind::{ByKind, Kind};
 use crate::text::nearest;
 use crate::text::shown;

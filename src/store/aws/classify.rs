@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::limits::Refused;
 use super::logging_client::Unreached;
+use crate::model::aws_names::action;
 use crate::model::cause::Cause;
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::secret_store::NotThere;
@@ -171,7 +172,7 @@ fn denial(action: &str, lower: &str) -> Cause {
         Cause::ExplicitDenyIdentity
     } else if says("no resource-based policy allows") {
         Cause::NoResourcePolicy
-    } else if action == "secretsmanager:ListSecrets" {
+    } else if action == action::LIST_SECRETS {
         Cause::ListDenied
     } else if says("no identity-based policy allows") {
         Cause::NoIdentityPolicy
@@ -195,7 +196,7 @@ fn signature(lower: &str) -> Cause {
 /// What a refusal of credentials means, in our own words: AWS's can quote the request.
 fn about_credentials(cause: Cause, action: &str, text: &str) -> String {
     let words = match cause {
-        Cause::Expired if action == "sts:AssumeRoleWithWebIdentity" => "the web identity token has expired",
+        Cause::Expired if action == action::ASSUME_ROLE_WITH_WEB_IDENTITY => "the web identity token has expired",
         Cause::Expired => "the credentials have expired",
         Cause::ClockSkew => return clocks(text),
         Cause::Signature => "AWS does not accept the signature: a wrong secret key, or a proxy that rewrites headers",

@@ -23,11 +23,9 @@ use crate::config::env::Env;
 use crate::config::kwargs::{OwnAccess, RoleVia};
 use crate::config::settings::Settings;
 use crate::error::{Exit, Failure};
+use crate::model::aws_names::variable::WEB_IDENTITY_TOKEN_FILE as TOKEN_FILE;
 use crate::plan::{Plan, Source};
 use crate::process::memory;
-
-/// Where IRSA says that the pod's token is.
-const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// Makes the store of each of the plan's accounts, in order. Makes no call: credentials are loaded with the first one.
 ///
@@ -46,7 +44,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
         allowance,
     )?;
     let retries = Retries::default();
-    let base = load(&settings.regions.shared, &http, None).await;
+    let base = load(settings.regions.shared.as_str(), &http, None).await;
     let context = Arc::new(CredentialContext::of(env));
     let pod = Once::asking_for_the_pod(provider_of(&base)?, retries.clone(), context.clone());
     let base = base.into_builder().credentials_provider(pod.clone()).build();
@@ -67,12 +65,12 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
         let (config, in_owner_account) = match &account.source {
             Source::Own => (own.clone(), true),
             Source::Shared { region, .. } => {
-                let base = with_region(&base, region);
+                let base = with_region(&base, region.as_str());
                 match shared.and_then(|shared| shared.role.as_ref()) {
                     Some(role) => {
                         let token_file = web_identity_file(role.via, None, env, "shared_role_via")?;
                         let role = Role {
-                            arn: role.arn.clone(),
+                            arn: role.arn.to_string(),
                             external_id: role.external_id.clone(),
                             session_name: None,
                             token_file,
@@ -83,7 +81,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
                         (base.into_builder().credentials_provider(role.provider()).build(), true)
                     }
                     // Only a listing with the own identity shows that the own account is the shared one.
-                    None if account.only_if_own => (with_region(&own, region), true),
+                    None if account.only_if_own => (with_region(&own, region.as_str()), true),
                     None => (base, false),
                 }
             }
@@ -96,7 +94,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
         let identity = provider_of(&config)?;
         let known = match &account.source {
             Source::Own => None,
-            Source::Shared { account, .. } => Some(account.clone()),
+            Source::Shared { account, .. } => Some(account.to_string()),
         };
         let region = config.region().map(ToString::to_string).unwrap_or_default();
         let place = Place { account: known, region };
@@ -144,8 +142,8 @@ async fn own_config(
 ) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
     let region = match &settings.regions.own {
-        Some(region) => region.clone(),
-        None => profile_region(access).await.unwrap_or_else(|| settings.regions.shared.clone()),
+        Some(region) => region.to_string(),
+        None => profile_region(access).await.unwrap_or_else(|| settings.regions.shared.to_string()),
     };
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
@@ -184,7 +182,7 @@ async fn own_config(
     let Some(role) = &access.role else { return Ok(config) };
     let token_file = web_identity_file(role.via, role.token_file.as_deref(), env, "assume_role_method")?;
     let provider = Role {
-        arn: role.arn.clone(),
+        arn: role.arn.to_string(),
         external_id: role.external_id.clone(),
         session_name: role.session_name.clone(),
         token_file,

@@ -10,15 +10,16 @@ use aws_credential_types::Credentials;
 use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 
 use crate::config::env::Env;
+use crate::model::aws_names::action::ASSUME_ROLE_WITH_WEB_IDENTITY;
+use crate::model::aws_names::variable::{
+    self, CONTAINER_TOKEN_FILE, ROLE_ARN as ROLE, WEB_IDENTITY_TOKEN_FILE as TOKEN_FILE,
+};
 use crate::model::cause::{Cause, Notice};
 use crate::store::error::StoreError;
 use crate::text::{os_error, printable};
 
-const ROLE: &str = "AWS_ROLE_ARN";
-const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 /// In the order in which the SDK looks at them.
-const CONTAINER: [&str; 2] = ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
-const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
+const CONTAINER: [&str; 2] = [variable::CONTAINER_RELATIVE_URI, variable::CONTAINER_FULL_URI];
 const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// What the environment says.
@@ -148,7 +149,7 @@ impl CredentialContext {
                 }
             }
             // The SDK takes the role of the environment. What STS says does not name it.
-            _ if error.action == "sts:AssumeRoleWithWebIdentity" && error.subject.is_none() => {
+            _ if error.action == ASSUME_ROLE_WITH_WEB_IDENTITY && error.subject.is_none() => {
                 StoreError { subject: self.role.clone(), ..error }
             }
             Cause::NoCredentials | Cause::ImdsSilent => match self.half_of_a_web_identity() {

@@ -30,14 +30,15 @@ use super::classify;
 use super::credential_context::{CredentialContext, Origin};
 use super::retries::{self, Retries};
 use super::transport::{self, Opened, Prewarm};
+use crate::model::aws_names::action::{
+    ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY, GET_CALLER_IDENTITY,
+};
 use crate::model::cause::Cause;
 use crate::store::error::{ErrorKind, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
 const ACTION: &str = crate::store::error::CREDENTIALS;
-const ASSUME_ROLE: &str = "sts:AssumeRole";
-const WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";
 /// How long an error waits for the name of the caller.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -272,7 +273,7 @@ pub struct Identity {
 }
 
 impl WhoAmI {
-    const ACTION: &str = "sts:GetCallerIdentity";
+    const ACTION: &str = GET_CALLER_IDENTITY;
 
     pub fn new(config: Arc<SdkConfig>, retries: Retries) -> Self {
         Self { config, retries, calls: Cell::new(0), known: OnceCell::new() }

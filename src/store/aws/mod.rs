@@ -42,9 +42,11 @@ use self::limits::{Allowance, MOST_NAMES, MOST_SECRETS, SINGLES, Taken};
 use self::listing::{Page, Pages, Query};
 use self::retries::Retries;
 use self::transport::{Opened, Prewarm};
-use crate::config::kwargs::is_id;
 use crate::config::settings::FetchMode;
-use crate::model::aws::SecretId;
+use crate::model::aws::{Arn, SecretId, is_id};
+use crate::model::aws_names::action::{
+    BATCH_GET_SECRET_VALUE as BATCH_GET, GET_SECRET_VALUE as GET, LIST_SECRETS as LIST,
+};
 use crate::model::cause::{Cause, Notice};
 use crate::store::error::{Asked, ErrorKind, StoreError};
 use crate::store::secret_store::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, Value, Wanted};
@@ -54,9 +56,6 @@ pub use self::client::open;
 
 /// The most ids that BatchGetSecretValue takes, and the most values that it gives (API model, SecretIdList).
 const BATCH: usize = 20;
-const LIST: &str = "secretsmanager:ListSecrets";
-const GET: &str = "secretsmanager:GetSecretValue";
-const BATCH_GET: &str = "secretsmanager:BatchGetSecretValue";
 
 /// How often a call may be made anew with new credentials. An agent may hand out what has seconds to live, but not for ever.
 const RENEWALS: u32 = 3;
@@ -602,7 +601,7 @@ fn named_user(message: &str) -> Option<&str> {
 
 fn account_of(listed: &Listed) -> Option<String> {
     match &listed.id {
-        SecretId::Arn(arn) => arn.split(':').nth(4).map(str::to_owned),
+        SecretId::Arn(arn) => Some(arn.parse::<Arn>().ok()?.account.to_string()),
         SecretId::Name(_) => None,
     }
 }

@@ -14,6 +14,7 @@ use rustls_pki_types::pem::PemObject;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::error::{Exit, Failure};
+use crate::model::aws_names;
 use crate::model::cause::Notice;
 
 /// What TLS connections trust: the bundle alone if one is given; nothing where no endpoint has TLS; else the system's.
@@ -59,14 +60,13 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 /// endpoints of its own, so with one the answer is no.
 pub fn plain_http_only(settings: &Settings, only_own: bool, env: &Env) -> bool {
     let variable = |name| env.get(name).ok().flatten();
-    let [all, secrets, sts] =
-        ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"].map(variable);
+    let [all, secrets, sts] = aws_names::variable::ENDPOINTS.map(variable);
     let access = &settings.kwargs.own;
     let own = access.endpoint_url.as_deref();
     let named = [all, secrets, sts, own];
     let is_covered =
         all.is_some() || (secrets.is_some() && sts.is_some()) || (only_own && own.is_some() && access.role.is_none());
-    let has_profile = access.profile_name.is_some() || variable("AWS_PROFILE").is_some();
+    let has_profile = access.profile_name.is_some() || variable(aws_names::variable::PROFILE).is_some();
     is_covered && !has_profile && named.into_iter().flatten().all(|url| url.starts_with("http://"))
 }
 
