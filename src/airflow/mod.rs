@@ -8,8 +8,6 @@ pub mod invalid;
 mod json_secret;
 pub mod lazy_backend;
 pub mod pattern;
-mod pattern_emit;
-mod pattern_parse;
 pub mod secret;
 mod uri_secret;
 pub mod uri_write;

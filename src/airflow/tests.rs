@@ -4,7 +4,6 @@ use std::cmp::Ordering;
 
 use proptest::prelude::*;
 
-use super::pattern;
 use super::test_rows::ROWS;
 use super::uri_write::to_uri;
 use crate::airflow::invalid::*;
@@ -352,53 +351,6 @@ fn strings_with_a_lone_surrogate_are_those_of_python() {
     assert_eq!([wide("ab", &[]).len(), PyString::from("\u{e9}b").len(), PyString::from("").len()], [3, 2, 0]);
 }
 
-/// tests/airflow/patterns.json: a pattern, and for each id whether it matches, or why the pattern is refused. Python's answers;
-/// tests/airflow.rs asks it again.
-#[test]
-fn patterns_match_and_are_refused_as_in_python() {
-    let rows: Vec<(String, serde_json::Value)> =
-        serde_json::from_str(include_str!("../../tests/airflow/patterns.json")).unwrap();
-    for (pattern, expected) in rows {
-        let compiled = pattern::LookupPattern::new(&pattern);
-        match (compiled, expected) {
-            (Err(error), serde_json::Value::String(expected)) => assert_eq!(error.to_string(), expected, "{pattern}"),
-            (Ok(compiled), serde_json::Value::Object(ids)) => {
-                for (id, expected) in ids {
-                    assert_eq!(compiled.is_match(&id).ok(), expected.as_bool(), "{pattern} on {id}");
-                }
-            }
-            (compiled, expected) => panic!("{pattern}: {compiled:?}, expected {expected}"),
-        }
-    }
-}
-
-/// What is refused here alone, and names, which may be part of a secret.
-#[test]
-fn pattern_errors_repeat_no_name_and_say_what_is_not_supported() {
-    let nested = |open: &str, close: &str, levels| format!("{}a{}", open.repeat(levels), close.repeat(levels));
-    for (open, close) in
-        [("(?:", ")"), ("(", ")"), ("(?<=", ")"), ("(?=", ")"), ("(?(1)", "|b)"), ("(?(1)b|", ")"), ("(?>", ")")]
-    {
-        let pattern = |levels| format!("(b)?{}", nested(open, close, levels));
-        let error = pattern::LookupPattern::new(&pattern(51)).unwrap_err();
-        assert!(error.reason.starts_with("groups nested more than 50 levels deep"), "{open}: {error}");
-        let fewer = pattern::LookupPattern::new(&pattern(50));
-        assert!(!fewer.is_err_and(|error| error.reason.contains("nested more")), "{open}");
-    }
-    for (pattern, expected) in [
-        ("(?P<secret>)(?P<secret>)", "redefinition of a group's name as group 2; was group 1 at character 16"),
-        ("(?P=secret)", "unknown group name at character 4"),
-        ("(?(secret)a)", "unknown group name at character 3"),
-        ("ab\\N{DASH}", "\\N{...} is not supported, write the character itself at character 2"),
-        ("(?\u{1b}a)", "unknown extension ?\\u{1b} at character 1"),
-        ("(?t)a", "bad inline flags: flag 't', which Python has up to 3.12, is not supported at character 3"),
-        ("(?it:a)", "bad inline flags: flag 't', which Python has up to 3.12, is not supported at character 4"),
-    ] {
-        let error = pattern::LookupPattern::new(pattern).unwrap_err();
-        assert_eq!(error.to_string(), expected, "{pattern}");
-    }
-}
-
 #[test]
 fn uris_come_back() {
     for (secret, expected) in [
@@ -506,16 +458,6 @@ fn json_like() -> impl Strategy<Value = String> {
 
 fn some_secret() -> impl Strategy<Value = String> {
     prop_oneof![uri_like(), json_like(), any::<String>()]
-}
-
-proptest! {
-    // Compiling a pattern takes milliseconds in a debug build.
-    #![proptest_config(ProptestConfig::with_cases(150))]
-
-    #[test]
-    fn patterns_never_panic(text in some_secret()) {
-        let _ = pattern::LookupPattern::new(&text);
-    }
 }
 
 proptest! {

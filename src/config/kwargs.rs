@@ -393,7 +393,7 @@ impl Reader<'_> {
         match LookupPattern::new(&text) {
             Ok(pattern) => Some(pattern),
             Err(error) => {
-                self.wrong(key, format!("is not a regular expression that Python's re takes: {error}"));
+                self.wrong(key, format!("can't be used: {error}; docs/COMPATIBILITY.md lists what a pattern may hold"));
                 None
             }
         }
