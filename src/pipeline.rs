@@ -17,14 +17,15 @@ use crate::plan::Plan;
 use crate::process::harden::Process;
 use crate::process::memory;
 use crate::process::signals::Signals;
+use crate::render::files::{self, File, Rendered};
 use crate::render::template::Templates;
-use crate::render::{File, Rendered};
+use crate::render::user_templates;
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
 use crate::store::error::StoreError;
 use crate::store::secret_store::SecretStore;
 use crate::write::Change;
-use crate::{fetch, render as rendering, store, text, verify, write};
+use crate::{fetch, store, text, verify, write};
 
 /// What a run is about, and what it has come to.
 pub struct Run<'a> {
@@ -100,7 +101,7 @@ pub fn show(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
         run.rendered(&entries, signals, |prepared| prepared.verdict).await??;
         let inputs = run.inputs.clone();
         let shown = on_thread(signals, inputs.settings.deadline, move || {
-            let files = rendering::user_templates(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
+            let files = user_templates::all(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
             Ok(files.into_iter().map(File::from).collect::<Vec<_>>())
         });
         shown.await?
@@ -269,9 +270,9 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries) -> Prepared<'a> {
     let Inputs { settings, templates, plan } = inputs;
     let (mut files, mut not_carried) = (Vec::new(), Vec::new());
     let verdict = entries.judge(&settings.policies, plan).and_then(|()| {
-        (files, not_carried) = rendering::all(settings, templates, entries)?;
+        (files, not_carried) = files::all(settings, templates, entries)?;
         convert::judge(&not_carried, &settings.policies)?;
-        rendering::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
+        files::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
         files.iter().try_for_each(|file| verify::check(file, settings.target))
     });
     Prepared { files, not_carried, verdict }

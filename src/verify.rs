@@ -11,47 +11,44 @@ use std::collections::{BTreeMap, BTreeSet};
 use indexmap::IndexMap;
 
 use crate::airflow::secret::from_secret;
+use crate::airflow::uri_write::is_same_in_a_uri;
 use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, Format};
 use crate::error::{Exit, Failure};
-use crate::model::connection::{Connection, Extra, Scalar};
+use crate::model::connection::{Connection, Field};
 use crate::python::json::{Json, dumps, loads_within, raw_ascii};
-use crate::python::str::PyString;
+use crate::render::files::{Expected, Rendered};
 use crate::render::template::quote;
-use crate::render::{Meant, Rendered};
 use crate::text::shown;
 
 /// The entries of a file: by id, the fields with their content.
 pub type Fields = BTreeMap<String, BTreeMap<String, String>>;
 
-/// The keys that every version from 2.3 to 3.3 takes.
-const KEYS: [&str; 7] = ["conn_type", "host", "login", "password", "schema", "port", "extra"];
-
 /// The file adds two levels around an extra. Airflow itself fails near 970 (seen in runs of 2.8.1 and 3.3.2).
 const DEEPEST: usize = 600;
 
-type Entry = IndexMap<PyString, Json>;
+type Entry = IndexMap<String, Json>;
 
 /// Checks that a file is one that its reader takes, and that it gives the very entries it was rendered from.
 ///
 /// # Errors
-/// [`Exit::Bug`]: what was rendered is not what was meant. Nothing is written then. The error names the entry's place.
+/// [`Exit::Bug`]: what was rendered is not what was expected. Nothing is written then. The error names the entry's place.
 pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> {
     let bytes = &file.bytes;
-    let outcome = match &file.meant {
-        Meant::Connections(format @ Format::Json, set) => {
+    let outcome = match &file.expected {
+        Expected::Connections(format @ Format::Json, set) => {
             json(bytes).and_then(|entries| same_objects(&entries, set, target, *format))
         }
-        Meant::Connections(format @ Format::Yaml, set) => {
+        Expected::Connections(format @ Format::Yaml, set) => {
             yaml(bytes).and_then(|entries| same_objects(&entries, set, target, *format))
         }
-        Meant::Connections(Format::Env, set) => env(bytes, set, target),
-        Meant::Texts(format, set) => texts(bytes, *format).and_then(|read| same_texts(&read, set)),
-        Meant::Lines(dialect, set) => {
+        Expected::Connections(Format::Env, set) => env(bytes, set, target),
+        Expected::Texts(format, set) => texts(bytes, *format).and_then(|read| same_texts(&read, set)),
+        Expected::Lines(dialect, set) => {
             let set = set.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
             variables(bytes, *dialect).and_then(|read| same_texts(&read, &set))
         }
-        Meant::Anything => Ok(()),
+        Expected::Anything => Ok(()),
     };
     outcome.map_err(|problem| {
         let line = format!(
@@ -65,23 +62,21 @@ pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> 
 /// The entries of a file of this kind, by id, with their fields: for a comparison. A variable is an entry without fields that
 /// have names. `None` where the bytes are not such a file, or not as this program writes it.
 #[must_use]
-pub fn entries_of(bytes: &[u8], meant: &Meant<'_>) -> Option<Fields> {
+pub fn entries_of(bytes: &[u8], expected: &Expected<'_>) -> Option<Fields> {
     let texts = |read: Result<Vec<(String, String)>, String>| -> Option<Fields> {
         // Without a name for the field: that it has changed is all there is to say.
         Some(read.ok()?.into_iter().map(|(id, text)| (id, BTreeMap::from([(String::new(), text)]))).collect())
     };
-    match meant {
-        Meant::Connections(Format::Env, _) => uris(bytes),
-        Meant::Connections(format, _) => {
+    match expected {
+        Expected::Connections(Format::Env, _) => uris(bytes),
+        Expected::Connections(format, _) => {
             let entries = if *format == Format::Json { json(bytes) } else { yaml(bytes) }.ok()?;
-            let fields = |entry: Entry| -> Option<BTreeMap<String, String>> {
-                entry.iter().map(|(name, value)| Some((name.as_str()?.to_owned(), raw_ascii(value)))).collect()
-            };
-            entries.into_iter().map(|(id, entry)| Some((id.as_str()?.to_owned(), fields(entry)?))).collect()
+            let fields = |entry: Entry| entry.into_iter().map(|(name, value)| (name, raw_ascii(&value))).collect();
+            Some(entries.into_iter().map(|(id, entry)| (id, fields(entry))).collect())
         }
-        Meant::Texts(format, _) => texts(self::texts(bytes, *format)),
-        Meant::Lines(dialect, _) => texts(variables(bytes, *dialect)),
-        Meant::Anything => None,
+        Expected::Texts(format, _) => texts(self::texts(bytes, *format)),
+        Expected::Lines(dialect, _) => texts(variables(bytes, *dialect)),
+        Expected::Anything => None,
     }
 }
 
@@ -92,10 +87,7 @@ fn uris(bytes: &[u8]) -> Option<Fields> {
         let read = |target| from_secret(uri, &Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false });
         // Each refuses extras that the other takes, and a file does not say whom it was written for.
         let connection = read(AirflowTarget::V2).or_else(|_| read(AirflowTarget::V3)).ok()?;
-        let set = BTreeMap::from([("", &connection)]);
-        // As the JSON file has it: the same names, the same forms.
-        let written = crate::render::connections(&set, Format::Json).ok()?;
-        entries_of(&written, &Meant::Connections(Format::Json, BTreeMap::new()))?.remove("")
+        Some(connection.fields().map(|(field, value)| (field.to_string(), raw_ascii(value))).collect())
     };
     lines.into_iter().map(|(id, uri)| Some((id, fields(&uri)?))).collect()
 }
@@ -107,7 +99,7 @@ fn ascii(bytes: &[u8]) -> Result<&str, String> {
 
 // ---- the three formats -----------------------------------------------------------------------------------------
 
-fn json(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
+fn json(bytes: &[u8]) -> Result<IndexMap<String, Entry>, String> {
     let document = loads_within(ascii(bytes)?, DEEPEST).map_err(|error| format!("JSON at byte {}", error.offset))?;
     let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
     let object = |(position, (conn_id, entry))| match entry {
@@ -118,9 +110,9 @@ fn json(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
 }
 
 /// The part of YAML that the template writes, line by line: anything else is refused.
-fn yaml(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
+fn yaml(bytes: &[u8]) -> Result<IndexMap<String, Entry>, String> {
     let text = ascii(bytes)?;
-    let mut entries: IndexMap<PyString, Entry> = IndexMap::new();
+    let mut entries: IndexMap<String, Entry> = IndexMap::new();
     if text == "{}\n" {
         return Ok(entries);
     }
@@ -134,7 +126,7 @@ fn yaml(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
                 loads_within(value, 1).map_err(|_| refuse())?
             };
             let (_, entry) = entries.last_mut().ok_or_else(refuse)?;
-            if entry.insert(PyString::from(name), value).is_some() {
+            if entry.insert(name.to_owned(), value).is_some() {
                 return Err(refuse());
             }
         } else {
@@ -149,7 +141,7 @@ fn yaml(bytes: &[u8]) -> Result<IndexMap<PyString, Entry>, String> {
 }
 
 /// The text of a double-quoted YAML scalar on one line.
-fn unquote_yaml(quoted: &str) -> Option<PyString> {
+fn unquote_yaml(quoted: &str) -> Option<String> {
     let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars();
@@ -171,7 +163,7 @@ fn unquote_yaml(quoted: &str) -> Option<PyString> {
         };
         out.push(decoded);
     }
-    Some(PyString::from(out.as_str()))
+    Some(out)
 }
 
 fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
@@ -186,25 +178,20 @@ fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
 /// The texts of a file, by key. LocalFilesystemBackend gives variables back as the parser does.
 fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> {
     let text = ascii(bytes)?;
-    let whole = |text: &PyString| text.as_str().map(str::to_owned);
     match format {
         Format::Json => {
             let document = loads_within(text, 2).map_err(|error| format!("JSON at byte {}", error.offset))?;
             let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
-            let pair = |(position, (key, value)): (usize, (PyString, Json))| match &value {
-                Json::String(value) => {
-                    whole(&key).zip(whole(value)).ok_or_else(|| format!("entry {} is not whole", position + 1))
-                }
+            let pair = |(position, (key, value))| match value {
+                Json::String(value) => Ok((key, value)),
                 _ => Err(format!("entry {} is not text", position + 1)),
             };
             entries.into_iter().enumerate().map(pair).collect()
         }
         Format::Yaml if text == "{}\n" => Ok(Vec::new()),
         Format::Yaml => {
-            let pair = |(number, line): (usize, &str)| {
-                let halves = yaml_halves(line).and_then(|(key, value)| whole(&key).zip(whole(&value)));
-                halves.ok_or_else(|| format!("YAML at line {}", number + 1))
-            };
+            let pair =
+                |(number, line): (usize, &str)| yaml_halves(line).ok_or_else(|| format!("YAML at line {}", number + 1));
             text.lines().enumerate().map(pair).collect()
         }
         Format::Env => env_halves(text, ".env"),
@@ -212,7 +199,7 @@ fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> 
 }
 
 /// `"key": "value"` on one line: the key ends at the first quote that no backslash stands before.
-fn yaml_halves(line: &str) -> Option<(PyString, PyString)> {
+fn yaml_halves(line: &str) -> Option<(String, String)> {
     let mut escaped = false;
     let end = line.char_indices().skip(1).find(|(_, c)| {
         let ends = *c == '"' && !escaped;
@@ -282,12 +269,12 @@ fn words(text: &str) -> Option<Vec<(String, String)>> {
     Some(all)
 }
 
-fn same_texts(read: &[(String, String)], meant: &BTreeMap<&str, &str>) -> Result<(), String> {
-    if read.len() != meant.len() {
+fn same_texts(read: &[(String, String)], expected: &BTreeMap<&str, &str>) -> Result<(), String> {
+    if read.len() != expected.len() {
         return Err("the number of entries differs".to_owned());
     }
-    let mut pairs = read.iter().zip(meant);
-    match pairs.position(|((key, value), (meant_key, meant))| key != meant_key || value != meant) {
+    let mut pairs = read.iter().zip(expected);
+    match pairs.position(|((key, value), (expected_key, expected))| key != expected_key || value != expected) {
         None => Ok(()),
         Some(position) => Err(format!("entry {} is another", position + 1)),
     }
@@ -305,18 +292,18 @@ fn env(bytes: &[u8], set: &BTreeMap<&str, &Connection>, target: AirflowTarget) -
         let rules = Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false };
         // The loader takes any text for a URI; from_secret does too, unless it begins with a brace.
         let read = Some(uri).filter(|uri| !uri.starts_with('{')).and_then(|uri| from_secret(uri, &rules).ok());
-        let meant = set.get(conn_id).ok_or_else(refuse)?;
-        if !read.is_some_and(|read| same_uri(&read, meant)) || !seen.insert(conn_id) {
+        let expected = set.get(conn_id).ok_or_else(refuse)?;
+        if !read.is_some_and(|read| is_same_in_a_uri(&read, expected)) || !seen.insert(conn_id) {
             return Err(refuse());
         }
     }
     if seen.len() == set.len() { Ok(()) } else { Err("entries are missing".to_owned()) }
 }
 
-// ---- is it what was meant? -------------------------------------------------------------------------------------
+// ---- is it what was expected? -------------------------------------------------------------------------------------
 
 fn same_objects(
-    entries: &IndexMap<PyString, Entry>,
+    entries: &IndexMap<String, Entry>,
     set: &BTreeMap<&str, &Connection>,
     target: AirflowTarget,
     format: Format,
@@ -324,108 +311,53 @@ fn same_objects(
     if entries.len() != set.len() {
         return Err("the number of entries differs".to_owned());
     }
-    for (position, ((conn_id, entry), (meant_id, meant))) in entries.iter().zip(set).enumerate() {
+    for (position, ((conn_id, entry), (expected_id, expected))) in entries.iter().zip(set).enumerate() {
         let place = position + 1;
-        if conn_id.as_str() != Some(*meant_id) {
+        if conn_id != expected_id {
             return Err(format!("entry {place} has another conn_id"));
         }
         loadable(entry, target).map_err(|field| format!("entry {place}, {field}"))?;
-        same_fields(entry, meant, format).map_err(|field| format!("entry {place}, field {field}"))?;
+        same_fields(entry, expected, format).map_err(|field| format!("entry {place}, field {field}"))?;
     }
     Ok(())
 }
 
-/// Whether the loader takes an entry: the keys that it knows, and values that no Connection refuses.
+/// Whether the loader takes an entry: the fields that it knows (the same from 2.3 to 3.3), and values that no Connection
+/// refuses.
 fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
     for (key, value) in entry {
-        let Some(key) = key.as_str().and_then(|key| KEYS.iter().find(|known| **known == key)) else {
+        let Some(field) = Field::ALL.into_iter().find(|field| field.name() == key) else {
             return Err("a key that Airflow does not know");
         };
-        let right = match (*key, value) {
-            // Connection.set_password encodes it, for the Fernet key: a number or a lone surrogate raises.
-            ("password", Json::String(text)) => !text.has_lone_surrogate(),
-            ("conn_type" | "login" | "host" | "schema", Json::String(_)) => true,
-            ("host" | "schema", other) => !other.is_truthy(),
-            ("port", Json::Number(number)) => !number.is_float(),
-            ("extra", Json::String(text)) => extra_text_is_taken(text, target),
-            ("extra", Json::Object(fields)) => !fields.is_empty(),
-            ("extra", other) => target == AirflowTarget::V2 && other.is_truthy(),
+        let right = match (field, value) {
+            (Field::ConnType | Field::Login | Field::Password | Field::Host | Field::Schema, Json::String(_)) => true,
+            (Field::Host | Field::Schema, other) => !other.is_truthy(),
+            (Field::Port, Json::Number(number)) => !number.is_float(),
+            // Connection.__init__ of 3.0 and later: falsy is not looked at, everything else must be a JSON object.
+            (Field::Extra, Json::String(text)) => {
+                text.is_empty()
+                    || target == AirflowTarget::V2
+                    || matches!(loads_within(text, DEEPEST), Ok(Json::Object(_)))
+            }
+            (Field::Extra, Json::Object(fields)) => !fields.is_empty(),
+            (Field::Extra, other) => target == AirflowTarget::V2 && other.is_truthy(),
             _ => false,
         };
         if !right {
-            return Err(key);
+            return Err(field.name());
         }
     }
     Ok(())
 }
 
-fn extra_text_is_taken(text: &PyString, target: AirflowTarget) -> bool {
-    match (text.as_str(), target) {
-        (None, _) => false,
-        // Connection.__init__ of 3.0 and later: falsy is not looked at, everything else must be a JSON object.
-        (Some(""), _) | (Some(_), AirflowTarget::V2) => true,
-        (Some(text), _) => matches!(loads_within(text, DEEPEST), Ok(Json::Object(_))),
-    }
-}
-
-fn same_fields(entry: &Entry, meant: &Connection, format: Format) -> Result<(), &'static str> {
-    let text = |text: &Option<PyString>| text.clone().map(Json::String);
-    let scalar = |scalar: &Option<Scalar>| {
-        scalar.clone().map(|scalar| match scalar {
-            Scalar::Text(text) => Json::String(text),
-            Scalar::Falsy(json) => json,
-        })
+/// Numbers may be written in another way (-0 as 0) but must be the same to Python.
+fn same_fields(entry: &Entry, expected: &Connection, format: Format) -> Result<(), &'static str> {
+    let expected = |field| match expected.get(field) {
+        Some(extra) if field == Field::Extra && format == Format::Yaml => Some(dumps(&Json::from(&*extra.to_text()))),
+        value => value.map(dumps),
     };
-    let extra = meant.extra.clone().map(|extra| match (extra, format) {
-        (Extra::Text(text), _) => Json::String(text),
-        (Extra::Json(json), Format::Json) => json,
-        (Extra::Json(json), _) => Json::String(PyString::from(dumps(&json).as_str())),
-    });
-    let fields = [
-        ("conn_type", text(&meant.conn_type)),
-        ("host", scalar(&meant.host)),
-        ("login", text(&meant.login)),
-        ("password", text(&meant.password)),
-        ("schema", scalar(&meant.schema)),
-        ("extra", extra),
-    ];
-    for (name, meant) in fields {
-        let same = match (entry.get(&PyString::from(name)), &meant) {
-            (None, None) => true,
-            (Some(Json::String(read)), Some(Json::String(meant))) => read == meant,
-            // A falsy host may be written in another way (-0 as 0) but must be the same to Python.
-            (Some(read), Some(meant)) => dumps(read) == dumps(meant),
-            _ => false,
-        };
-        if !same {
-            return Err(name);
-        }
-    }
-    let port = match entry.get(&PyString::from("port")) {
-        Some(Json::Number(number)) => Some(number.token()),
-        _ => None,
-    };
-    if port == meant.port.as_deref() { Ok(()) } else { Err("port") }
-}
-
-/// A URI can't tell a missing type, host or schema from an empty one; all else must be the same.
-fn same_uri(read: &Connection, meant: &Connection) -> bool {
-    let text = |text: &Option<PyString>| text.clone().unwrap_or_else(|| PyString::from(""));
-    let scalar = |scalar: &Option<Scalar>| match scalar {
-        None => Some(PyString::from("")),
-        Some(Scalar::Text(text)) => Some(text.clone()),
-        Some(Scalar::Falsy(_)) => None,
-    };
-    let extra = |extra: &Option<Extra>| match extra {
-        None => None,
-        Some(Extra::Text(text)) => Some(text.clone()),
-        Some(Extra::Json(json)) => Some(PyString::from(dumps(json).as_str())),
-    };
-    text(&read.conn_type) == text(&meant.conn_type)
-        && scalar(&read.host).is_some_and(|host| Some(host) == scalar(&meant.host))
-        && scalar(&read.schema).is_some_and(|schema| Some(schema) == scalar(&meant.schema))
-        && (&read.login, &read.password, &read.port) == (&meant.login, &meant.password, &meant.port)
-        && extra(&read.extra) == extra(&meant.extra)
+    let differs = |field: &Field| entry.get(field.name()).map(dumps) != expected(*field);
+    Field::ALL.into_iter().find(differs).map_or(Ok(()), |field| Err(field.name()))
 }
 
 #[cfg(test)]

@@ -5,112 +5,73 @@
 //! `tests/airflow/fuzz.py`.
 
 use super::uri_secret as uri;
-use super::uri_write::quote_into;
 use crate::airflow::versions::AirflowTarget;
-use crate::model::connection::{Connection, Extra, Scalar};
-use crate::python::json::{Json, dumps, loads};
-use crate::python::str::{PyString, py_lower};
+use crate::model::connection::{Connection, Field};
+use crate::python::json::{Json, loads};
+use crate::python::str::{quote, quote_plus};
 
-/// The URI, or `None` where `get_uri()` raises (a lone surrogate in what it encodes).
+/// The URI.
 #[must_use]
-pub fn get_uri(connection: &Connection, target: AirflowTarget) -> Option<String> {
-    let conn_type = connection.conn_type.as_ref().map_or(Some(""), PyString::as_str)?;
+pub fn get_uri(connection: &Connection, target: AirflowTarget) -> String {
+    // False values count as none.
+    let text = |field| connection.text(field).unwrap_or_default();
     let mut out = String::new();
+    let conn_type = text(Field::ConnType);
     if !conn_type.is_empty() {
-        out.push_str(&py_lower(conn_type).replace('_', "-"));
+        out.push_str(&conn_type.to_lowercase().replace('_', "-"));
         out.push(':');
     }
     out.push_str("//");
-    let (protocol, host) = match text_of(connection.host.as_ref())?.split_once("://") {
+    let whole = text(Field::Host);
+    let (protocol, host) = match whole.split_once("://") {
         // Airflow 3 leaves a protocol alone that the type says already; a type that is not there says none.
-        Some((protocol, _))
-            if target != AirflowTarget::V2 && connection.conn_type.as_ref().is_some_and(|t| t == protocol) =>
-        {
-            ("", text_of(connection.host.as_ref())?)
+        Some((protocol, _)) if target != AirflowTarget::V2 && connection.text(Field::ConnType) == Some(protocol) => {
+            ("", whole)
         }
-        Some((protocol, host)) => (protocol, host),
-        None => ("", text_of(connection.host.as_ref())?),
+        Some(halves) => halves,
+        None => ("", whole),
     };
     if !protocol.is_empty() {
         out.push_str(protocol);
         out.push_str("://");
     }
-    let has_authority = connection.login.is_some() || connection.password.is_some();
-    if let Some(login) = &connection.login {
-        quote_into(login.as_str()?, &mut out);
-    }
-    if let Some(password) = &connection.password {
+    let (login, password) = (text(Field::Login), connection.text(Field::Password));
+    out.push_str(&quote(login));
+    if let Some(password) = password {
         out.push(':');
-        quote_into(password.as_str()?, &mut out);
+        out.push_str(&quote(password));
     }
     // An empty login alone writes nothing, so there is no `@` after it.
-    let wrote_authority = has_authority
-        && (connection.password.is_some() || connection.login.as_ref().is_some_and(|login| !login.is_empty()));
+    let wrote_authority = password.is_some() || !login.is_empty();
     if wrote_authority {
         out.push('@');
     }
-    quote_into(host, &mut out);
-    if let Some(port) = connection.port.as_deref().filter(|port| *port != "0") {
+    out.push_str(&quote(host));
+    if let Some(port) = connection.port().filter(|port| *port != "0") {
         if host.is_empty() && !wrote_authority {
             out.push('@');
         }
         out.push(':');
         out.push_str(port);
     }
-    let schema = text_of(connection.schema.as_ref())?;
+    let schema = text(Field::Schema);
     if !schema.is_empty() {
         out.push('/');
-        quote_into(schema, &mut out);
+        out.push_str(&quote(schema));
     }
-    let extra = match &connection.extra {
-        None => return Some(out),
-        Some(Extra::Text(text)) if text.is_empty() => return Some(out),
-        Some(Extra::Text(text)) => text.clone(),
-        Some(Extra::Json(json)) => PyString::from(dumps(json).as_str()),
-    };
+    let Some(extra) = connection.get(Field::Extra).filter(|extra| extra.is_truthy()) else { return out };
     out.push_str(if schema.is_empty() { "/?" } else { "?" });
-    match loads(extra.as_str()?) {
-        Ok(Json::Object(entries)) if is_flat(&entries) => {
-            for (position, (key, value)) in entries.iter().enumerate() {
-                let Json::String(value) = value else { return None };
-                if position > 0 {
-                    out.push('&');
-                }
-                quote_plus_into(key.as_str()?, &mut out);
-                out.push('=');
-                quote_plus_into(value.as_str()?, &mut out);
-            }
-        }
-        _ => {
-            out.push_str(uri::EXTRA_KEY);
-            out.push('=');
-            quote_plus_into(extra.as_str()?, &mut out);
-        }
-    }
-    Some(out)
+    let extra = extra.to_text();
+    out.push_str(&flat_query(&extra).unwrap_or_else(|| format!("{}={}", uri::EXTRA_KEY, quote_plus(&extra))));
+    out
 }
 
-/// Text that `get_uri` looks at: false values count as none.
-fn text_of(value: Option<&Scalar>) -> Option<&str> {
-    match value {
-        None | Some(Scalar::Falsy(_)) => Some(""),
-        Some(Scalar::Text(text)) => text.as_str(),
-    }
-}
-
-/// Whether the extra becomes a query of its own: strings alone survive a round trip through one.
-fn is_flat(entries: &indexmap::IndexMap<PyString, Json>) -> bool {
-    !entries.is_empty() && entries.values().all(|value| matches!(value, Json::String(_)))
-}
-
-/// Python's `quote_plus`.
-fn quote_plus_into(text: &str, out: &mut String) {
-    for (position, part) in text.split(' ').enumerate() {
-        if position > 0 {
-            out.push('+');
-        }
-        quote_into(part, out);
-    }
+/// The extra as a query of its own: strings alone survive a round trip through one.
+fn flat_query(extra: &str) -> Option<String> {
+    let Ok(Json::Object(entries)) = loads(extra) else { return None };
+    let pair = |(key, value): (&String, &Json)| Some(format!("{}={}", quote_plus(key), quote_plus(value.as_str()?)));
+    let pairs: Option<Vec<String>> = entries.iter().map(pair).collect();
+    pairs.filter(|pairs| !pairs.is_empty()).map(|pairs| pairs.join("&"))
 }
 
 #[cfg(test)]
@@ -150,7 +111,7 @@ mod tests {
         ] {
             let rules = Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false };
             let connection = from_secret(secret, &rules).unwrap();
-            assert_eq!(get_uri(&connection, target).as_deref(), Some(expected), "{secret}");
+            assert_eq!(get_uri(&connection, target), expected, "{secret}");
         }
     }
 }

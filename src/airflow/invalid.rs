@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::model::connection::Field;
 use crate::python::json::JsonErrorKind;
-use crate::python::str::IntError;
+use crate::python::number::IntError;
 
 /// Why a secret gives no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct Invalid {
     /// What is wrong.
     pub reason: Reason,
     /// Where.
-    pub place: Place,
+    pub place: InvalidPlace,
 }
 
 /// What is wrong with a secret.
@@ -38,9 +38,6 @@ pub enum Reason {
     /// A port of a URI beyond 65535.
     #[error("the port is greater than 65535")]
     PortRange,
-    /// A surrogate without its partner, which UTF-8 cannot encode.
-    #[error("the value holds a lone UTF-16 surrogate (an incomplete \\uD800 to \\uDFFF escape)")]
-    LoneSurrogate,
     /// An extra that is not JSON, for Airflow 3.
     #[error("the value is not JSON, and Airflow 3 needs a JSON object")]
     ExtraNotJson,
@@ -69,7 +66,7 @@ pub enum Reason {
 
 /// Where in a secret something is wrong. Names roles and positions, never content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
+pub enum InvalidPlace {
     /// The secret as a whole.
     Secret,
     /// A byte of the secret's text, counted from 0.
@@ -84,7 +81,7 @@ pub enum Place {
     Authority,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for InvalidPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Secret => f.write_str("secret"),
@@ -107,6 +104,7 @@ impl Reason {
             Self::Blank => "put a connection URI or a JSON object into the secret, or delete it",
             Self::Json(JsonErrorKind::Syntax(_)) => "correct the JSON of the secret",
             Self::Json(JsonErrorKind::TooDeep) => "make the JSON of the secret flatter",
+            Self::Json(JsonErrorKind::LoneSurrogate) => "replace the escape in the secret",
             Self::Json(JsonErrorKind::IntegerTooLong) => "write the number as a string",
             Self::Kind { .. } => "change the value in the secret",
             Self::Port(_) => {
@@ -114,7 +112,6 @@ impl Reason {
                  user and password"
             }
             Self::PortRange => "correct the port",
-            Self::LoneSurrogate => "replace the escape in the secret",
             Self::ExtraNotJson | Self::ExtraNotAnObject => "make the extra a JSON object",
             Self::TooManyProtocols | Self::SecondProtocol => "percent-encode the inner URLs (`:` as %3A, `/` as %2F)",
             Self::Brackets | Self::NotIpv6 => "percent-encode `[` as %5B and `]` as %5D in the user and password",
@@ -135,6 +132,6 @@ impl Invalid {
     /// About a field as a whole.
     #[must_use]
     pub fn field(field: Field, reason: Reason) -> Self {
-        Self { reason, place: Place::Field(field) }
+        Self { reason, place: InvalidPlace::Field(field) }
     }
 }

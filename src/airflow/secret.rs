@@ -10,7 +10,7 @@
 //! Airflow 3 where [`AirflowTarget`] says so. A connection also counts as invalid when its
 //! `get_uri()` raises: Airflow calls that on each lookup and then takes the connection as missing.
 
-use crate::airflow::invalid::{Invalid, Place, Reason};
+use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::versions::Rules;
 use crate::airflow::{json_secret, uri_secret};
 use crate::model::connection::Connection;
@@ -24,7 +24,7 @@ use crate::python::str as pystr;
 pub fn from_secret(text: &str, rules: &Rules) -> Result<Connection, Invalid> {
     let stripped = pystr::py_strip(text);
     if stripped.is_empty() {
-        return Err(Invalid { reason: Reason::Blank, place: Place::Secret });
+        return Err(Invalid { reason: Reason::Blank, place: InvalidPlace::Secret });
     }
     if stripped.starts_with('{') {
         // The text as it is: json.loads knows less white space than str.strip.

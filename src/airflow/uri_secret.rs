@@ -5,15 +5,18 @@
 //! from 3.1.8), on top of `CPython` 3.11 `urllib/parse.py` `urlsplit`, `parse_qsl` and
 //! `ipaddress.py` `IPv6Address`.
 
+use std::net::Ipv6Addr;
+
 use indexmap::IndexMap;
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::airflow::checks::{check_extra_json, check_extra_text, normalize_conn_type};
-use crate::airflow::invalid::{Invalid, Place, Reason};
+use crate::airflow::checks::{check_extra, normalize_conn_type};
+use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::versions::AirflowTarget;
-use crate::model::connection::{Connection, Extra, Field, Form, Scalar};
-use crate::python::json::{self as pyjson, Json, JsonErrorKind};
-use crate::python::str::{IntError, MAX_INT_DIGITS, PyString, py_lower, unquote, unquote_plus};
+use crate::model::connection::{Connection, Field, SecretForm};
+use crate::python::json::{Json, JsonErrorKind, dumps, loads};
+use crate::python::number::{IntError, MAX_INT_DIGITS, Number};
+use crate::python::str::{unquote, unquote_plus};
 
 /// The query key whose value is the extra as a whole (`Connection.EXTRA_KEY`).
 pub(super) const EXTRA_KEY: &str = "__extra__";
@@ -22,7 +25,7 @@ pub(super) const EXTRA_KEY: &str = "__extra__";
 pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Connection, Invalid> {
     let protocols = uri.matches("://").count();
     if protocols > 2 {
-        return Err(Invalid { reason: Reason::TooManyProtocols, place: Place::Secret });
+        return Err(Invalid { reason: Reason::TooManyProtocols, place: InvalidPlace::Secret });
     }
     let host_with_protocol = protocols == 2;
     let scheme = urlsplit(uri)?.scheme;
@@ -33,7 +36,7 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Connection, Inva
     if host_with_protocol {
         let before = rest.split_once("://").map_or(rest.as_str(), |(before, _)| before);
         if before.contains(['@', ':']) {
-            return Err(Invalid { reason: Reason::SecondProtocol, place: Place::Secret });
+            return Err(Invalid { reason: Reason::SecondProtocol, place: InvalidPlace::Secret });
         }
     }
     let parts = urlsplit(&rest)?;
@@ -44,21 +47,21 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Connection, Inva
     }
     let mut path = parts.path.chars();
     path.next();
-    Ok(Connection {
-        form: Form::Uri,
-        conn_type: Some(normalize_conn_type(&PyString::from(scheme))),
-        host: Some(Scalar::Text(PyString::from(host))),
-        login: authority.user.map(unquoted),
+    let fields = [
+        (Field::ConnType, Some(normalize_conn_type(&scheme))),
+        (Field::Host, Some(Json::String(host))),
+        (Field::Login, authority.user.map(unquoted)),
         // set_password ignores an empty password.
-        password: authority.password.filter(|text| !text.is_empty()).map(unquoted),
-        schema: Some(Scalar::Text(unquoted(path.as_str()))),
-        port: port(authority.port)?,
-        extra: extra(&parts.query, target)?,
-    })
+        (Field::Password, authority.password.filter(|text| !text.is_empty()).map(unquoted)),
+        (Field::Schema, Some(unquoted(path.as_str()))),
+        (Field::Port, port(authority.port)?.map(|port| Json::Number(Number::of_integer(port)))),
+        (Field::Extra, extra(&parts.query, target)?),
+    ];
+    Ok(Connection::new(SecretForm::Uri, fields))
 }
 
-fn unquoted(text: &str) -> PyString {
-    PyString::from(unquote(text).into_owned())
+fn unquoted(text: &str) -> Json {
+    Json::String(unquote(text).into_owned())
 }
 
 /// `_parse_netloc_to_hostname`: a host with a slash is taken again from the source, where its case
@@ -76,8 +79,8 @@ fn hostname(netloc: &str, authority: &Authority) -> String {
 /// The property `hostname` of the result of `urlsplit`: lower case up to the first `%`.
 fn lowered(host: &str) -> String {
     match host.split_once('%') {
-        Some((name, zone)) => format!("{}%{zone}", py_lower(name)),
-        None => py_lower(host),
+        Some((name, zone)) => format!("{}%{zone}", name.to_lowercase()),
+        None => host.to_lowercase(),
     }
 }
 
@@ -103,43 +106,32 @@ fn port(text: &str) -> Result<Option<String>, Invalid> {
     Ok(Some(port.to_string()))
 }
 
-fn extra(query: &str, target: AirflowTarget) -> Result<Option<Extra>, Invalid> {
+fn extra(query: &str, target: AirflowTarget) -> Result<Option<Json>, Invalid> {
     if query.is_empty() {
         return Ok(None);
     }
     let mut values = parse_qsl(query);
     if let Some(text) = values.swap_remove(EXTRA_KEY) {
-        let text = PyString::from(text);
-        if !text.is_empty() {
-            check_extra_text(&text, target)?;
+        let text = Json::String(text);
+        if text.is_truthy() {
+            check_extra(&text, target)?;
         }
-        return Ok(Some(Extra::Text(text)));
+        return Ok(Some(text));
     }
     let decode = target == AirflowTarget::V3QueryJson && !values.is_empty();
-    let mut entries = IndexMap::with_capacity(values.len());
-    for (i, (key, value)) in values.into_iter().enumerate() {
-        let value = if decode { query_json(i, value)? } else { Json::String(value.into()) };
-        entries.insert(PyString::from(key), value);
-    }
-    let value = Json::Object(entries);
-    if decode {
-        check_extra_json(&value, target)?;
-        return Ok(Some(Extra::Json(value)));
-    }
+    let value = |(i, (key, value))| Ok((key, if decode { query_json(i, value)? } else { Json::String(value) }));
+    let value = Json::Object(values.into_iter().enumerate().map(value).collect::<Result<_, Invalid>>()?);
     // Text also for an empty object: Airflow leaves an empty object in the file a dict.
-    Ok(Some(Extra::Text(PyString::from(pyjson::dumps(&value)))))
+    Ok(Some(if decode { value } else { Json::String(dumps(&value)) }))
 }
 
 /// A query value as JSON; it stays text if it is not JSON.
 fn query_json(index: usize, value: String) -> Result<Json, Invalid> {
-    match pyjson::loads(&value) {
-        Ok(json) => Ok(json),
-        Err(error) => match error.kind {
-            JsonErrorKind::Syntax(_) => Ok(Json::String(value.into())),
-            // Python raises something else than JSONDecodeError, which Airflow does not catch.
-            kind => Err(Invalid { reason: Reason::Json(kind), place: Place::QueryValue(index + 1, error.offset) }),
-        },
-    }
+    loads(&value).or_else(|error| match error.kind {
+        JsonErrorKind::Syntax(_) => Ok(Json::String(value)),
+        // Python raises something else than JSONDecodeError, which Airflow does not catch.
+        kind => Err(Invalid { reason: Reason::Json(kind), place: InvalidPlace::QueryValue(index + 1, error.offset) }),
+    })
 }
 
 /// `dict(parse_qsl(query, keep_blank_values=True))`: only `&` separates; of equal keys the last
@@ -189,7 +181,7 @@ fn split_scheme(uri: &str) -> (String, &str) {
 
 /// Brackets must come together, and an IPv6 address or a later IP version must be in the first.
 fn check_brackets(netloc: &str) -> Result<(), Invalid> {
-    let invalid = |reason| Invalid { reason, place: Place::Authority };
+    let invalid = |reason| Invalid { reason, place: InvalidPlace::Authority };
     match (netloc.contains('['), netloc.contains(']')) {
         (false, false) => return Ok(()),
         (true, true) => {}
@@ -213,65 +205,8 @@ fn is_ip_future(text: &str) -> bool {
 
 /// Whether `ipaddress.IPv6Address` accepts the text, with a scope id or without.
 fn is_ipv6(text: &str) -> bool {
-    let (address, scope) = match text.split_once('%') {
-        Some((address, scope)) => (address, Some(scope)),
-        None => (text, None),
-    };
-    if scope.is_some_and(|scope| scope.is_empty() || scope.contains('%')) {
-        return false;
-    }
-    let mut parts: Vec<&str> = address.split(':').collect();
-    if parts.len() < 3 {
-        return false;
-    }
-    if let Some(last) = parts.last().copied().filter(|last| last.contains('.')) {
-        if !is_ipv4(last) {
-            return false;
-        }
-        // The last 32 bits count as two parts; which ones does not matter.
-        parts.pop();
-        parts.extend(["0", "0"]);
-    }
-    if parts.len() > 9 {
-        return false;
-    }
-    let (Some((&first, tail)), Some(&last)) = (parts.split_first(), parts.last()) else {
-        return false;
-    };
-    let middle = tail.split_last().map_or(&[][..], |(_, middle)| middle);
-    let mut gaps = middle.iter().enumerate().filter(|(_, part)| part.is_empty());
-    let gap = gaps.next().map(|(i, _)| i + 1);
-    if gaps.next().is_some() {
-        return false;
-    }
-    let count = parts.len();
-    match gap {
-        Some(gap) => {
-            // `::` at an end leaves an empty part there; a lone `:` does too, which is then one of those that must be hextets.
-            let high = gap - usize::from(first.is_empty());
-            let low = count - gap - 1 - usize::from(last.is_empty());
-            // `::` stands for one part at least.
-            high + low < 8
-                && parts.iter().take(high).all(|part| is_hextet(part))
-                && parts.iter().skip(count - low).all(|part| is_hextet(part))
-        }
-        None => count == 8 && parts.iter().all(|part| is_hextet(part)),
-    }
-}
-
-fn is_hextet(part: &str) -> bool {
-    (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether `ipaddress.IPv4Address` accepts the text: no leading zeros.
-fn is_ipv4(text: &str) -> bool {
-    let octets: Vec<&str> = text.split('.').collect();
-    octets.len() == 4
-        && octets.iter().all(|octet| {
-            octet.bytes().all(|byte| byte.is_ascii_digit())
-                && (*octet == "0" || !octet.starts_with('0'))
-                && octet.parse::<u8>().is_ok()
-        })
+    let (address, scope) = text.split_once('%').unwrap_or((text, "0"));
+    !scope.is_empty() && !scope.contains('%') && address.parse::<Ipv6Addr>().is_ok()
 }
 
 /// `_checknetloc`: no character may turn into a separator under NFKC.
@@ -285,7 +220,7 @@ fn check_netloc(netloc: &str) -> Result<(), Invalid> {
         .nfkc()
         .any(|c| matches!(c, '/' | '?' | '#' | '@' | ':'));
     if turns {
-        return Err(Invalid { reason: Reason::HostCharacters, place: Place::Authority });
+        return Err(Invalid { reason: Reason::HostCharacters, place: InvalidPlace::Authority });
     }
     Ok(())
 }

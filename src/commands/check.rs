@@ -12,11 +12,11 @@ use crate::convert::placeholders::shown_type;
 use crate::convert::{Entries, LeftOut, Why};
 use crate::error::{Exit, Failure};
 use crate::fetch::{Aside, SkippedBy};
-use crate::model::connection::Form;
+use crate::model::connection::SecretForm;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
 use crate::plan::{AddressedBy, Enumerate, Plan, Source, SourcePlan};
-use crate::render::Rendered;
+use crate::render::files::Rendered;
 use crate::text::shown;
 use crate::text::{count, printable, utc};
 
@@ -237,8 +237,8 @@ fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Ve
             also_in: detail.shadowed.iter().filter_map(|source| place(*source)).collect(),
             conn_type: connection.and_then(shown_type).map(str::to_owned),
             form: connection.map(|connection| match connection.form {
-                Form::Json => "json",
-                Form::Uri => "uri",
+                SecretForm::Json => "json",
+                SecretForm::Uri => "uri",
             }),
             bytes: detail.bytes,
             changed: detail.changed.map(utc),

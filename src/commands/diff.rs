@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::commands::check::VERSION;
 use crate::config::files;
-use crate::render::{Meant, Rendered};
+use crate::render::files::{Expected, Rendered};
 use crate::text::shown;
 use crate::text::{os_error, printable};
 use crate::verify::{self, Fields};
@@ -69,7 +69,7 @@ fn of_file(file: &Rendered<'_>) -> FileDiff {
         removed: Vec::new(),
         changed: Vec::new(),
     };
-    let new = verify::entries_of(&file.bytes, &file.meant);
+    let new = verify::entries_of(&file.bytes, &file.expected);
     let (old_bytes, old_mode) = match there(file.path) {
         Ok(there) => there,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -91,9 +91,9 @@ fn of_file(file: &Rendered<'_>) -> FileDiff {
         return diff;
     }
     diff.state = "different";
-    match (verify::entries_of(&old_bytes, &file.meant), new) {
+    match (verify::entries_of(&old_bytes, &file.expected), new) {
         (Some(old), Some(new)) => compare(&old, &new, &mut diff),
-        _ if matches!(file.meant, Meant::Anything) => {}
+        _ if matches!(file.expected, Expected::Anything) => {}
         _ => diff.note = Some("what is there is not as this program writes it".to_owned()),
     }
     diff

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::env::Env;
 use crate::config::settings::OutputForm;
 use crate::error::{Exit, Failure};
-use crate::render::File;
+use crate::render::files::File;
 use crate::text::{os_error, shown};
 
 /// Prints data. A closed pipe (`check | head`) is no failure: who has read enough goes away.

@@ -5,9 +5,9 @@
 use secrecy::SecretString;
 
 use super::Entries;
-use crate::model::connection::{Connection, Extra, Scalar};
-use crate::python::json::{Json, Number, dumps, loads};
-use crate::python::str::PyString;
+use crate::model::connection::{Connection, Field};
+use crate::python::json::{Json, dumps, loads};
+use crate::python::number::Number;
 
 /// What stands for every text.
 pub const PLACEHOLDER: &str = "REDACTED";
@@ -49,44 +49,23 @@ impl Entries {
 /// The type of a connection, where it is one that can be shown.
 #[must_use]
 pub fn shown_type(connection: &Connection) -> Option<&str> {
-    let conn_type = connection.conn_type.as_ref().and_then(PyString::as_str)?;
+    let conn_type = connection.text(Field::ConnType)?;
     KNOWN_TYPES.split_whitespace().find(|known| *known == conn_type)
 }
 
 fn of_connection(connection: &Connection) -> Connection {
-    let text = |text: &Option<PyString>| text.as_ref().map(of_text);
-    let scalar = |scalar: &Option<Scalar>| {
-        scalar.as_ref().map(|scalar| match scalar {
-            Scalar::Text(text) => Scalar::Text(of_text(text)),
-            Scalar::Falsy(json) => Scalar::Falsy(json.clone()),
-        })
+    let replaced = |field, value: &Json| match field {
+        Field::ConnType if shown_type(connection).is_some() => value.clone(),
+        // A false value is written as it is, and says nothing.
+        Field::Host | Field::Schema if !value.is_truthy() => value.clone(),
+        Field::Extra => match value.as_str().map(loads) {
+            Some(Ok(json @ (Json::Object(_) | Json::Array(_)))) => Json::String(dumps(&of_json(&json))),
+            _ => of_json(value),
+        },
+        _ => of_json(value),
     };
-    let is_known = shown_type(connection).is_some();
-    let extra = connection.extra.as_ref().map(|extra| match extra {
-        Extra::Json(json) => Extra::Json(of_json(json)),
-        Extra::Text(text) => Extra::Text(match text.as_str().map(loads) {
-            Some(Ok(json @ (Json::Object(_) | Json::Array(_)))) => PyString::from(dumps(&of_json(&json)).as_str()),
-            _ => of_text(text),
-        }),
-    });
-    Connection {
-        form: connection.form,
-        conn_type: connection
-            .conn_type
-            .as_ref()
-            .map(|conn_type| if is_known { conn_type.clone() } else { of_text(conn_type) }),
-        host: scalar(&connection.host),
-        login: text(&connection.login),
-        password: text(&connection.password),
-        schema: scalar(&connection.schema),
-        port: connection.port.as_ref().map(|_| "1".to_owned()),
-        extra,
-    }
-}
-
-/// An empty text stays empty: that it is there is all that it says.
-fn of_text(text: &PyString) -> PyString {
-    PyString::from(if text.is_empty() { "" } else { PLACEHOLDER })
+    let fields = connection.fields().map(|(field, value)| (field, Some(replaced(field, value))));
+    Connection::new(connection.form, fields)
 }
 
 /// A true value stays true, so that the template takes the same branches.
@@ -96,7 +75,8 @@ fn of_json(json: &Json) -> Json {
         Json::Bool(_) => Json::Bool(true),
         Json::Number(number) if number.is_float() => Json::Number(Number::of_float(1.0)),
         Json::Number(_) => Json::Number(Number::of_integer("1".to_owned())),
-        Json::String(text) => Json::String(of_text(text)),
+        // An empty text stays empty: that it is there is all that it says.
+        Json::String(text) => Json::from(if text.is_empty() { "" } else { PLACEHOLDER }),
         Json::Array(items) => Json::Array(items.iter().map(of_json).collect()),
         Json::Object(entries) => {
             Json::Object(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect())
@@ -130,8 +110,9 @@ mod tests {
         let shown = entries.with_placeholders();
         assert!([&shown.variables["v"], &shown.env["HOME"]].iter().all(|text| text.expose_secret() == PLACEHOLDER));
         let connection = |id: &str| {
-            let set = std::collections::BTreeMap::from([(id, &shown.connections[id])]);
-            String::from_utf8(crate::render::connections(&set, crate::config::settings::Format::Json).unwrap()).unwrap()
+            let all = [(id, &shown.connections[id])];
+            String::from_utf8(crate::render::formats::connections(all, crate::config::settings::Format::Json).bytes)
+                .unwrap()
         };
         assert_eq!(
             connection("a"),

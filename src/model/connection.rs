@@ -1,30 +1,34 @@
 //! The Airflow connection that a secret stands for.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::python::json::Json;
-use crate::python::str::PyString;
 
 /// A field of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
+    /// The connection type.
+    ConnType,
+    /// The host name.
+    Host,
     /// The user name.
     Login,
     /// The password.
     Password,
-    /// The host name.
-    Host,
-    /// The port.
-    Port,
     /// The schema or database.
     Schema,
-    /// The connection type.
-    ConnType,
+    /// The port.
+    Port,
     /// The extra, normally a JSON object.
     Extra,
 }
 
 impl Field {
+    /// All of them, in the order in which Airflow's own export writes them.
+    pub const ALL: [Self; 7] =
+        [Self::ConnType, Self::Host, Self::Login, Self::Password, Self::Schema, Self::Port, Self::Extra];
+
     /// The name of the field in Airflow.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -46,67 +50,53 @@ impl fmt::Display for Field {
     }
 }
 
-/// What one entry of the file holds; `None` is a key that is not written.
-#[derive(Clone, PartialEq)]
+/// What one entry of the file holds: the fields that are there, each as the JSON value that Airflow reads.
+///
+/// A type, login or password is a string; the password is never empty. A host or schema is a string, or a value of a JSON
+/// secret that is false in Python (`0`, `false`, `[]`, `{}`): Airflow finds the connection with this very value. A port is
+/// an integer as Python prints it. An extra is a string, or any other value that is true.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
     /// The form that the secret had.
-    pub form: Form,
-    /// The connection type.
-    pub conn_type: Option<PyString>,
-    /// The host name.
-    pub host: Option<Scalar>,
-    /// The user name.
-    pub login: Option<PyString>,
-    /// The password, never empty.
-    pub password: Option<PyString>,
-    /// The schema or database.
-    pub schema: Option<Scalar>,
-    /// The port, a decimal integer as Python prints it.
-    pub port: Option<String>,
-    /// The extra.
-    pub extra: Option<Extra>,
-}
-
-/// Names the fields that are present; their content is secret.
-impl fmt::Debug for Connection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connection")
-            .field("form", &self.form)
-            .field("conn_type", &self.conn_type)
-            .field("host", &self.host)
-            .field("login", &self.login)
-            .field("password", &self.password.as_ref().map(|_| "..."))
-            .field("schema", &self.schema)
-            .field("port", &self.port.as_ref().map(|_| "..."))
-            .field("extra", &self.extra)
-            .finish()
-    }
+    pub form: SecretForm,
+    fields: BTreeMap<Field, Json>,
 }
 
 /// The form of a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Form {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretForm {
     /// A URI, or any text that Airflow takes for one.
     Uri,
     /// A JSON object.
     Json,
 }
 
-/// A host or schema.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Scalar {
-    /// Text.
-    Text(PyString),
-    /// A value of a JSON secret that is false in Python (`0`, `false`, `[]`, `{}`): Airflow finds
-    /// the connection with this very value.
-    Falsy(Json),
-}
+impl Connection {
+    /// The connection with these fields; `None` is a field that is not there.
+    pub fn new(form: SecretForm, fields: impl IntoIterator<Item = (Field, Option<Json>)>) -> Self {
+        Self { form, fields: fields.into_iter().filter_map(|(field, value)| Some((field, value?))).collect() }
+    }
 
-/// An extra.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Extra {
-    /// Written as a string.
-    Text(PyString),
-    /// Written as the value itself.
-    Json(Json),
+    /// The fields that are there, in Airflow's order.
+    pub fn fields(&self) -> impl Iterator<Item = (Field, &Json)> {
+        self.fields.iter().map(|(field, value)| (*field, value))
+    }
+
+    /// The value of a field.
+    #[must_use]
+    pub fn get(&self, field: Field) -> Option<&Json> {
+        self.fields.get(&field)
+    }
+
+    /// The text of a field; `None` also where its value is no string.
+    #[must_use]
+    pub fn text(&self, field: Field) -> Option<&str> {
+        self.get(field).and_then(Json::as_str)
+    }
+
+    /// The port, a decimal integer.
+    #[must_use]
+    pub fn port(&self) -> Option<&str> {
+        if let Some(Json::Number(port)) = self.get(Field::Port) { Some(port.token()) } else { None }
+    }
 }

@@ -5,11 +5,12 @@
 //! input. Rules: `CPython` 3.11 `Modules/_json.c` and `Lib/json/{decoder,encoder}.py`, default
 //! (strict) settings.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
 use indexmap::IndexMap;
 
-use super::str::{MAX_INT_DIGITS, PyString, hex_digit};
+use super::number::{MAX_INT_DIGITS, Number};
 
 /// How deep arrays and objects may be nested.
 ///
@@ -17,7 +18,7 @@ use super::str::{MAX_INT_DIGITS, PyString, hex_digit};
 /// safe side everywhere.
 pub const MAX_DEPTH: usize = 500;
 
-/// A JSON document as `json.loads` reads it.
+/// A JSON document as `json.loads` reads it: a secret or a part of one.
 #[derive(Clone, PartialEq)]
 pub enum Json {
     /// `null`
@@ -27,11 +28,11 @@ pub enum Json {
     /// A number, with `NaN`, `Infinity` and `-Infinity`.
     Number(Number),
     /// A string.
-    String(PyString),
+    String(String),
     /// An array.
     Array(Vec<Json>),
     /// An object: of equal keys the last value counts, at the place of the first.
-    Object(IndexMap<PyString, Json>),
+    Object(IndexMap<String, Json>),
 }
 
 impl Json {
@@ -48,6 +49,18 @@ impl Json {
         }
     }
 
+    /// The text of a string.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
+    /// A string as it is, anything else as [`dumps`] writes it: how Airflow keeps an extra.
+    #[must_use]
+    pub fn to_text(&self) -> Cow<'_, str> {
+        self.as_str().map_or_else(|| dumps(self).into(), Cow::from)
+    }
+
     /// What kind of value it is, in the words of JSON.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -62,142 +75,16 @@ impl Json {
     }
 }
 
-/// Prints the kind and the size only: the content is a secret or part of one.
+/// Names the kind alone: the content is secret.
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => f.write_str("Null"),
-            Self::Bool(_) => f.write_str("Bool"),
-            Self::Number(number) => number.fmt(f),
-            Self::String(text) => text.fmt(f),
-            Self::Array(items) => write!(f, "Array({} items)", items.len()),
-            Self::Object(entries) => write!(f, "Object({} keys)", entries.len()),
-        }
+        f.write_str(self.kind())
     }
 }
 
-/// A number of a JSON document, as it was written.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Number {
-    token: String,
-    is_float: bool,
-}
-
-impl Number {
-    /// The number as it was written.
-    #[must_use]
-    pub fn token(&self) -> &str {
-        &self.token
-    }
-
-    /// Whether Python reads it as a float; otherwise it is an int.
-    #[must_use]
-    pub fn is_float(&self) -> bool {
-        self.is_float
-    }
-
-    /// Whether Python reads it as zero.
-    #[must_use]
-    pub fn is_zero(&self) -> bool {
-        if self.is_float { self.as_f64() == 0.0 } else { matches!(self.token.as_str(), "0" | "-0") }
-    }
-
-    /// An integer, of the digits that Python prints.
-    #[must_use]
-    pub fn of_integer(digits: String) -> Self {
-        Self { token: digits, is_float: false }
-    }
-
-    /// A float.
-    #[must_use]
-    pub fn of_float(value: f64) -> Self {
-        let mut token = String::new();
-        float_repr_into(value, &mut token);
-        Self { token, is_float: true }
-    }
-
-    /// The nearest float.
-    #[must_use]
-    pub fn as_f64(&self) -> f64 {
-        match self.token.as_str() {
-            "Infinity" => f64::INFINITY,
-            "-Infinity" => f64::NEG_INFINITY,
-            // The tokens of the scanner are valid for Rust, which rounds as Python does.
-            token => token.parse().unwrap_or(f64::NAN),
-        }
-    }
-
-    /// The number as `json.dumps` writes it after `json.loads` has read it.
-    fn dump_into(&self, out: &mut String) {
-        if self.is_float {
-            float_repr_into(self.as_f64(), out);
-        } else if self.token == "-0" {
-            out.push('0');
-        } else {
-            out.push_str(&self.token);
-        }
-    }
-}
-
-/// Prints the length only: the number is part of a secret.
-impl fmt::Debug for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Number({} characters)", self.token.len())
-    }
-}
-
-/// `float.__repr__`, with the names of `json.dumps` for the values that are not finite.
-fn float_repr_into(value: f64, out: &mut String) {
-    if value.is_nan() {
-        return out.push_str("NaN");
-    }
-    if value.is_sign_negative() {
-        out.push('-');
-    }
-    if value.is_infinite() {
-        return out.push_str("Infinity");
-    }
-    let value = value.abs();
-    let shortest = format!("{value:e}");
-    // Rust and Python find the same number of digits, but only Python rounds a tie to the even
-    // digit (2**-25 ends in 2, not 3). Rust does so too when the number of digits is given.
-    let digits = shortest.split('e').next().map_or(0, |mantissa| mantissa.len().saturating_sub(2));
-    let rounded = format!("{value:.digits$e}");
-    let scientific = if rounded.parse() == Ok(value) { rounded } else { shortest };
-    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
-    let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        let digits: String = mantissa.chars().filter(|&c| c != '.').collect();
-        let point = usize::try_from(exponent.saturating_add(1)).unwrap_or(0);
-        if point == 0 {
-            out.push_str("0.");
-            out.extend((exponent..-1).map(|_| '0'));
-            out.push_str(&digits);
-        } else {
-            match digits.split_at_checked(point) {
-                Some((whole, "")) => {
-                    out.push_str(whole);
-                    out.push_str(".0");
-                }
-                Some((whole, fraction)) => {
-                    out.push_str(whole);
-                    out.push('.');
-                    out.push_str(fraction);
-                }
-                None => {
-                    out.push_str(&digits);
-                    out.extend((digits.len()..point).map(|_| '0'));
-                    out.push_str(".0");
-                }
-            }
-        }
-    } else {
-        let sign = if exponent < 0 { '-' } else { '+' };
-        out.push_str(mantissa);
-        out.push('e');
-        out.push(sign);
-        // Writing to a String cannot fail.
-        let _ = write!(out, "{:02}", exponent.unsigned_abs());
+impl From<&str> for Json {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
     }
 }
 
@@ -223,12 +110,15 @@ pub enum JsonErrorKind {
     /// An integer of more than [`MAX_INT_DIGITS`] digits; Python raises `ValueError`.
     #[error("an integer has more than {MAX_INT_DIGITS} digits")]
     IntegerTooLong,
+    /// A surrogate without its partner. Python reads it, but can't encode it as UTF-8.
+    #[error("it holds a lone UTF-16 surrogate (an incomplete \\uD800 to \\uDFFF escape)")]
+    LoneSurrogate,
 }
 
 /// Python's `json.loads(text)`.
 ///
 /// # Errors
-/// The first error that Python meets, or nesting deeper than [`MAX_DEPTH`].
+/// The first error that Python meets, nesting deeper than [`MAX_DEPTH`], or else a lone surrogate.
 pub fn loads(text: &str) -> Result<Json, JsonError> {
     loads_within(text, MAX_DEPTH)
 }
@@ -236,16 +126,19 @@ pub fn loads(text: &str) -> Result<Json, JsonError> {
 /// As [`loads`], with another limit of nesting.
 ///
 /// # Errors
-/// The first error that Python meets, or nesting deeper than `max_depth`.
+/// The first error that Python meets, nesting deeper than `max_depth`, or else a lone surrogate.
 pub fn loads_within(text: &str, max_depth: usize) -> Result<Json, JsonError> {
-    let mut scanner = Scanner { text, at: 0, max_depth };
+    let mut scanner = Scanner { text, at: 0, max_depth, lone_surrogate: None };
     scanner.skip_space();
     let value = scanner.value(0)?;
     scanner.skip_space();
     if scanner.at < text.len() {
         return Err(scanner.syntax("text follows the end of the JSON document"));
     }
-    Ok(value)
+    match scanner.lone_surrogate {
+        Some(offset) => Err(JsonError { kind: JsonErrorKind::LoneSurrogate, offset }),
+        None => Ok(value),
+    }
 }
 
 struct Scanner<'a> {
@@ -253,6 +146,8 @@ struct Scanner<'a> {
     /// Bytes read so far; always on a character boundary.
     at: usize,
     max_depth: usize,
+    /// Where the first one is. Text that is no JSON at all has that as its error.
+    lone_surrogate: Option<usize>,
 }
 
 const EXPECTED_VALUE: &str = "a value is expected";
@@ -305,11 +200,7 @@ impl Scanner<'_> {
     }
 
     fn constant(&mut self, word: &str) -> Result<Json, JsonError> {
-        if self.eat(word) {
-            Ok(Json::Number(Number { token: word.to_owned(), is_float: true }))
-        } else {
-            Err(self.syntax(EXPECTED_VALUE))
-        }
+        if self.eat(word) { Ok(Json::Number(Number::of_token(word, true))) } else { Err(self.syntax(EXPECTED_VALUE)) }
     }
 
     /// `_match_number_unicode`: a fraction or exponent without digits is not part of the number.
@@ -345,8 +236,7 @@ impl Scanner<'_> {
             return Err(JsonError { kind: JsonErrorKind::IntegerTooLong, offset: start });
         }
         self.at = end;
-        let token = self.text.get(start..end).unwrap_or_default().to_owned();
-        Ok(Json::Number(Number { token, is_float }))
+        Ok(Json::Number(Number::of_token(self.text.get(start..end).unwrap_or_default(), is_float)))
     }
 
     fn enter(&self, depth: usize) -> Result<usize, JsonError> {
@@ -410,42 +300,28 @@ impl Scanner<'_> {
     }
 
     /// A string; the next byte is its opening quote.
-    fn string(&mut self) -> Result<PyString, JsonError> {
+    fn string(&mut self) -> Result<String, JsonError> {
         let start = self.at;
         self.at += 1;
         let mut text = String::new();
-        // Takes over from `text` when a lone surrogate is met.
-        let mut wide: Option<Vec<u32>> = None;
         loop {
             let run = self.rest();
             let end = run
                 .bytes()
                 .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
                 .ok_or(JsonError { kind: JsonErrorKind::Syntax(UNTERMINATED), offset: start })?;
-            let plain = run.get(..end).unwrap_or_default();
-            match &mut wide {
-                Some(points) => points.extend(plain.chars().map(u32::from)),
-                None => text.push_str(plain),
-            }
+            text.push_str(run.get(..end).unwrap_or_default());
             self.at += end;
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(match wide {
-                        Some(points) => PyString::from_code_points(points),
-                        None => PyString::from(text),
-                    });
+                    return Ok(text);
                 }
                 Some(b'\\') => {
-                    let point = self.escape(start)?;
-                    match (&mut wide, char::from_u32(point)) {
-                        (Some(points), _) => points.push(point),
-                        (None, Some(c)) => text.push(c),
-                        (None, None) => {
-                            let mut points: Vec<u32> = text.chars().map(u32::from).collect();
-                            points.push(point);
-                            wide = Some(points);
-                        }
+                    let at = self.at;
+                    match char::from_u32(self.escape(start)?) {
+                        Some(c) => text.push(c),
+                        None => drop(self.lone_surrogate.get_or_insert(at)),
                     }
                 }
                 _ => return Err(self.syntax("a control character in a string is not escaped")),
@@ -490,7 +366,7 @@ impl Scanner<'_> {
 
     fn four_hex(&self, from: usize) -> Option<u32> {
         let digits = self.text.as_bytes().get(from..from.checked_add(4)?)?;
-        digits.iter().try_fold(0, |value, &byte| Some(value << 4 | u32::from(hex_digit(byte)?)))
+        digits.iter().try_fold(0, |value, &byte| Some(value << 4 | char::from(byte).to_digit(16)?))
     }
 }
 
@@ -519,7 +395,7 @@ fn write_into(value: &Json, raw_numbers: bool, out: &mut String) {
         Json::Bool(false) => out.push_str("false"),
         Json::Number(number) if raw_numbers => out.push_str(number.token()),
         Json::Number(number) => number.dump_into(out),
-        Json::String(text) => text.json_quote_into(out),
+        Json::String(text) => quote_into(text, out),
         Json::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
@@ -536,11 +412,42 @@ fn write_into(value: &Json, raw_numbers: bool, out: &mut String) {
                 if i > 0 {
                     out.push_str(", ");
                 }
-                key.json_quote_into(out);
+                quote_into(key, out);
                 out.push_str(": ");
                 write_into(item, raw_numbers, out);
             }
             out.push('}');
         }
     }
+}
+
+/// Appends `text` as `json.dumps` writes it: a JSON string in ASCII, quotes included.
+fn quote_into(text: &str, out: &mut String) {
+    out.reserve(text.len().saturating_add(2));
+    out.push('"');
+    let mut plain = text;
+    // Copies whole runs: nearly all text of secrets needs no escape.
+    while let Some(at) = plain.find(|c: char| !matches!(c, ' '..='~') || c == '"' || c == '\\') {
+        let (run, rest) = plain.split_at(at);
+        out.push_str(run);
+        let mut chars = rest.chars();
+        match chars.next().unwrap_or_default() {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{c}' => out.push_str("\\f"),
+            '\u{8}' => out.push_str("\\b"),
+            c => {
+                for unit in c.encode_utf16(&mut [0; 2]) {
+                    // Writing to a String cannot fail.
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+        plain = chars.as_str();
+    }
+    out.push_str(plain);
+    out.push('"');
 }

@@ -1,4 +1,5 @@
-//! Python's own rules for text and JSON. Pure.
+//! Python's own rules for text, numbers and JSON. Pure.
 
 pub mod json;
+pub mod number;
 pub mod str;

@@ -8,27 +8,24 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use minijinja::value::Value;
 use secrecy::ExposeSecret;
 
-use super::{Cell, Field, built_in, not_for_file};
+use super::files::not_for_file;
 use crate::airflow::uri_write::to_uri;
 use crate::config::settings::{Dialect, EnvFile, Settings};
 use crate::convert::{Entries, LeftOut};
-use crate::error::Failure;
-use crate::model::connection::{Connection, Extra, Scalar};
+use crate::model::connection::{Connection, Field};
 use crate::model::kind::Kind;
-use crate::python::json::raw_ascii;
-use crate::python::str::PyString;
+use crate::python::json::{Json, raw_ascii};
 use crate::render::template::quote;
 
-/// The variables that the file will hold: name to value, in order. What it can't carry goes to `left_out`.
-pub fn lines(
+/// The variables that the file holds, name to value, and its bytes. What it can't carry goes to `left_out`.
+pub fn render(
     file: &EnvFile,
     entries: &Entries,
     settings: &Settings,
     left_out: &mut Vec<LeftOut>,
-) -> BTreeMap<String, String> {
+) -> (BTreeMap<String, String>, Vec<u8>) {
     let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
     for (id, connection) in &entries.connections {
         let value = value_of(connection).ok_or("neither JSON nor a URI says the same in an environment variable");
@@ -63,6 +60,7 @@ pub fn lines(
         }
     }
     let mut lines = BTreeMap::new();
+    let mut values = BTreeMap::new();
     for (kind, id, name, value) in candidates {
         let carried = match value {
             Ok(_) if first.get(&name) != Some(&(rank(kind, id), 1)) => {
@@ -72,15 +70,19 @@ pub fn lines(
                 Dialect::Env => "a shell has no variable of this name: only letters, digits and _ are allowed",
                 Dialect::List => "no environment variable can have this name",
             }),
-            Ok(value) => written(&value, file.dialect).map(|_| value),
+            Ok(value) => written(&value, file.dialect).map(|written| (written, value)),
             Err(reason) => Err(reason),
         };
         match carried {
-            Ok(value) => drop(lines.insert(name, value)),
+            Ok((written, value)) => {
+                lines.insert(name.clone(), written);
+                values.insert(name, value);
+            }
             Err(reason) => left_out.push(not_for_file(kind, id, &file.path, reason, settings)),
         }
     }
-    lines
+    let text: String = lines.iter().map(|(name, written)| format!("{name}={written}\n")).collect();
+    (values, text.into_bytes())
 }
 
 /// Whether Airflow's `expand_env_var` might change the text: Python's `expandvars` and `expanduser` (Airflow 2.8.1
@@ -89,20 +91,6 @@ fn is_expanded_by_airflow(text: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '{';
     text.starts_with('~')
         || text.match_indices('$').any(|(at, _)| text.get(at + 1..).is_some_and(|rest| rest.starts_with(is_name)))
-}
-
-/// Renders the lines.
-///
-/// # Errors
-/// [`crate::error::Exit::Bug`] only.
-pub fn render(lines: &BTreeMap<String, String>, dialect: Dialect) -> Result<Vec<u8>, Failure> {
-    let line = |(name, value): (&String, &String)| {
-        let written = written(value, dialect).unwrap_or_default();
-        let cell = Value::from_object(Cell::Text(PyString::from(written.as_str())));
-        Value::from_object(Field { name: name.clone(), cell })
-    };
-    let list: Vec<Value> = lines.iter().map(line).collect();
-    built_in("airflow.env.j2", minijinja::context! { variables => list })
 }
 
 /// A value as its line holds it.
@@ -125,35 +113,16 @@ fn name_fits(name: &str, dialect: Dialect) -> bool {
 /// `Connection.from_json` drops an empty type and an empty extra (Airflow 2.8.1 and 3.3.2 `airflow/models/connection.py`); a
 /// URI keeps them. `None` where neither says the same.
 fn value_of(connection: &Connection) -> Option<String> {
-    let empty_type = connection.conn_type.as_ref().is_some_and(PyString::is_empty);
-    let empty_extra = matches!(&connection.extra, Some(Extra::Text(text)) if text.is_empty());
-    if empty_type || empty_extra {
+    if [Field::ConnType, Field::Extra].into_iter().any(|field| connection.text(field) == Some("")) {
         return to_uri(connection);
     }
-    let text = |text: &PyString| text.json_quote();
-    let scalar = |scalar: &Scalar| match scalar {
-        Scalar::Text(value) => text(value),
-        Scalar::Falsy(json) => raw_ascii(json),
-    };
-    let port = |digits: &String| {
+    let value = |field, value: &Json| match connection.port() {
         // A zero is false, and only a true port is read.
-        if digits == "0" { "\"0\"".to_owned() } else { digits.clone() }
+        Some("0") if field == Field::Port => "\"0\"".to_owned(),
+        _ => raw_ascii(value),
     };
-    let extra = |extra: &Extra| match extra {
-        Extra::Text(value) => text(value),
-        Extra::Json(json) => raw_ascii(json),
-    };
-    let fields = [
-        ("conn_type", connection.conn_type.as_ref().map(text)),
-        ("host", connection.host.as_ref().map(scalar)),
-        ("login", connection.login.as_ref().map(text)),
-        ("password", connection.password.as_ref().map(text)),
-        ("schema", connection.schema.as_ref().map(scalar)),
-        ("port", connection.port.as_ref().map(port)),
-        ("extra", connection.extra.as_ref().map(extra)),
-    ];
     let fields: Vec<String> =
-        fields.into_iter().filter_map(|(name, value)| Some(format!("\"{name}\": {}", value?))).collect();
+        connection.fields().map(|(field, json)| format!("\"{field}\": {}", value(field, json))).collect();
     Some(without_specials(&format!("{{{}}}", fields.join(", "))))
 }
 

@@ -9,8 +9,8 @@ fn connection(secret: &str, target: AirflowTarget) -> Connection {
 }
 
 /// What is wrong with a file; empty when nothing is.
-fn problem(bytes: &[u8], meant: Meant<'_>, target: AirflowTarget) -> String {
-    let file = Rendered { path: Path::new("a\nb"), bytes: bytes.to_vec(), mode: 0o440, meant };
+fn problem(bytes: &[u8], meant: Expected<'_>, target: AirflowTarget) -> String {
+    let file = Rendered { path: Path::new("a\nb"), bytes: bytes.to_vec(), mode: 0o440, expected: meant };
     let Err(failure) = check(&file, target) else { return String::new() };
     assert_eq!((failure.exit(), failure.lines().len()), (Exit::Bug, 1));
     let line = failure.to_string();
@@ -21,7 +21,7 @@ fn problem(bytes: &[u8], meant: Meant<'_>, target: AirflowTarget) -> String {
 /// Of a file with one connection, `a`.
 fn problem_of(text: &str, format: Format, secret: &str) -> String {
     let meant = connection(secret, AirflowTarget::V3);
-    problem(text.as_bytes(), Meant::Connections(format, BTreeMap::from([("a", &meant)])), AirflowTarget::V3)
+    problem(text.as_bytes(), Expected::Connections(format, BTreeMap::from([("a", &meant)])), AirflowTarget::V3)
 }
 
 const SECRET: &str = "mysql://u:p@h:1/db?x=y";
@@ -45,10 +45,9 @@ fn json_of_connections_is_what_was_meant() {
         (r#"{"a": {}, "b": []}"#.to_owned(), "entry 2 is not an object"),
         ("{}".to_owned(), "the number of entries differs"),
         (r#"{"b": {}}"#.to_owned(), "entry 1 has another conn_id"),
-        (r#"{"a\ud800": {}}"#.to_owned(), "entry 1 has another conn_id"),
+        (r#"{"a\ud800": {}}"#.to_owned(), "JSON at byte 3"),
         (but("\"host\"", "\"hostname\""), "entry 1, a key that Airflow does not know"),
         (but("\"p\"", "5"), "entry 1, password"),
-        (but("\"p\"", r#""\ud800""#), "entry 1, password"),
         (but("1", "\"1\""), "entry 1, port"),
         (but("1", "1.0"), "entry 1, port"),
         (but("1", "2"), "entry 1, field port"),
@@ -79,7 +78,7 @@ fn json_of_connections_is_what_was_meant() {
         assert_eq!(problem_of(text, Format::Json, falsy), expected, "{text}");
     }
     let (a, b) = (connection("{}", AirflowTarget::V3), connection(SECRET, AirflowTarget::V3));
-    let both = || Meant::Connections(Format::Json, BTreeMap::from([("a", &a), ("b", &b)]));
+    let both = || Expected::Connections(Format::Json, BTreeMap::from([("a", &a), ("b", &b)]));
     let second = format!(r#"{{"a": {{}}, "b": {{{}, {EXTRA}}}}}"#, FIELDS.replace("\"h\"", "\"x\""));
     assert_eq!(problem(second.as_bytes(), both(), AirflowTarget::V3), "entry 2, field host");
     assert_eq!(problem(br#"{"a": {}, "c": {}}"#, both(), AirflowTarget::V3), "entry 2 has another conn_id");
@@ -87,16 +86,14 @@ fn json_of_connections_is_what_was_meant() {
         problem(br#"{"a": {}, "b": {"x": 1}}"#, both(), AirflowTarget::V3),
         "entry 2, a key that Airflow does not know"
     );
-    assert_eq!(problem(b"anything", Meant::Anything, AirflowTarget::V3), "");
+    assert_eq!(problem(b"anything", Expected::Anything, AirflowTarget::V3), "");
 }
 
 /// Which entries the loader takes, for Airflow 2 and for 3.
 #[test]
 fn an_entry_has_the_keys_and_values_that_a_connection_takes() {
     for (fields, expected) in [
-        (r#""conn_type": "\ud800", "login": "\ud800", "host": "\ud800", "schema": "\ud800""#, [None; 2]),
         (r#""password": "x""#, [None; 2]),
-        (r#""password": "\ud800""#, [Some("password"); 2]),
         (r#""password": null"#, [Some("password"); 2]),
         (r#""conn_type": null"#, [Some("conn_type"); 2]),
         (r#""login": 0"#, [Some("login"); 2]),
@@ -110,7 +107,6 @@ fn an_entry_has_the_keys_and_values_that_a_connection_takes() {
         (r#""extra": "{}""#, [None; 2]),
         (r#""extra": "[]""#, [None, Some("extra")]),
         (r#""extra": "x""#, [None, Some("extra")]),
-        (r#""extra": "\ud800""#, [Some("extra"); 2]),
         (r#""extra": {"a": 1}"#, [None; 2]),
         (r#""extra": {}"#, [Some("extra"); 2]),
         (r#""extra": [1]"#, [None, Some("extra")]),
@@ -149,14 +145,13 @@ fn yaml_of_connections_is_what_was_meant() {
     assert_eq!(problem_of(object, Format::Yaml, r#"{"extra": {"n": 1.50}}"#), "", "an object is a text in YAML");
     assert_eq!(problem_of("\"a\": {}\n", Format::Yaml, "{}"), "");
     assert_eq!(problem_of("{}\n", Format::Yaml, "{}"), "the number of entries differs");
-    let none = || Meant::Connections(Format::Yaml, BTreeMap::new());
+    let none = || Expected::Connections(Format::Yaml, BTreeMap::new());
     assert_eq!(problem(b"{}\n", none(), AirflowTarget::V3), "");
     assert_eq!(problem(b"{}", none(), AirflowTarget::V3), "YAML at line 1");
 }
 
 #[test]
 fn quotes_of_yaml_are_read_by_the_escapes_that_are_written() {
-    let read = |quoted: &str| unquote_yaml(quoted).and_then(|text| text.as_str().map(str::to_owned));
     for (quoted, expected) in [
         (r#""""#, Some("")),
         (r#""a b""#, Some("a b")),
@@ -175,7 +170,7 @@ fn quotes_of_yaml_are_read_by_the_escapes_that_are_written() {
         (r#""\ud800""#, None),
         (r#""\U00110000""#, None),
     ] {
-        assert_eq!(read(quoted).as_deref(), expected, "{quoted}");
+        assert_eq!(unquote_yaml(quoted).as_deref(), expected, "{quoted}");
     }
     for (line, expected) in [
         (r#""a": "b""#, Some(("a", "b"))),
@@ -188,8 +183,7 @@ fn quotes_of_yaml_are_read_by_the_escapes_that_are_written() {
         (r#"a": "b""#, None),
         ("", None),
     ] {
-        let text = |text: PyString| text.as_str().unwrap().to_owned();
-        let halves = yaml_halves(line).map(|(key, value)| (text(key), text(value)));
+        let halves = yaml_halves(line);
         assert_eq!(halves.as_ref().map(|(key, value)| (key.as_str(), value.as_str())), expected, "{line}");
     }
 }
@@ -202,8 +196,8 @@ fn texts_are_what_was_meant() {
         (Format::Json, r#"{"a": "#, "JSON at byte 6"),
         (Format::Json, "[]", "the top is not an object"),
         (Format::Json, r#"{"a": "x", "b": 1}"#, "entry 2 is not text"),
-        (Format::Json, r#"{"a": "x", "b": "\ud800"}"#, "entry 2 is not whole"),
-        (Format::Json, r#"{"\ud800": "x", "b": "y"}"#, "entry 1 is not whole"),
+        (Format::Json, r#"{"a": "x", "b": "\ud800"}"#, "JSON at byte 17"),
+        (Format::Json, r#"{"\ud800": "x", "b": "y"}"#, "JSON at byte 2"),
         (Format::Json, r#"{"a": "x"}"#, "the number of entries differs"),
         (Format::Json, r#"{"a": "x", "b": "z"}"#, "entry 2 is another"),
         (Format::Json, r#"{"c": "x", "b": "y"}"#, "entry 1 is another"),
@@ -216,10 +210,13 @@ fn texts_are_what_was_meant() {
         (Format::Env, "a=x\n=y\n", ".env at line 2"),
     ] {
         let meant = || BTreeMap::from([("a", "x"), ("b", "y")]);
-        assert_eq!(problem(text.as_bytes(), Meant::Texts(format, meant()), AirflowTarget::V3), expected, "{text}");
+        assert_eq!(problem(text.as_bytes(), Expected::Texts(format, meant()), AirflowTarget::V3), expected, "{text}");
     }
-    assert_eq!(problem(b"a=x=y\n", Meant::Texts(Format::Env, BTreeMap::from([("a", "x=y")])), AirflowTarget::V3), "");
-    assert_eq!(problem(b"{}\n", Meant::Texts(Format::Yaml, BTreeMap::new()), AirflowTarget::V3), "");
+    assert_eq!(
+        problem(b"a=x=y\n", Expected::Texts(Format::Env, BTreeMap::from([("a", "x=y")])), AirflowTarget::V3),
+        ""
+    );
+    assert_eq!(problem(b"{}\n", Expected::Texts(Format::Yaml, BTreeMap::new()), AirflowTarget::V3), "");
 }
 
 #[test]
@@ -248,7 +245,7 @@ fn environment_variables_are_what_was_meant() {
         assert_eq!(words(&format!("A=x{sign}y\n")), None, "{sign:?}");
     }
     assert_eq!(variables(b"A=\xff\n", Dialect::List), Err("it is not UTF-8".to_owned()));
-    let meant = || Meant::Lines(Dialect::Env, BTreeMap::from([("A".to_owned(), "x".to_owned())]));
+    let meant = || Expected::Lines(Dialect::Env, BTreeMap::from([("A".to_owned(), "x".to_owned())]));
     assert_eq!(problem(b"A=x\n", meant(), AirflowTarget::V3), "");
     assert_eq!(problem(b"A=y\n", meant(), AirflowTarget::V3), "entry 1 is another");
 }
@@ -290,8 +287,8 @@ fn uris_are_what_was_meant() {
 /// For a comparison, all forms of a connection have the same fields.
 #[test]
 fn entries_are_read_again_from_every_form() {
-    let read = |bytes: &[u8], meant: Meant<'_>| entries_of(bytes, &meant);
-    let connections = |format| Meant::Connections(format, BTreeMap::new());
+    let read = |bytes: &[u8], meant: Expected<'_>| entries_of(bytes, &meant);
+    let connections = |format| Expected::Connections(format, BTreeMap::new());
     let fields = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
         pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     };
@@ -302,11 +299,11 @@ fn entries_are_read_again_from_every_form() {
     of_uri.get_mut("a").unwrap().retain(|name, _| name != "schema");
     assert_eq!(Some(of_uri), expected);
     let texts = Some(BTreeMap::from([("a".to_owned(), fields(&[("", "x")]))]));
-    assert_eq!(read(b"{\"a\": \"x\"}", Meant::Texts(Format::Json, BTreeMap::new())), texts);
-    assert_eq!(read(b"a='x'\n", Meant::Lines(Dialect::Env, BTreeMap::new())), texts);
-    assert_eq!(read(b"a=x\n", Meant::Anything), None);
+    assert_eq!(read(b"{\"a\": \"x\"}", Expected::Texts(Format::Json, BTreeMap::new())), texts);
+    assert_eq!(read(b"a='x'\n", Expected::Lines(Dialect::Env, BTreeMap::new())), texts);
+    assert_eq!(read(b"a=x\n", Expected::Anything), None);
     for format in [Format::Json, Format::Yaml, Format::Env] {
         assert_eq!(read(b"x", connections(format)), None);
-        assert_eq!(read(b"x", Meant::Texts(format, BTreeMap::new())), None);
+        assert_eq!(read(b"x", Expected::Texts(format, BTreeMap::new())), None);
     }
 }

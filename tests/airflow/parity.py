@@ -316,9 +316,6 @@ def fits(format_: str, conn_id: str, outcome: dict) -> bool:
     """Whether a file of this format can carry this connection at all."""
     if format_ == "json":
         return True
-    # Neither YAML nor URIs have lone surrogates. (Inside an extra, which is JSON, they are mere escapes.)
-    if re.search("[\ud800-\udfff]", "".join(str(outcome[field]) for field in FIELDS)):
-        return False
     return format_ == "yaml" or fits_env(conn_id, outcome)
 
 

@@ -182,9 +182,7 @@ fn add_filters(environment: &mut Environment<'static>) {
     environment.add_filter("dotenv_quote", |state: &State, value: &Value| safe(quote::dotenv(&to_text(value, state)?)));
     // These give a text that is a value still.
     environment.add_filter("urlencode", |state: &State, value: &Value| {
-        let mut out = String::new();
-        crate::airflow::uri_write::quote_into(&to_text(value, state)?, &mut out);
-        Ok::<_, Error>(out)
+        Ok::<_, Error>(crate::python::str::quote(&to_text(value, state)?).into_owned())
     });
     environment.add_filter("b64encode", |state: &State, value: &Value| {
         Ok::<_, Error>(STANDARD.encode(to_text(value, state)?))

@@ -6,8 +6,9 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::python::json::{Json, Number};
-use crate::python::str::{PyString, py_strip};
+use crate::python::json::Json;
+use crate::python::number::Number;
+use crate::python::str::py_strip;
 
 /// Why a format can't carry a value, as a sentence without the value.
 pub type Cannot = &'static str;
@@ -76,7 +77,7 @@ impl Escape {
 /// JSON in UTF-8; with an indent, one item a line.
 ///
 /// # Errors
-/// For `NaN` and infinities, which JSON does not have, and for lone surrogates, which UTF-8 does not have.
+/// For `NaN` and infinities, which JSON does not have.
 pub fn json(value: &Json, indent: Option<usize>) -> Result<String, Cannot> {
     let mut out = String::new();
     json_into(value, indent, 0, &mut out)?;
@@ -110,14 +111,14 @@ fn json_into(value: &Json, indent: Option<usize>, depth: usize, out: &mut String
             for (position, (key, item)) in entries.iter().enumerate() {
                 out.push_str(if position > 0 { between } else { "" });
                 new_line(out, depth + 1);
-                json_text_into(key, out)?;
+                json_text_into(key, out);
                 out.push_str(": ");
                 json_into(item, indent, depth + 1, out)?;
             }
             new_line(out, depth);
             out.push('}');
         }
-        Json::String(text) => json_text_into(text, out)?,
+        Json::String(text) => json_text_into(text, out),
         scalar => out.push_str(&crate::python::json::dumps(scalar)),
     }
     Ok(())
@@ -125,14 +126,12 @@ fn json_into(value: &Json, indent: Option<usize>, depth: usize, out: &mut String
 
 /// A text in double quotes. What is above ASCII stands as it is: as a pair of escapes, a reader that takes JSON for another
 /// language's literal (dbt's Jinja) would make two characters of it.
-fn json_text_into(text: &PyString, out: &mut String) -> Result<(), Cannot> {
-    let text = text.as_str().ok_or("UTF-8 can't hold a lone surrogate")?;
+fn json_text_into(text: &str, out: &mut String) {
     quoted_into(text, out, |c, out| match c {
         // What can't be seen, and what some readers take for the end of a line.
         '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{2028}' | '\u{2029}' | '\u{feff}' => escape_into(c, out),
         c => out.push(c),
     });
-    Ok(())
 }
 
 /// A text in double quotes with the escapes that JSON, YAML and TOML have in common; `other` writes what is neither one of
@@ -183,12 +182,11 @@ pub fn yaml(value: &Json) -> Result<String, Cannot> {
 }
 
 fn yaml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
-    const LONE: Cannot = "YAML can't hold a lone surrogate";
     match value {
         Json::Null => out.push_str("null"),
         Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Json::Number(number) => out.push_str(&yaml_number(number)),
-        Json::String(text) => yaml_text_into(text.as_str().ok_or(LONE)?, out),
+        Json::String(text) => yaml_text_into(text, out),
         Json::Array(items) => {
             out.push('[');
             list_into(items, out, yaml_into)?;
@@ -197,7 +195,7 @@ fn yaml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
         Json::Object(entries) => {
             out.push('{');
             list_into(entries, out, |(key, item), out| {
-                yaml_text_into(key.as_str().ok_or(LONE)?, out);
+                yaml_text_into(key, out);
                 out.push_str(": ");
                 yaml_into(item, out)
             })?;
@@ -244,7 +242,6 @@ pub fn toml(value: &Json) -> Result<String, Cannot> {
 }
 
 fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
-    const LONE: Cannot = "TOML can't hold a lone surrogate";
     match value {
         Json::Null => return Err("TOML has no null; give a default(...), or ask with `is none`"),
         Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
@@ -260,7 +257,7 @@ fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
                 false => out.push_str(if value > 0.0 { "inf" } else { "-inf" }),
             }
         }
-        Json::String(text) => toml_text_into(text.as_str().ok_or(LONE)?, out),
+        Json::String(text) => toml_text_into(text, out),
         Json::Array(items) => {
             out.push('[');
             list_into(items, out, toml_into)?;
@@ -269,7 +266,7 @@ fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
         Json::Object(entries) => {
             out.push('{');
             list_into(entries, out, |(key, item), out| {
-                toml_text_into(key.as_str().ok_or(LONE)?, out);
+                toml_text_into(key, out);
                 out.push_str(" = ");
                 toml_into(item, out)
             })?;

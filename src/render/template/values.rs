@@ -13,9 +13,9 @@ use minijinja::{Error, ErrorKind, State};
 use super::engine::problem;
 use crate::airflow::get_uri::get_uri;
 use crate::airflow::versions::AirflowTarget;
-use crate::model::connection::{Connection, Extra, Scalar};
-use crate::python::json::{Json, Number, dumps, loads};
-use crate::python::str::PyString;
+use crate::model::connection::{Connection, Field};
+use crate::python::json::{Json, dumps, loads};
+use crate::python::number::Number;
 use crate::text::nearest;
 
 /// A name that was asked for and was not there.
@@ -144,46 +144,25 @@ impl Object for Names {
 #[must_use]
 pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarget, misses: &Arc<Misses>) -> Value {
     let path = format!("connections.{conn_id}");
-    let text = |text: Option<&PyString>| text.map_or(Value::from(()), of_text);
-    let scalar = |scalar: Option<&Scalar>| match scalar {
-        None => Value::from(()),
-        Some(Scalar::Text(text)) => of_text(text),
-        Some(Scalar::Falsy(json)) => of_json(json, &path, misses),
+    let none = || Value::from(());
+    let (extra_path, no_extra) = (format!("{path}.extra"), Json::Object(IndexMap::new()));
+    let extra = connection.get(Field::Extra);
+    // A text that is no JSON has no value as data.
+    let parsed = match extra.and_then(Json::as_str) {
+        Some(text) => loads(text).ok(),
+        None => Some(extra.unwrap_or(&no_extra).clone()),
     };
-    let port = connection.port.as_deref().map_or(Value::from(()), of_integer);
-    let (extra, extra_text) = match &connection.extra {
-        None => (of_json(&Json::Object(IndexMap::new()), &format!("{path}.extra"), misses), Value::from(())),
-        Some(Extra::Json(json)) => (of_json(json, &format!("{path}.extra"), misses), Value::from(dumps(json))),
-        Some(Extra::Text(text)) => {
-            let parsed = text.as_str().and_then(|text| loads(text).ok());
-            let extra = parsed.map(|json| of_json(&json, &format!("{path}.extra"), misses));
-            (extra.unwrap_or(Value::from(())), of_text(text))
-        }
-    };
-    let uri = get_uri(connection, target).map_or_else(
-        || Value::from(problem("no URI can be written of a connection that holds a lone surrogate")),
-        Value::from,
-    );
-    let entries = [
-        ("conn_id", Value::from(conn_id)),
-        ("conn_type", text(connection.conn_type.as_ref())),
-        ("host", scalar(connection.host.as_ref())),
-        ("login", text(connection.login.as_ref())),
-        ("password", text(connection.password.as_ref())),
-        ("schema", scalar(connection.schema.as_ref())),
-        ("port", port),
-        ("extra", extra),
-        ("extra_text", extra_text),
-        ("uri", uri),
-    ];
-    Names::at(&path, entries.map(|(name, value)| (name.to_owned(), value)).into_iter().collect(), misses)
-}
-
-fn of_text(text: &PyString) -> Value {
-    match text.as_str() {
-        Some(text) => Value::from(text),
-        None => Value::from(problem("the value holds a lone surrogate, which no text file can hold")),
-    }
+    let mut entries = IndexMap::from([("conn_id".to_owned(), Value::from(conn_id))]);
+    entries.extend(Field::ALL.into_iter().map(|field| {
+        let value = match field {
+            Field::Extra => parsed.as_ref().map(|json| of_json(json, &extra_path, misses)),
+            _ => connection.get(field).map(|json| of_json(json, &path, misses)),
+        };
+        (field.to_string(), value.unwrap_or_else(none))
+    }));
+    entries.insert("extra_text".to_owned(), extra.map_or_else(none, |extra| Value::from(&*extra.to_text())));
+    entries.insert("uri".to_owned(), Value::from(get_uri(connection, target)));
+    Names::at(&path, entries, misses)
 }
 
 fn of_integer(digits: &str) -> Value {
@@ -202,15 +181,12 @@ fn of_json(json: &Json, path: &str, misses: &Arc<Misses>) -> Value {
         Json::Bool(value) => Value::from(*value),
         Json::Number(number) if number.is_float() => Value::from(number.as_f64()),
         Json::Number(number) => of_integer(number.token()),
-        Json::String(text) => of_text(text),
+        Json::String(text) => Value::from(text.as_str()),
         Json::Array(items) => items.iter().map(|item| of_json(item, path, misses)).collect::<Vec<_>>().into(),
         Json::Object(entries) => {
-            let named = |(key, value): (&PyString, &Json)| {
-                let key = key.as_str()?;
-                Some((key.to_owned(), of_json(value, &format!("{path}.{key}"), misses)))
-            };
-            // A key with a lone surrogate can't be asked for.
-            Names::at(path, entries.iter().filter_map(named).collect(), misses)
+            let named =
+                |(key, value): (&String, &Json)| (key.clone(), of_json(value, &format!("{path}.{key}"), misses));
+            Names::at(path, entries.iter().map(named).collect(), misses)
         }
     }
 }
@@ -258,7 +234,7 @@ fn to_json_below(value: &Value, state: &State, indent: usize, depth: usize) -> R
         ValueKind::String => {
             let text = value.as_str().unwrap_or_default();
             pay_for(text, state)?;
-            Ok(Json::String(PyString::from(text)))
+            Ok(Json::from(text))
         }
         ValueKind::Seq | ValueKind::Iterable => {
             value.try_iter()?.map(|item| inner(&item)).collect::<Result<_, _>>().map(Json::Array)
@@ -273,7 +249,7 @@ fn to_json_below(value: &Value, state: &State, indent: usize, depth: usize) -> R
                     None if key.is_number() => key.to_string(),
                     None => return Err(problem("a key of the mapping is no text")),
                 };
-                Ok((PyString::from(name.as_str()), inner(&value.get_item(&key)?)?))
+                Ok((name, inner(&value.get_item(&key)?)?))
             };
             value.try_iter()?.map(pair).collect::<Result<_, _>>().map(Json::Object)
         }
@@ -294,7 +270,7 @@ fn pay_for(text: &str, state: &State) -> Result<(), Error> {
 /// For mappings, lists and none: each has a filter or a test that says what is meant.
 pub fn to_text(value: &Value, state: &State) -> Result<String, Error> {
     match to_json(value, state)? {
-        Json::String(text) => Ok(text.as_str().unwrap_or_default().to_owned()),
+        Json::String(text) => Ok(text),
         Json::Null => Err(problem("the value is none; give a default(...), or ask with `is none`")),
         Json::Array(_) => Err(problem("the value is a list; use join(...), a loop, or a filter such as tojson")),
         Json::Object(_) => Err(problem("the value is a mapping; name a field of it, or use a filter such as tojson")),

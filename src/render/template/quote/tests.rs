@@ -3,8 +3,6 @@
 use super::*;
 use crate::python::json::loads;
 
-const LONE: &str = r#""\ud800""#;
-
 #[test]
 fn an_escape_has_one_name_and_the_target_tells_which() {
     let all = [
@@ -51,8 +49,6 @@ fn data_is_written_as_json() {
         ("[1]", Some(0), Ok("[\n1\n]")),
         ("1e400", None, Err("JSON has no NaN and no infinity")),
         ("[NaN]", None, Err("JSON has no NaN and no infinity")),
-        (LONE, None, Err("UTF-8 can't hold a lone surrogate")),
-        (r#"{"\ud800": 1}"#, None, Err("UTF-8 can't hold a lone surrogate")),
         (
             "\"\\u0000\\n\\r\\t\\\"\\\\ ~\u{7f}\u{80}\u{9f}\u{a0}\u{2028}\u{2029}\u{feff}\u{e9}\u{1f600}\"",
             None,
@@ -66,7 +62,6 @@ fn data_is_written_as_json() {
 
 #[test]
 fn data_is_written_as_yaml_and_toml() {
-    let [no_yaml, no_toml] = ["YAML", "TOML"].map(|format| format!("{format} can't hold a lone surrogate"));
     let null = "TOML has no null; give a default(...), or ask with `is none`";
     let long = "TOML has no integers beyond 64 bits";
     for (value, in_yaml, in_toml) in [
@@ -87,8 +82,6 @@ fn data_is_written_as_yaml_and_toml() {
         ("1e400", Ok(".inf"), Ok("inf")),
         ("-1e400", Ok("-.inf"), Ok("-inf")),
         ("NaN", Ok(".nan"), Ok("nan")),
-        (LONE, Err(no_yaml.as_str()), Err(no_toml.as_str())),
-        (r#"{"\ud800": 1}"#, Err(&no_yaml), Err(&no_toml)),
         (
             r#""\u0001\n\r\t\"\\ ~\u007f\u00ff\u0100\ud83d\ude00""#,
             Ok(r#""\x01\n\r\t\"\\ ~\x7f\xff\u0100\U0001f600""#),

@@ -1,0 +1,140 @@
+//! All files of a run, in the order in which they are put in place, and what each of them can't carry.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use secrecy::ExposeSecret;
+
+use crate::airflow::lazy_backend;
+use crate::config::settings::{Dialect, Format, OutputFile, Settings};
+use crate::convert::{Entries, LeftOut, Why};
+use crate::error::{Exit, Failure};
+use crate::model::connection::Connection;
+use crate::model::kind::Kind;
+use crate::model::policy::Policy;
+use crate::render::formats::{self, Formatted};
+use crate::render::template::Templates;
+use crate::render::{env_file, user_templates};
+use crate::text::shown;
+
+/// One file, ready to be checked and written.
+pub struct Rendered<'a> {
+    /// Where it goes.
+    pub path: &'a Path,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+    /// What a reader must find in it.
+    pub expected: Expected<'a>,
+}
+
+/// A file to be put in place; it no longer knows what it was rendered from.
+pub struct File {
+    /// Where it goes.
+    pub path: PathBuf,
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// Its mode.
+    pub mode: u32,
+}
+
+impl From<Rendered<'_>> for File {
+    fn from(rendered: Rendered<'_>) -> Self {
+        Self { path: rendered.path.to_owned(), bytes: rendered.bytes, mode: rendered.mode }
+    }
+}
+
+/// What a file was rendered from: what a reader must find in it.
+pub enum Expected<'a> {
+    /// These connections.
+    Connections(Format, BTreeMap<&'a str, &'a Connection>),
+    /// These variables or config values.
+    Texts(Format, BTreeMap<&'a str, &'a str>),
+    /// These environment variables.
+    Lines(Dialect, BTreeMap<String, String>),
+    /// Nobody but its reader knows: a template of the user's, or a text that is always the same.
+    Anything,
+}
+
+/// Renders every file, in the order in which they are put in place.
+///
+/// # Errors
+/// [`Exit::InvalidData`] for a template of the user's that can't be rendered. Errors name template and place, never a value.
+pub fn all<'a>(
+    settings: &'a Settings,
+    templates: &'a Templates,
+    entries: &'a Entries,
+) -> Result<(Vec<Rendered<'a>>, Vec<LeftOut>), Failure> {
+    let outputs = &settings.outputs;
+    let mode = settings.file_mode;
+    let mut left_out = Vec::new();
+    let mut files = Vec::new();
+    // The module comes first: it serves any connections file, the old one too.
+    if let Some(path) = &outputs.backend_module {
+        files.push(Rendered { path, bytes: lazy_backend::SOURCE.into(), mode, expected: Expected::Anything });
+    }
+    files.extend(user_templates::all(settings, templates, entries)?);
+    if let Some(file) = &outputs.airflow_env {
+        let (lines, bytes) = env_file::render(file, entries, settings, &mut left_out);
+        files.push(Rendered { path: &file.path, bytes, mode, expected: Expected::Lines(file.dialect, lines) });
+    }
+    for kind in [Kind::Config, Kind::Variable] {
+        let (Some(OutputFile { path, format }), Some(all)) = (outputs.file_of(kind), entries.texts(kind)) else {
+            continue;
+        };
+        let all = all.iter().map(|(id, text)| (id.as_str(), text.expose_secret()));
+        let Formatted { bytes, carried, refused } = formats::texts(all, *format);
+        let refused = refused.into_iter().map(|(id, reason)| not_for_file(kind, id, path, reason, settings));
+        left_out.extend(refused);
+        files.push(Rendered { path, bytes, mode, expected: Expected::Texts(*format, carried) });
+    }
+    if let Some(OutputFile { path, format }) = &outputs.connections {
+        let all = entries.connections.iter().map(|(id, connection)| (id.as_str(), connection));
+        let Formatted { bytes, carried, refused } = formats::connections(all, *format);
+        let refused =
+            refused.into_iter().map(|(id, reason)| not_for_file(Kind::Connection, id, path, reason, settings));
+        left_out.extend(refused);
+        files.push(Rendered { path, bytes, mode, expected: Expected::Connections(*format, carried) });
+    }
+    Ok((files, left_out))
+}
+
+/// Applies the policy for empty files to those that could carry nothing of what there is.
+///
+/// # Errors
+/// [`Exit::InvalidData`], with every entry that could not be carried.
+pub fn refuse_emptied(files: &[Rendered<'_>], not_carried: &[LeftOut], policy: Policy) -> Result<(), Failure> {
+    if policy != Policy::Error {
+        return Ok(());
+    }
+    for file in files {
+        let emptied = match &file.expected {
+            Expected::Connections(_, set) => set.is_empty(),
+            Expected::Texts(_, set) => set.is_empty(),
+            Expected::Lines(_, set) => set.is_empty(),
+            Expected::Anything => false,
+        };
+        let path = shown(file.path);
+        let is_of_file = |left: &&LeftOut| matches!(&left.why, Why::NotForFile { file, .. } if *file == path);
+        let lost: Vec<&LeftOut> = not_carried.iter().filter(is_of_file).collect();
+        if emptied && !lost.is_empty() {
+            let first = format!("{path}: nothing is left that this file could carry; write another format");
+            let lines = std::iter::once(first).chain(lost.iter().map(ToString::to_string)).collect();
+            return Err(Failure::with_lines(Exit::InvalidData, lines));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, settings: &Settings) -> LeftOut {
+    let required = kind == Kind::Connection && settings.selection.required.iter().any(|required| required == id);
+    LeftOut {
+        kind,
+        id: id.to_owned(),
+        source: None,
+        why: Why::NotForFile { file: shown(path), reason },
+        required,
+        near: None,
+    }
+}

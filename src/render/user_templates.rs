@@ -1,0 +1,72 @@
+//! The user's templates, rendered: each sees of each kind what its front matter names, or everything.
+
+use indexmap::IndexMap;
+use minijinja::value::Value;
+use secrecy::ExposeSecret;
+
+use crate::airflow::versions::AirflowTarget;
+use crate::config::settings::Settings;
+use crate::convert::Entries;
+use crate::error::{Exit, Failure};
+use crate::model::ask::Ask;
+use crate::model::kind::Kind;
+use crate::render::files::{Expected, Rendered};
+use crate::render::template::values::Names;
+use crate::render::template::{Template, Templates, engine, values};
+
+/// Renders the user's templates.
+///
+/// # Errors
+/// [`Exit::InvalidData`], one line for each template that can't be rendered.
+pub fn all<'a>(settings: &Settings, templates: &'a Templates, entries: &Entries) -> Result<Vec<Rendered<'a>>, Failure> {
+    let mut files = Vec::new();
+    let mut lines = Vec::new();
+    for template in &templates.all {
+        match one(template, settings.target, entries) {
+            Ok(text) => files.push(Rendered {
+                path: &template.target,
+                bytes: text.into_bytes(),
+                mode: template.mode.unwrap_or(settings.file_mode),
+                expected: Expected::Anything,
+            }),
+            Err(failure) => lines.extend(failure.lines().iter().cloned()),
+        }
+    }
+    if lines.is_empty() { Ok(files) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) }
+}
+
+/// Renders one template of the user's, for this Airflow's URIs.
+///
+/// # Errors
+/// As [`all`].
+pub fn one(template: &Template, target: AirflowTarget, entries: &Entries) -> Result<String, Failure> {
+    let is_seen = |kind: Kind, id: &str| match &template.needs[kind] {
+        Ask::Nothing => false,
+        Ask::Named(ids) => ids.iter().any(|named| named == id),
+        Ask::Everything => true,
+    };
+    let seen = Kind::ALL.iter().map(|kind| entries.count(*kind)).sum();
+    engine::render(template, seen, |misses| {
+        let connections = entries.connections.iter().filter(|(id, _)| is_seen(Kind::Connection, id));
+        let connections = connections
+            .map(|(id, connection)| (id.clone(), values::of_connection(id, connection, target, misses)))
+            .collect();
+        let texts = |kind: Kind| -> IndexMap<String, Value> {
+            let all = entries.texts(kind).into_iter().flatten().filter(|(id, _)| is_seen(kind, id));
+            all.map(|(id, text)| (id.clone(), Value::from(text.expose_secret()))).collect()
+        };
+        let allowed = template.env.iter().filter_map(|name| entries.env.get_key_value(name));
+        let env = allowed.map(|(name, value)| (name.clone(), Value::from(value.expose_secret())));
+        let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
+        [
+            ("connections", connections),
+            ("variables", texts(Kind::Variable)),
+            ("configs", texts(Kind::Config)),
+            ("env", env.collect()),
+            ("meta", meta),
+        ]
+        .into_iter()
+        .map(|(name, entries)| (name.to_owned(), Names::at(name, entries, misses)))
+        .collect()
+    })
+}
