@@ -56,8 +56,8 @@ pub struct Detail {
     pub shadowed: Vec<usize>,
     /// How long its text is, in bytes, where it could be read.
     pub bytes: Option<usize>,
-    /// When its current version was made, in seconds since 1970, where the store knows.
-    pub changed: Option<i64>,
+    /// When its current version was made, where the store knows.
+    pub changed: Option<String>,
 }
 
 /// One id that is not in the files, or not in one of them.
@@ -189,7 +189,7 @@ impl Entries {
                 source: entry.source,
                 shadowed: entry.shadowed,
                 bytes: value.map(|value| value.text.expose_secret().len()),
-                changed: value.and_then(|value| value.changed),
+                changed: value.and_then(|value| value.changed.clone()),
             };
             self.details[kind].insert(id.clone(), detail);
             let taken = match entry.state {

@@ -208,7 +208,7 @@ impl<'a> Run<'a> {
         }
         match &settings.store {
             StoreChoice::Aws => {
-                let opening = tokio::time::timeout_at(end, store::aws::open(settings, plan, self.env)).await;
+                let opening = tokio::time::timeout_at(end, store::aws::client::open(settings, plan, self.env)).await;
                 let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
                 Box::pin(self.ask(plan, &stores, settings, end)).await
             }

@@ -58,23 +58,6 @@ pub fn os_error(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
-/// A point in time, in seconds since 1970, as `2026-11-24T18:25:00Z`.
-#[must_use]
-pub fn utc(seconds: i64) -> String {
-    const DAY: i64 = 86_400;
-    let (days, rest) = (seconds.div_euclid(DAY), seconds.rem_euclid(DAY));
-    // Days since 1 March of the year 0, in eras of 400 years: H. Hinnant, "chrono-Compatible Low-Level Date Algorithms".
-    let shifted = days + 719_468;
-    let (era, of_era) = (shifted.div_euclid(146_097), shifted.rem_euclid(146_097));
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + i64::from(month <= 2);
-    format!("{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", rest / 3600, rest / 60 % 60, rest % 60)
-}
-
 /// `1 connection`, `2 connections`.
 #[must_use]
 pub fn count(n: usize, singular: &str) -> String {
@@ -128,20 +111,6 @@ mod tests {
     #[test]
     fn lists_split_at_commas_and_newlines_but_not_in_braces() {
         assert_eq!(split_list(" a,b\n\n c ,{d,e}*, "), ["a", "b", "c", "{d,e}*"]);
-    }
-
-    #[test]
-    fn times_are_utc() {
-        for (seconds, text) in [
-            (0, "1970-01-01T00:00:00Z"),
-            (951_782_399, "2000-02-28T23:59:59Z"),
-            (951_782_400, "2000-02-29T00:00:00Z"),
-            (1_795_544_700, "2026-11-24T18:25:00Z"),
-            (4_107_542_400, "2100-03-01T00:00:00Z"),
-            (-1, "1969-12-31T23:59:59Z"),
-        ] {
-            assert_eq!(utc(seconds), text);
-        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::model::policy::{Policies, Policy};
 use crate::plan::{AddressedBy, Enumerate, Plan, Source, SourcePlan};
 use crate::render::files::Rendered;
 use crate::text::shown;
-use crate::text::{count, printable, utc};
+use crate::text::{count, printable};
 
 /// The version of the document. A new field does not change it; a field that goes or means something else does.
 pub const VERSION: u32 = 1;
@@ -241,7 +241,7 @@ fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Ve
                 SecretForm::Uri => "uri",
             }),
             bytes: detail.bytes,
-            changed: detail.changed.map(utc),
+            changed: detail.changed.clone(),
             problem: problems.get(id.as_str()).copied(),
         })
     };

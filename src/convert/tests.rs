@@ -25,7 +25,7 @@ fn plain_rules() -> Rules {
 }
 
 fn value(text: &str) -> State {
-    State::Value(Value { text: SecretString::from(text), changed: Some(7) })
+    State::Value(Value { text: SecretString::from(text), changed: Some("2026-11-24T18:25:00Z".to_owned()) })
 }
 
 fn entry(source: usize, state: State) -> Entry {
@@ -81,7 +81,8 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
     assert_eq!((entries.connections_by_source.as_slice(), entries.count(Kind::Connection)), ([1, 1].as_slice(), 2));
     assert_eq!(Kind::ALL.map(|kind| entries.shadowed[kind]), [1, 0, 0]);
     let details = &entries.details[Kind::Connection];
-    let fine = Detail { source: 0, shadowed: vec![1], bytes: Some(5), changed: Some(7) };
+    let fine =
+        Detail { source: 0, shadowed: vec![1], bytes: Some(5), changed: Some("2026-11-24T18:25:00Z".to_owned()) };
     assert_eq!((details.len(), &details["fine"]), (6, &fine));
     assert_eq!(details["denied"], Detail::default());
     let skipped: Vec<&str> = entries.skipped[Kind::Connection].iter().map(|skipped| skipped.id.as_str()).collect();

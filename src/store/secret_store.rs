@@ -21,8 +21,8 @@ pub struct Listed {
 pub struct Value {
     /// The text.
     pub text: SecretString,
-    /// When the current version was made, in seconds since 1970, where the store knows.
-    pub changed: Option<i64>,
+    /// When the current version was made, such as `2026-11-24T18:25:00Z`, where the store knows.
+    pub changed: Option<String>,
 }
 
 /// What a store says about one secret that was asked for.

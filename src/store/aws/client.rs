@@ -14,11 +14,12 @@ use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use secrecy::ExposeSecret;
 
+use super::budget::Budget;
 use super::credential_context::CredentialContext;
 use super::credentials::{Once, Role, WhoAmI};
-use super::limits::Allowance;
 use super::retries::{self, Retries};
-use super::{AwsStore, Place, Shared, transport, trust};
+use super::store::{AwsStore, Location, RunParts};
+use super::{transport, trust};
 use crate::config::env::Env;
 use crate::config::kwargs::{OwnAccess, RoleVia};
 use crate::config::settings::Settings;
@@ -33,7 +34,7 @@ use crate::process::memory;
 /// [`Exit::Config`] when there is no CA certificate to trust, or a role wants a web identity that the pod lacks.
 pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<AwsStore>, Failure> {
     let access = &settings.kwargs.own;
-    let allowance = Allowance::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1));
+    let budget = Budget::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1));
     // `verify` is the own account's alone; with no other account there is nothing else to trust.
     let only_own = plan.accounts.iter().all(|account| account.source == Source::Own);
     let own_ca = access.ca_file.as_deref().map(Path::new).filter(|_| only_own);
@@ -41,7 +42,7 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let http = transport::client(
         &trust::context(own_ca.or(settings.ca_bundle.as_deref()), plain_http, env)?,
         settings.concurrency,
-        allowance,
+        budget,
     )?;
     let retries = Retries::default();
     let base = load(settings.regions.shared.as_str(), &http, None).await;
@@ -50,14 +51,14 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
     let base = base.into_builder().credentials_provider(pod.clone()).build();
 
     let opened = transport::Opened::default();
-    let own = own_config(settings, &base, env, (&retries, &opened), &context, allowance).await?;
-    let shared_by_all = Shared {
+    let own = own_config(settings, &base, env, (&retries, &opened), &context, budget).await?;
+    let run = RunParts {
         fetch: settings.fetch,
         concurrency: settings.concurrency,
         retries: retries.clone(),
         opened: opened.clone(),
         context: context.clone(),
-        allowance,
+        budget,
     };
     let mut stores = Vec::new();
     for account in &plan.accounts {
@@ -97,9 +98,9 @@ pub async fn open(settings: &Settings, plan: &Plan, env: &Env) -> Result<Vec<Aws
             Source::Shared { account, .. } => Some(account.to_string()),
         };
         let region = config.region().map(ToString::to_string).unwrap_or_default();
-        let place = Place { account: known, region };
+        let location = Location { account: known, region };
         let who = WhoAmI::new(Arc::new(config), retries.clone());
-        stores.push(AwsStore::new(client, (identity, who), place, in_owner_account, shared_by_all.clone()));
+        stores.push(AwsStore::new(client, (identity, who), location, in_owner_account, run.clone()));
     }
     Ok(stores)
 }
@@ -138,7 +139,7 @@ async fn own_config(
     env: &Env,
     (retries, opened): (&Retries, &transport::Opened),
     context: &Arc<CredentialContext>,
-    allowance: Allowance,
+    budget: Budget,
 ) -> Result<SdkConfig, Failure> {
     let access = &settings.kwargs.own;
     let region = match &settings.regions.own {
@@ -148,7 +149,7 @@ async fn own_config(
     let has_ca_of_its_own = access.ca_file.is_some();
     let config = if access.profile_name.is_some() || has_ca_of_its_own {
         let ca = access.ca_file.as_deref().map(Path::new).or(settings.ca_bundle.as_deref());
-        let http = transport::client(&trust::context(ca, false, env)?, settings.concurrency, allowance)?;
+        let http = transport::client(&trust::context(ca, false, env)?, settings.concurrency, budget)?;
         let config = load(&region, &http, access.profile_name.as_deref()).await;
         let of_profile = access.profile_name.is_some();
         let provider = match &access.profile_name {

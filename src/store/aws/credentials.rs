@@ -9,36 +9,28 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
-use aws_config::imds::client::error::{ImdsError, TokenError};
-use aws_config::meta::ProviderChainError;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use aws_sdk_sts::error::SdkError;
-use aws_sdk_sts::operation::assume_role::{AssumeRoleError, AssumeRoleOutput};
-use aws_sdk_sts::operation::assume_role_with_web_identity::{
-    AssumeRoleWithWebIdentityError, AssumeRoleWithWebIdentityOutput,
-};
+use aws_sdk_sts::operation::assume_role::AssumeRoleOutput;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityOutput;
 use aws_sdk_sts::types::{AssumedRoleUser, Credentials as StsCredentials};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_types::SdkConfig;
 use tokio::sync::{Mutex, OnceCell};
 use tokio::time::timeout;
 
-use super::classify;
 use super::credential_context::{CredentialContext, Origin};
+use super::errors;
 use super::retries::{self, Retries};
-use super::transport::{self, Opened, Prewarm};
+use super::transport::{Opened, Prewarm};
 use crate::model::aws_names::action::{
     ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY, GET_CALLER_IDENTITY,
 };
 use crate::model::cause::Cause;
-use crate::store::error::{ErrorKind, StoreError};
+use crate::store::error::{CREDENTIALS, StoreError};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
-const ACTION: &str = crate::store::error::CREDENTIALS;
 /// How long an error waits for the name of the caller.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -90,8 +82,9 @@ impl Once {
     }
 
     async fn ask(&self, for_the_first_time: bool) -> Result<Credentials, StoreError> {
-        let attempt = || async { self.provider.provide_credentials().await.map_err(|error| in_our_words(&error)) };
-        let credentials = self.retries.persist_for(retries::SLOW_ATTEMPT, ACTION, attempt).await;
+        let attempt =
+            || async { self.provider.provide_credentials().await.map_err(|error| errors::of_credentials(&error)) };
+        let credentials = self.retries.persist_for(retries::SLOW_ATTEMPT, CREDENTIALS, attempt).await;
         let Some(context) = &self.context else { return credentials };
         if let Ok(credentials) = credentials.as_ref()
             && for_the_first_time
@@ -157,7 +150,7 @@ impl Role {
             .set_external_id(self.external_id.clone())
             // The shortest that STS gives: a run lasts seconds.
             .duration_seconds(900);
-        let output = request.send().await.map_err(|error| self.refused(classify::from_sdk(ASSUME_ROLE, &error)))?;
+        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(ASSUME_ROLE, &error)))?;
         let AssumeRoleOutput { credentials, assumed_role_user, .. } = output;
         self.convert(ASSUME_ROLE, credentials, assumed_role_user)
     }
@@ -172,14 +165,14 @@ impl Role {
             Poll::Ready(loaded) => loaded,
             Poll::Pending => tokio::join!(loading, self.open_connection(sts)).0,
         };
-        loaded.map(drop).map_err(|error| in_our_words(&error))
+        loaded.map(drop).map_err(|error| errors::of_credentials(&error))
     }
 
     async fn open_connection(&self, sts: &aws_sdk_sts::Client) {
         let Some(http) = self.config.http_client() else { return };
         let config = aws_sdk_sts::config::Config::builder()
             .http_client(Prewarm::new(http, 1, self.opened.clone()))
-            .credentials_provider(transport::nobody());
+            .credentials_provider(Prewarm::credentials());
         drop(sts.get_caller_identity().customize().config_override(config).send().await);
     }
 
@@ -195,13 +188,13 @@ impl Role {
             .role_session_name(self.session_name())
             .web_identity_token(token.trim())
             .duration_seconds(900);
-        let output = request.send().await.map_err(|error| self.refused(classify::from_sdk(WEB_IDENTITY, &error)))?;
+        let output = request.send().await.map_err(|error| self.refused(errors::from_sdk(WEB_IDENTITY, &error)))?;
         let AssumeRoleWithWebIdentityOutput { credentials, assumed_role_user, .. } = output;
         self.convert(WEB_IDENTITY, credentials, assumed_role_user)
     }
 
     fn refused(&self, error: StoreError) -> StoreError {
-        StoreError { subject: Some(self.arn.clone()), ..of_role(error) }
+        StoreError { subject: Some(self.arn.clone()), ..errors::about_role(error) }
     }
 
     fn convert(
@@ -237,17 +230,6 @@ impl fmt::Debug for CallerArn {
     }
 }
 
-/// A refusal by STS is about the role. Whether it throttles or is down stays what it is.
-fn of_role(error: StoreError) -> StoreError {
-    let cause = match (error.kind(), error.action) {
-        (ErrorKind::Denied, WEB_IDENTITY) => Cause::WebIdentityDenied,
-        (ErrorKind::Denied, _) => Cause::RoleDenied,
-        (kind, _) if kind.is_of_one_secret() => Cause::RoleRejected,
-        _ => error.cause,
-    };
-    StoreError { cause, ..error }
-}
-
 impl ProvideCredentials for Role {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
@@ -273,8 +255,6 @@ pub struct Identity {
 }
 
 impl WhoAmI {
-    const ACTION: &str = GET_CALLER_IDENTITY;
-
     pub fn new(config: Arc<SdkConfig>, retries: Retries) -> Self {
         Self { config, retries, calls: Cell::new(0), known: OnceCell::new() }
     }
@@ -288,9 +268,9 @@ impl WhoAmI {
         self.calls.set(self.calls.get() + 1);
         let ask = || async {
             let account = self.ask().await?.account;
-            account.ok_or_else(|| StoreError::new(Cause::NotAws, Self::ACTION, "the answer holds no account"))
+            account.ok_or_else(|| StoreError::new(Cause::NotAws, GET_CALLER_IDENTITY, "the answer holds no account"))
         };
-        self.retries.persist(Self::ACTION, ask).await
+        self.retries.persist(GET_CALLER_IDENTITY, ask).await
     }
 
     /// Who it is, for an error that is about to be told. An endpoint policy may deny that, or there may be no way to STS: then
@@ -306,144 +286,7 @@ impl WhoAmI {
     async fn ask(&self) -> Result<Identity, StoreError> {
         let sts = aws_sdk_sts::Client::new(&self.config);
         let output =
-            sts.get_caller_identity().send().await.map_err(|error| classify::from_sdk(Self::ACTION, &error))?;
+            sts.get_caller_identity().send().await.map_err(|error| errors::from_sdk(GET_CALLER_IDENTITY, &error))?;
         Ok(Identity { arn: output.arn, account: output.account })
     }
-}
-
-/// What a provider's error says, in words that quote nothing.
-pub fn in_our_words(error: &CredentialsError) -> StoreError {
-    let mut next = std::error::Error::source(error);
-    while let Some(current) = next {
-        if let Some(ours) = current.downcast_ref::<StoreError>() {
-            return ours.clone();
-        }
-        next = current.source();
-    }
-    explain(error)
-}
-
-/// The SDK's own chain failed. Its words name providers and files, but an STS body can be among them: only what we
-/// know to be harmless is repeated.
-pub fn explain(error: &CredentialsError) -> StoreError {
-    if let Some(refused) = classify::refused(ACTION, error) {
-        return refused;
-    }
-    for current in classify::chain(error) {
-        if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>() {
-            return of_role(classify::from_sdk(WEB_IDENTITY, sts));
-        }
-        if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-            return of_role(classify::from_sdk(ASSUME_ROLE, sts));
-        }
-        if let Some(sts) = current.downcast_ref::<AssumeRoleWithWebIdentityError>() {
-            return refused_by_sts(WEB_IDENTITY, sts);
-        }
-        if let Some(sts) = current.downcast_ref::<AssumeRoleError>() {
-            return refused_by_sts(ASSUME_ROLE, sts);
-        }
-        if current.is::<ConnectorError>() {
-            return classify::unreached(ACTION, current);
-        }
-        if let Some(imds) = current.downcast_ref::<ImdsError>() {
-            return of_imds(imds);
-        }
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return of_io(io);
-        }
-        if let Some(status) = http_status(&current.to_string()) {
-            let cause = match status {
-                429 => Cause::Throttled,
-                500.. => Cause::ServerFault,
-                _ => Cause::AgentRefuses,
-            };
-            return StoreError::new(cause, ACTION, format!("the credentials endpoint answers HTTP {status}"));
-        }
-        if let Some(tried) = current.downcast_ref::<ProviderChainError<CredentialsError>>() {
-            let mut tried = tried.attempts().iter().flat_map(|attempt| classify::chain(attempt.error()));
-            // Not configured says every provider without more; this one alone was asked.
-            if let Some(silent) = tried.find(|error| error.is::<ConnectorError>()) {
-                let message = format!(
-                    "none found: no AWS_* variables, profile, web identity or container role, and the instance metadata service \
-                     does not help: {}",
-                    classify::unreached(ACTION, silent).message
-                );
-                return StoreError::new(Cause::ImdsSilent, ACTION, message);
-            }
-        }
-    }
-    let (cause, message) = match error {
-        CredentialsError::CredentialsNotLoaded(_) => (
-            Cause::NoCredentials,
-            "none found: no AWS_* variables, profile, web identity, container or instance role (or the profile that is named \
-             is not there)",
-        ),
-        CredentialsError::ProviderTimedOut(_) => (Cause::NoAnswer, "the provider did not answer in time"),
-        CredentialsError::InvalidConfiguration(_) => (
-            Cause::BadConfiguration,
-            "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)",
-        ),
-        // The SDK's word for an answer that it can't read.
-        CredentialsError::Unhandled(_) => (
-            Cause::NotAws,
-            "the endpoint for credentials (STS, the container's or the instance's) answers something else",
-        ),
-        _ => (Cause::Unaccepted, "the provider that the environment names gave none"),
-    };
-    StoreError::new(cause, ACTION, message)
-}
-
-/// The instance metadata service is there, or was.
-fn of_imds(error: &ImdsError) -> StoreError {
-    let status = match error {
-        ImdsError::ErrorResponse(answer) => Some(answer.response().status()),
-        ImdsError::FailedToLoadToken(_) => {
-            let token = std::error::Error::source(error).and_then(|error| error.downcast_ref());
-            token.and_then(|error: &SdkError<TokenError, HttpResponse>| error.raw_response()).map(HttpResponse::status)
-        }
-        _ => None,
-    };
-    let service = "the instance metadata service";
-    let (cause, message) = match status.map(u16::from) {
-        Some(429) => (Cause::Throttled, format!("{service} answers HTTP 429")),
-        Some(status @ 500..) => (Cause::ServerFault, format!("{service} answers HTTP {status}")),
-        Some(300..) => (Cause::ImdsSilent, format!("{service} gives none")),
-        _ => (Cause::NotAws, format!("{service} is cut off, or answers something else")),
-    };
-    StoreError::new(cause, ACTION, message)
-}
-
-/// A file that can't be read is a mistake of the Pod's; a connection that can't be made may pass.
-fn of_io(error: &std::io::Error) -> StoreError {
-    use std::io::ErrorKind as Io;
-    let passes = matches!(
-        error.kind(),
-        Io::ConnectionRefused
-            | Io::ConnectionReset
-            | Io::ConnectionAborted
-            | Io::HostUnreachable
-            | Io::NetworkUnreachable
-            | Io::NotConnected
-            | Io::BrokenPipe
-            | Io::TimedOut
-            | Io::UnexpectedEof
-    );
-    let (cause, what) = if passes {
-        (Cause::Connect, "the endpoint for credentials (STS, the container's or the instance's) can't be reached")
-    } else {
-        (Cause::TokenFile, "a token or credentials file that the environment or profile names can't be read")
-    };
-    StoreError::new(cause, ACTION, format!("{what}: {}", crate::text::os_error(error)))
-}
-
-/// The status in the SDK's words for an answer of the container's endpoint (aws-config 1.13
-/// `http_credential_provider.rs`); of those words nothing but the number is used.
-fn http_status(words: &str) -> Option<u16> {
-    words.split_once("StatusCode(")?.1.get(..3)?.parse().ok()
-}
-
-fn refused_by_sts(action: &'static str, sts: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {
-    use aws_sdk_sts::operation::RequestId;
-    let ours = classify::of_code(action, sts.code().map(str::to_owned), sts.message().map(str::to_owned));
-    StoreError { request_id: sts.meta().request_id().map(Box::from), ..of_role(ours) }
 }

@@ -15,7 +15,8 @@ use std::pin::Pin;
 
 use futures_util::future::try_join_all;
 
-use super::limits::MOST_PAGES;
+use super::budget::MOST_PAGES;
+use crate::model::aws_names::action::LIST_SECRETS as LIST;
 use crate::model::cause::Cause;
 use crate::store::error::StoreError;
 use crate::store::secret_store::Listed;
@@ -145,7 +146,7 @@ impl<P: Pages> Walk<'_, P> {
         self.asked.set(self.asked.get() + 1);
         if self.asked.get() > MOST_PAGES {
             let message = format!("the listing does not end: {MOST_PAGES} pages, and still more");
-            return Err(StoreError::new(Cause::NotAws, super::LIST, message));
+            return Err(StoreError::new(Cause::NotAws, LIST, message));
         }
         let page = self.pages.page(query).await?;
         let names = page.listed.iter().map(|listed| listed.name.clone()).collect();
@@ -278,7 +279,7 @@ impl<P: Pages> Walk<'_, P> {
         loop {
             // A page may be empty and still carry a token (API model, NextToken), but not one that it had before.
             if !seen.insert(token.clone()) {
-                return Err(StoreError::new(Cause::NotAws, super::LIST, "ListSecrets gives the same page token twice"));
+                return Err(StoreError::new(Cause::NotAws, LIST, "ListSecrets gives the same page token twice"));
             }
             let page = self.page(Query { token: Some(token), ..part.query() }).await?;
             note(&page.names);

@@ -4,8 +4,6 @@
 //! are seen too. Bodies are never looked at, but for the name of an STS action; paths neither, since that of the ECS endpoint
 //! is a secret.
 
-use std::error::Error;
-use std::fmt;
 use std::time::Instant;
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -18,25 +16,23 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
 use aws_smithy_types::config_bag::ConfigBag;
 
-use super::limits::{Allowance, Limit};
+use super::body_limit::BodyLimit;
+use super::budget::Budget;
+use super::errors::{self, Unreached};
+use super::retries::RETRIES;
 
-tokio::task_local! {
-    /// How often the call that is being made was made before.
-    pub static RETRIES: u32;
-}
-
-/// An HTTP client that tells what passes through it.
+/// An HTTP client that logs what passes through it.
 #[derive(Clone, Debug)]
 pub struct LoggingHttpClient {
     pub client: SharedHttpClient,
-    /// How much is taken of what comes.
-    pub allowance: Allowance,
+    /// How much is read of what comes.
+    pub budget: Budget,
 }
 
 impl HttpClient for LoggingHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(LoggingConnector { connector, allowance: self.allowance })
+        SharedHttpConnector::new(LoggingConnector { connector, budget: self.budget })
     }
 
     fn validate_base_client_config(
@@ -59,25 +55,25 @@ impl HttpClient for LoggingHttpClient {
 #[derive(Debug)]
 struct LoggingConnector {
     connector: SharedHttpConnector,
-    allowance: Allowance,
+    budget: Budget,
 }
 
 impl HttpConnector for LoggingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let origin = origin(request.uri());
-        let line = tracing::enabled!(tracing::Level::DEBUG).then(|| Line::of(&request));
-        let limit = Limit::of(&request, self.allowance);
+        let line = tracing::enabled!(tracing::Level::DEBUG).then(|| CallLine::of(&request));
+        let limit = BodyLimit::of(&request, self.budget);
         let answer = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(line) = line {
-                line.tell(&origin, &answer);
+                line.log(&origin, &answer);
             }
             let answer = answer.map(|answer| {
                 let limit = limit.of_status(answer.status().is_success());
                 answer.map(|body| limit.hold(body))
             });
-            answer.map_err(|error| Unreached { origin, error: None }.around(error))
+            answer.map_err(|error| Unreached::around(origin, error))
         })
     }
 }
@@ -90,51 +86,15 @@ fn origin(uri: &str) -> String {
     format!("{scheme}://{host}")
 }
 
-/// A request that got no answer, and where it was to go.
-#[derive(Debug)]
-pub struct Unreached {
-    /// Such as `https://secretsmanager.eu-central-1.amazonaws.com`.
-    pub origin: String,
-    error: Option<BoxError>,
-}
-
-impl Unreached {
-    /// Puts itself between a connector's error and its source; what kind of error it is stays.
-    fn around(mut self, error: ConnectorError) -> ConnectorError {
-        let (is_timeout, is_user, is_io, other) =
-            (error.is_timeout(), error.is_user(), error.is_io(), error.as_other());
-        self.error = Some(error.into_source());
-        let inner = self.into();
-        match (is_timeout, is_user, is_io) {
-            (true, ..) => ConnectorError::timeout(inner),
-            (_, true, _) => ConnectorError::user(inner),
-            (_, _, true) => ConnectorError::io(inner),
-            _ => ConnectorError::other(inner, other),
-        }
-    }
-}
-
-impl fmt::Display for Unreached {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no answer from {}", self.origin)
-    }
-}
-
-impl Error for Unreached {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.error.as_deref().map(|error| error as &(dyn Error + 'static))
-    }
-}
-
 /// What is known of a call before its answer.
-struct Line {
+struct CallLine {
     action: String,
     retries: u32,
     sent: Option<u64>,
     started: Instant,
 }
 
-impl Line {
+impl CallLine {
     fn of(request: &HttpRequest) -> Self {
         let sent = request.body().content_length();
         let retries = RETRIES.try_with(|retries| *retries).unwrap_or_default();
@@ -142,7 +102,7 @@ impl Line {
     }
 
     /// Durations are up to the head of the answer; the bodies are small.
-    fn tell(self, endpoint: &str, answer: &Result<HttpResponse, ConnectorError>) {
+    fn log(self, endpoint: &str, answer: &Result<HttpResponse, ConnectorError>) {
         let Self { action, retries, sent, started } = self;
         let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         match answer {
@@ -155,7 +115,7 @@ impl Line {
                 tracing::debug!(action, endpoint, retries, status, elapsed_ms, sent, received, request_id, "call");
             }
             Err(error) => {
-                let error = super::classify::unreached("call", error).message;
+                let error = errors::unreached("call", error).message;
                 tracing::debug!(action, endpoint, retries, elapsed_ms, sent, error, "call");
             }
         }

@@ -12,9 +12,13 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::time::{sleep, timeout};
 
-use super::logging_client::RETRIES;
 use crate::model::cause::Cause;
 use crate::store::error::{ErrorKind, StoreError};
+
+tokio::task_local! {
+    /// How often the call that is being made was made before.
+    pub static RETRIES: u32;
+}
 
 /// How long one attempt may take: a stalled connection costs seconds, not the run.
 const ATTEMPT: Duration = Duration::from_secs(5);

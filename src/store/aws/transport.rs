@@ -27,7 +27,7 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
 
-use super::limits::Allowance;
+use super::budget::Budget;
 use super::logging_client::LoggingHttpClient;
 use crate::error::{Exit, Failure};
 
@@ -36,7 +36,7 @@ use crate::error::{Exit, Failure};
 ///
 /// # Errors
 /// [`Exit::Config`] when the pool can't be made of these settings.
-pub fn client(tls: &TlsContext, connections: usize, allowance: Allowance) -> Result<SharedHttpClient, Failure> {
+pub fn client(tls: &TlsContext, connections: usize, budget: Budget) -> Result<SharedHttpClient, Failure> {
     let unusable = |problem: String| Failure::new(Exit::Config, format!("the HTTP client can't be made: {problem}"));
     let pool = ConnectionPool::builder()
         .proxy_config(ProxyConfig::from_env())
@@ -48,7 +48,7 @@ pub fn client(tls: &TlsContext, connections: usize, allowance: Allowance) -> Res
         .map_err(|error| unusable(error.to_string()))?;
     let client = Client::new(&pool).map(SharedHttpClient::new);
     client
-        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, allowance }))
+        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget }))
         .map_err(|error| unusable(error.to_string()))
 }
 
@@ -72,28 +72,28 @@ impl Prewarm {
     pub fn new(client: SharedHttpClient, count: usize, opened: Opened) -> Self {
         Self { client, count, opened }
     }
-}
 
-/// Credentials for a request that is never sent.
-pub fn nobody() -> Credentials {
-    Credentials::new("nobody", "nobody", None, None, "opens connections only")
+    /// Credentials for a request that is never sent.
+    pub fn credentials() -> Credentials {
+        Credentials::new("none", "none", None, None, "opens connections only")
+    }
 }
 
 impl HttpClient for Prewarm {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(Opener { connector, count: self.count, opened: self.opened.clone() })
+        SharedHttpConnector::new(PrewarmConnector { connector, count: self.count, opened: self.opened.clone() })
     }
 }
 
 #[derive(Debug)]
-struct Opener {
+struct PrewarmConnector {
     connector: SharedHttpConnector,
     count: usize,
     opened: Opened,
 }
 
-impl HttpConnector for Opener {
+impl HttpConnector for PrewarmConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let uri = request.uri().to_owned();
         let origin = uri.split('/').take(3).collect::<Vec<_>>().join("/");

@@ -1,101 +1,12 @@
-//! What an error of the SDK means for us.
+//! What a code and a message of Secrets Manager or STS mean.
 //!
 //! By code first: Secrets Manager sends AccessDeniedException and ThrottlingException with 400, and InternalServiceError
-//! with 400 or 500 (Secrets Manager API reference, "Common Errors"). A status of 5xx or 429 stands above any code.
+//! with 400 or 500 (Secrets Manager API reference, "Common Errors").
 
-use std::error::Error;
-
-use aws_credential_types::provider::error::CredentialsError;
-use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_secretsmanager::operation::RequestId;
-use aws_smithy_runtime_api::client::dns::ResolveDnsError;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::ConnectorError;
-
-use super::limits::Refused;
-use super::logging_client::Unreached;
-use crate::model::aws_names::action;
+use crate::model::aws_names::action::{ASSUME_ROLE_WITH_WEB_IDENTITY, LIST_SECRETS};
 use crate::model::cause::Cause;
 use crate::store::error::{ErrorKind, StoreError};
 use crate::store::secret_store::NotThere;
-
-/// Turns an SDK error into ours. The SDK's own text is left out: it may print parts of a response.
-pub fn from_sdk<E>(action: &'static str, error: &SdkError<E, HttpResponse>) -> StoreError
-where
-    E: ProvideErrorMetadata + Error + Send + Sync + 'static,
-{
-    if let Some(ours) = ours_in_chain(error).or_else(|| refused(action, error)) {
-        return ours;
-    }
-    let (service, status) = match error {
-        SdkError::ServiceError(context) if context.err().code().is_none() => {
-            let status = context.raw().status().as_u16();
-            let cause = if status == 407 { Cause::Proxy } else { Cause::NotAws };
-            let message = format!("HTTP {status} with a body that is not an answer of AWS (a proxy or gateway?)");
-            return StoreError::new(cause, action, message);
-        }
-        SdkError::ServiceError(context) => (context.err(), context.raw().status().as_u16()),
-        SdkError::ResponseError(_) => {
-            return StoreError::new(Cause::NotAws, action, "the answer was cut off or is not an answer of AWS");
-        }
-        _ => return unreached(action, error),
-    };
-    let mut ours = of_code(action, service.code().map(str::to_owned), service.message().map(str::to_owned));
-    match status {
-        429 => ours.cause = Cause::Throttled,
-        500.. => ours.cause = Cause::ServerFault,
-        _ => {}
-    }
-    ours.request_id = error.request_id().map(Box::from);
-    ours
-}
-
-/// An answer that was not taken to its end.
-pub fn refused(action: &'static str, error: &(dyn Error + 'static)) -> Option<StoreError> {
-    let refused = chain(error).find_map(|error| error.downcast_ref::<Refused>())?;
-    Some(StoreError::new(refused.cause, action, refused.message.clone()))
-}
-
-/// A request that got no answer: where it was to go, and what stood in its way.
-pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreError {
-    let mut to = String::new();
-    let (mut is_timeout, mut is_name, mut io, mut tls, mut tunnel) = (false, false, None, None, None);
-    for current in chain(error) {
-        if let Some(unreached) = current.downcast_ref::<Unreached>() {
-            to = format!(" {}", unreached.origin);
-        } else if let Some(connector) = current.downcast_ref::<ConnectorError>() {
-            is_timeout |= connector.is_timeout();
-        } else if current.is::<ResolveDnsError>() {
-            is_name = true;
-        } else if let Some(found) = current.downcast_ref::<rustls::Error>() {
-            tls = Some(found);
-        } else if let Some(found) = current.downcast_ref::<std::io::Error>() {
-            io = Some(found);
-        }
-        // hyper-util's TunnelError, which says in fixed words what a proxy answered to CONNECT (hyper-util 0.1
-        // `client/legacy/connect/proxy/tunnel.rs`).
-        tunnel = tunnel.or_else(|| current.to_string().strip_prefix("tunnel error: ").map(str::to_owned));
-    }
-    // An answer that can't come any more was a connection at first.
-    is_timeout |= matches!(io, Some(io) if io.kind() == std::io::ErrorKind::TimedOut);
-    let words = io.map(|io| format!(": {}", crate::text::os_error(io))).unwrap_or_default();
-    let (cause, message) = if let Some(tls) = tls {
-        (Cause::Tls, format!("TLS with{to} fails: {tls}"))
-    } else if let Some(tunnel) = tunnel {
-        (Cause::Proxy, format!("the proxy lets nothing through to{to}: {tunnel}{words}"))
-    } else if is_name {
-        (Cause::Dns, format!("the name of{to} can't be resolved{words}"))
-    } else if is_timeout {
-        (Cause::NoAnswer, format!("no answer in time{}", if to.is_empty() { to } else { format!(" from{to}") }))
-    } else if io.is_some()
-        || chain(error).any(|e| e.downcast_ref::<ConnectorError>().is_some_and(ConnectorError::is_io))
-    {
-        (Cause::Connect, format!("can't connect{}{words}", if to.is_empty() { to } else { format!(" to{to}") }))
-    } else {
-        (Cause::Unsent, "the request could not be made".to_owned())
-    };
-    StoreError::new(cause, action, message)
-}
 
 /// What a code and a message of Secrets Manager or STS mean.
 pub fn of_code(action: &'static str, code: Option<String>, message: Option<String>) -> StoreError {
@@ -172,7 +83,7 @@ fn denial(action: &str, lower: &str) -> Cause {
         Cause::ExplicitDenyIdentity
     } else if says("no resource-based policy allows") {
         Cause::NoResourcePolicy
-    } else if action == action::LIST_SECRETS {
+    } else if action == LIST_SECRETS {
         Cause::ListDenied
     } else if says("no identity-based policy allows") {
         Cause::NoIdentityPolicy
@@ -196,7 +107,7 @@ fn signature(lower: &str) -> Cause {
 /// What a refusal of credentials means, in our own words: AWS's can quote the request.
 fn about_credentials(cause: Cause, action: &str, text: &str) -> String {
     let words = match cause {
-        Cause::Expired if action == action::ASSUME_ROLE_WITH_WEB_IDENTITY => "the web identity token has expired",
+        Cause::Expired if action == ASSUME_ROLE_WITH_WEB_IDENTITY => "the web identity token has expired",
         Cause::Expired => "the credentials have expired",
         Cause::ClockSkew => return clocks(text),
         Cause::Signature => "AWS does not accept the signature: a wrong secret key, or a proxy that rewrites headers",
@@ -249,39 +160,12 @@ pub fn not_there(error: &StoreError) -> Option<NotThere> {
     }
 }
 
-/// Trouble with credentials comes wrapped in a dispatch failure; ours is somewhere in its chain.
-fn ours_in_chain(error: &(dyn Error + 'static)) -> Option<StoreError> {
-    let mut next = Some(error);
-    while let Some(current) = next {
-        if let Some(ours) = current.downcast_ref::<StoreError>() {
-            return Some(ours.clone());
-        }
-        if let Some(credentials) = current.downcast_ref::<CredentialsError>() {
-            let inner = credentials.source().and_then(ours_in_chain);
-            return Some(inner.unwrap_or_else(|| super::credentials::explain(credentials)));
-        }
-        next = current.source();
-    }
-    None
-}
-
-/// An error and what lies under it, the payload of I/O errors included, which `source` skips.
-pub fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    std::iter::successors(Some(error), |current| {
-        let current: &'a (dyn Error + 'static) = *current;
-        let payload = current.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        payload.map_or_else(|| current.source(), |payload| Some(payload as &(dyn Error + 'static)))
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GET: &str = "secretsmanager:GetSecretValue";
-
     fn error(code: &str, message: &str) -> StoreError {
-        of_code(GET, Some(code.to_owned()), Some(message.to_owned()))
+        of_code("secretsmanager:GetSecretValue", Some(code.to_owned()), Some(message.to_owned()))
     }
 
     /// The texts of the IAM user guide, "Troubleshoot access denied error messages".

@@ -1,0 +1,167 @@
+//! One API call of Secrets Manager each: when it may go out, with which credentials, how often it is tried, and its answer in
+//! our types.
+
+use std::cell::Cell;
+use std::future::Future;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::errors;
+use super::listing::{Page, Query};
+use super::retries::Retries;
+use crate::model::aws::{SecretId, is_id};
+use crate::model::aws_names::action::{
+    BATCH_GET_SECRET_VALUE as BATCH_GET, GET_SECRET_VALUE as GET, LIST_SECRETS as LIST,
+};
+use crate::model::cause::Cause;
+use crate::store::error::{ErrorKind, StoreError};
+use crate::store::secret_store::Listed;
+
+/// How often a call may be made anew with new credentials. An agent may hand out what has seconds to live, but not for ever.
+const RENEWALS: u32 = 3;
+
+/// The calls to one account.
+pub struct Calls {
+    pub client: Client,
+    pub identity: SharedCredentialsProvider,
+    /// A shared account's number; nobody names the own one.
+    pub account: Option<String>,
+    pub retries: Retries,
+    /// One for each request that may be in flight, whatever it is.
+    permits: Semaphore,
+    made: Cell<u64>,
+}
+
+/// What a batch is of.
+pub enum BatchIds {
+    /// These secrets, twenty at most.
+    Named(Vec<String>),
+    /// The first twenty under these prefixes.
+    Under(Vec<String>),
+}
+
+impl Calls {
+    pub fn new(
+        client: Client,
+        identity: SharedCredentialsProvider,
+        account: Option<String>,
+        retries: Retries,
+        concurrency: usize,
+    ) -> Self {
+        Self { client, identity, account, retries, permits: Semaphore::new(concurrency), made: Cell::new(0) }
+    }
+
+    /// How many were made, retries not counted.
+    pub const fn made(&self) -> u64 {
+        self.made.get()
+    }
+
+    /// Waits until one more request may be in flight. Hold what it gives until the answer is there.
+    pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.permits.acquire().await.ok()
+    }
+
+    /// Waits for credentials. Asked for here and not by the SDK within a call: its own time limit for that is shorter than
+    /// our patience with a node that is only starting.
+    pub async fn identified(&self) -> Result<Credentials, StoreError> {
+        self.identity.provide_credentials().await.map_err(|error| errors::of_credentials(&error))
+    }
+
+    /// One call, once there are credentials, tried again as [`Retries`] says; and with new ones where they have expired.
+    async fn call<T, F>(&self, action: &'static str, attempt: impl Fn() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        self.made.set(self.made.get() + 1);
+        let mut before = self.identified().await?;
+        for _ in 0..RENEWALS {
+            let error = match self.retries.persist(action, &attempt).await {
+                Err(error) if error.cause == Cause::Expired => error,
+                answer => return answer,
+            };
+            let now = self.identified().await?;
+            if now.access_key_id() == before.access_key_id() {
+                return Err(error);
+            }
+            before = now;
+        }
+        self.retries.persist(action, attempt).await
+    }
+
+    /// One page of a listing, by name.
+    pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
+        let _turn = self.turn().await;
+        let filters: Vec<Filter> = query.filters.iter().cloned().map(name_filter).collect();
+        let order = if query.descending { SortOrderType::Desc } else { SortOrderType::Asc };
+        let attempt = || async {
+            let request =
+                self.client.list_secrets().max_results(100).sort_by(SortByType::Name).sort_order(order.clone());
+            let request = request.set_filters((!filters.is_empty()).then(|| filters.clone()));
+            request.set_next_token(query.token.clone()).send().await.map_err(|error| errors::from_sdk(LIST, &error))
+        };
+        let about = || match query.filters.first() {
+            Some(names) if !names.is_empty() => {
+                names.iter().map(|name| format!("{name}*")).collect::<Vec<_>>().join(", ")
+            }
+            _ => "*".to_owned(),
+        };
+        let output = self.call(LIST, attempt).await.map_err(|error| error.about(&about()))?;
+        let entries = output.secret_list.unwrap_or_default().into_iter();
+        let listed = entries.filter_map(|entry| self.listed(entry.name, entry.arn)).collect();
+        Ok(Page { listed, next: output.next_token.filter(|next| !next.is_empty()) })
+    }
+
+    /// Up to twenty values. Hold a turn. Throttling ends it at once where `retries_throttling` is not set.
+    pub async fn batch(
+        &self,
+        ids: &BatchIds,
+        retries_throttling: bool,
+    ) -> Result<BatchGetSecretValueOutput, StoreError> {
+        let attempt = || async {
+            let request = self.client.batch_get_secret_value();
+            let request = match ids {
+                BatchIds::Named(ids) => request.set_secret_id_list(Some(ids.clone())),
+                BatchIds::Under(prefixes) => request.filters(name_filter(prefixes.clone())).max_results(20),
+            };
+            match request.send().await.map_err(|error| errors::from_sdk(BATCH_GET, &error)) {
+                Err(error) if error.kind() == ErrorKind::Throttled && !retries_throttling => Ok(Err(error)),
+                Err(error) => Err(error),
+                Ok(output) => Ok(Ok(output)),
+            }
+        };
+        self.call(BATCH_GET, attempt).await?
+    }
+
+    /// One value. Hold a turn.
+    pub async fn get(&self, id: &SecretId) -> Result<GetSecretValueOutput, StoreError> {
+        let attempt = || async {
+            let request = self.client.get_secret_value().secret_id(id.as_str());
+            request.send().await.map_err(|error| errors::from_sdk(GET, &error))
+        };
+        self.call(GET, attempt).await.map_err(|error| error.about(id.as_str()))
+    }
+
+    /// A secret as a listing or a batch names it, unless AWS would never give it that name. An ARN that is not of this name and
+    /// account is not asked for: the name is.
+    pub fn listed(&self, name: Option<String>, arn: Option<String>) -> Option<Listed> {
+        let name = name.filter(|name| is_id(name))?;
+        let is_its_own = |arn: &String| {
+            let mut parts = arn.splitn(7, ':').skip(4);
+            let account = parts.next().filter(|account| self.account.as_deref().is_none_or(|known| known == *account));
+            let resource = parts.nth(1).and_then(|resource| resource.strip_prefix(name.as_str()));
+            account.is_some() && resource.is_some_and(|suffix| suffix.starts_with('-'))
+        };
+        let id = arn.filter(is_its_own).map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
+        Some(Listed { name, id })
+    }
+}
+
+fn name_filter(values: Vec<String>) -> Filter {
+    Filter::builder().key(FilterNameStringType::Name).set_values(Some(values)).build()
+}

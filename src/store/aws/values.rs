@@ -1,0 +1,240 @@
+//! Reads values in as few calls as may be: BatchGetSecretValue in twenties where the credentials belong to the owner's account,
+//! GetSecretValue elsewhere, wherever AWS refuses a batch, and once it has throttled one.
+
+use std::cell::Cell;
+use std::collections::{HashMap, HashSet};
+
+use aws_sdk_secretsmanager::operation::RequestId;
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_secretsmanager::types::ApiErrorType;
+use futures_util::stream::{self, StreamExt};
+use secrecy::SecretString;
+use tokio::sync::Semaphore;
+use tracing::{debug, info};
+
+use super::budget::{AccountBudget, Budget, SINGLES};
+use super::calls::{BatchIds, Calls};
+use super::codes;
+use crate::config::settings::FetchMode;
+use crate::model::aws::SecretId;
+use crate::model::aws_names::action::{BATCH_GET_SECRET_VALUE as BATCH_GET, GET_SECRET_VALUE as GET};
+use crate::model::cause::{Cause, Notice};
+use crate::store::error::{ErrorKind, StoreError};
+use crate::store::secret_store::{Answer, Found, Listed, NotThere, Value};
+
+/// The most ids that BatchGetSecretValue takes, and the most values that it gives (API model, SecretIdList).
+pub const BATCH: usize = 20;
+
+/// The values of one account.
+pub struct Values {
+    pub calls: Calls,
+    pub budget: AccountBudget,
+    batches: Cell<Batches>,
+    fetch: FetchMode,
+    concurrency: usize,
+    singles: Semaphore,
+}
+
+/// Whether BatchGetSecretValue is worth a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Batches {
+    /// As far as anybody knows.
+    Yes,
+    /// The secrets are another account's, the settings exclude it, or AWS has denied one as a whole.
+    No,
+    /// AWS has throttled one. The quota for batches is 100 a second, 2,000 secrets; that for single reads is 10,000.
+    Throttled,
+}
+
+/// What the batch by prefixes has found, by name; and its errors, by whatever AWS names them with.
+#[derive(Default)]
+pub struct FirstBatch {
+    pub values: HashMap<String, (Listed, Answer)>,
+    errors: HashMap<String, Answer>,
+}
+
+impl FirstBatch {
+    pub fn take(&mut self, listed: &Listed) -> Option<Answer> {
+        let value = self.values.remove(&listed.name).map(|(_, answer)| answer);
+        value.or_else(|| self.errors.remove(listed.id.as_str())).or_else(|| self.errors.remove(&listed.name))
+    }
+}
+
+impl Values {
+    pub fn new(calls: Calls, in_owner_account: bool, fetch: FetchMode, concurrency: usize, budget: Budget) -> Self {
+        // BatchGetSecretValue is not one of the operations that a resource policy can open to another account
+        // (Secrets Manager user guide, "Permissions for users in a different account").
+        let batches = if fetch != FetchMode::Single && in_owner_account { Batches::Yes } else { Batches::No };
+        Self {
+            budget: budget.of_account(calls.account.is_none()),
+            batches: Cell::new(batches),
+            fetch,
+            concurrency,
+            singles: Semaphore::new(concurrency.min(budget.singles)),
+            calls,
+        }
+    }
+
+    pub fn in_batches(&self) -> bool {
+        self.batches.get() == Batches::Yes
+    }
+
+    /// One answer for each id, in the same order.
+    pub async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
+        let batches = stream::iter(ids.chunks(BATCH)).map(|batch| self.read_batch(batch)).buffered(self.concurrency);
+        batches.collect::<Vec<_>>().await.into_iter().flatten().collect()
+    }
+
+    /// Reads up to twenty secrets in one call, and whatever that leaves open one by one.
+    pub async fn read_batch(&self, ids: &[SecretId]) -> Vec<Answer> {
+        let to_all = |error: &StoreError| ids.iter().map(|id| Err(error.clone().about(id.as_str()))).collect();
+        let turn = if ids.len() > 1 && self.in_batches() { self.calls.turn().await } else { None };
+        // The turn may have come late: what an earlier batch met holds for this one.
+        if turn.is_none() || !self.in_batches() {
+            drop(turn);
+            return self.read_open(ids, &HashMap::new()).await;
+        }
+        if self.budget.is_over() {
+            return to_all(&self.too_much(BATCH_GET));
+        }
+        // An index may name one secret twice; AWS is asked for it once.
+        let asked: HashSet<&str> = ids.iter().map(SecretId::as_str).collect();
+        let output = self.batch(&BatchIds::Named(asked.iter().map(|id| (*id).to_owned()).collect())).await;
+        drop(turn);
+        let output = match output {
+            Ok(output) => output,
+            Err(error) if self.leads_around(&error) => return self.read_open(ids, &HashMap::new()).await,
+            Err(error) => return to_all(&error),
+        };
+        let request_id = output.request_id().map(str::to_owned);
+        let mut answers: HashMap<String, Answer> = answers_of_errors(output.errors, request_id.as_deref()).collect();
+        for entry in output.secret_values.unwrap_or_default() {
+            // AWS does not promise an order, and answers may go by name or by ARN.
+            let id = [entry.arn, entry.name].into_iter().flatten().find(|id| asked.contains(id.as_str()));
+            if let Some(id) = id {
+                answers.insert(id, self.found(entry.secret_string, entry.created_date));
+            }
+        }
+        self.read_open(ids, &answers).await
+    }
+
+    /// Asks one by one for what has no answer yet.
+    async fn read_open(&self, ids: &[SecretId], answers: &HashMap<String, Answer>) -> Vec<Answer> {
+        let read = |id| async move {
+            match answers.get(SecretId::as_str(id)) {
+                Some(answer) => answer.clone(),
+                None => self.read_one(id).await,
+            }
+        };
+        stream::iter(ids).map(read).buffered(self.concurrency).collect().await
+    }
+
+    async fn read_one(&self, id: &SecretId) -> Answer {
+        // In a herd fewer at once: new connections would cost more than they bring.
+        let share = if self.batches.get() == Batches::Throttled && self.concurrency >= SINGLES { 2 } else { 1 };
+        let _single = self.singles.acquire_many(share).await.ok();
+        let _turn = self.calls.turn().await;
+        if self.budget.is_over() {
+            return Err(self.too_much(GET));
+        }
+        match self.calls.get(id).await {
+            Ok(output) => self.found(output.secret_string, output.created_date),
+            Err(error) => answer_of(error),
+        }
+    }
+
+    /// The text of a secret, unless it would be too much of it.
+    fn found(&self, secret_string: Option<String>, created: Option<DateTime>) -> Answer {
+        // No SecretString means a binary secret: providers/amazon/aws/secrets/secrets_manager.py _get_secret gives None.
+        let Some(text) = secret_string else { return Ok(Found::NotThere(NotThere::Binary)) };
+        if !self.budget.takes(&text) {
+            return Err(self.too_much(GET));
+        }
+        let to_the_second = |time: DateTime| DateTime::from_secs(time.secs()).fmt(DateTimeFormat::DateTime).ok();
+        Ok(Found::Value(Value { text: SecretString::from(text), changed: created.and_then(to_the_second) }))
+    }
+
+    pub fn too_much(&self, action: &'static str) -> StoreError {
+        StoreError::new(Cause::TooMuch, action, self.budget.too_much())
+    }
+
+    /// Throttling is not waited for where single reads are to be had: they have a quota of their own.
+    async fn batch(&self, ids: &BatchIds) -> Result<BatchGetSecretValueOutput, StoreError> {
+        self.calls.batch(ids, self.fetch != FetchMode::Auto).await
+    }
+
+    /// Whether single reads can do what a batch could not, and whether to try batches after this.
+    fn leads_around(&self, error: &StoreError) -> bool {
+        match error.kind() {
+            // A VPC endpoint policy that denies one secret sinks the whole batch, but no other batch (Secrets Manager user
+            // guide, "Retrieve a group of secrets in a batch").
+            ErrorKind::Denied if error.cause == Cause::EndpointPolicy => {
+                debug!(%error, "a batch is denied as a whole; reading its secrets one by one");
+            }
+            ErrorKind::Denied => {
+                if self.batches.replace(Batches::No) == Batches::Yes {
+                    let notice = Notice::BatchesDenied;
+                    info!("{} secrets are read one by one; {}", notice.code(), notice.remedy());
+                }
+            }
+            ErrorKind::Throttled => {
+                debug!(%error, "batches are throttled; reading one by one from here on");
+                self.calls.retries.note(error.clone());
+                if self.in_batches() {
+                    self.batches.set(Batches::Throttled);
+                }
+            }
+            ErrorKind::Kms | ErrorKind::Rejected => {
+                debug!(%error, "a batch failed as a whole; reading its secrets one by one");
+            }
+            ErrorKind::TooMuch => {
+                debug!(%error, "a batch is too large for this memory; reading its secrets one by one");
+            }
+            ErrorKind::Unavailable | ErrorKind::Credentials => return false,
+        }
+        true
+    }
+
+    /// The first twenty under the prefixes, whichever they are: asked for together with the first page of the listing, this
+    /// is all that a small set takes.
+    pub async fn first_batch(&self, prefixes: &[String]) -> FirstBatch {
+        let mut first = FirstBatch::default();
+        let _turn = self.calls.turn().await;
+        match self.batch(&BatchIds::Under(prefixes.to_vec())).await {
+            Ok(output) => {
+                let request_id = output.request_id().map(str::to_owned);
+                for entry in output.secret_values.unwrap_or_default() {
+                    let Some(listed) = self.calls.listed(entry.name, entry.arn) else { continue };
+                    if prefixes.iter().any(|prefix| listed.name.starts_with(prefix)) {
+                        let answer = self.found(entry.secret_string, entry.created_date);
+                        first.values.insert(listed.name.clone(), (listed, answer));
+                    }
+                }
+                first.errors = answers_of_errors(output.errors, request_id.as_deref()).collect();
+            }
+            // The listing meets the same trouble if it is one that matters.
+            Err(error) => drop(self.leads_around(&error)),
+        }
+        first
+    }
+}
+
+/// The final ones among the errors of a batch, by the id that AWS names; the request is the batch's. What may pass is left
+/// open.
+fn answers_of_errors(
+    errors: Option<Vec<ApiErrorType>>,
+    request_id: Option<&str>,
+) -> impl Iterator<Item = (String, Answer)> {
+    errors.unwrap_or_default().into_iter().filter_map(move |error| {
+        let id = error.secret_id?;
+        let error = codes::of_code(GET, error.error_code, error.message).about(&id);
+        let answer = answer_of(StoreError { request_id: request_id.map(Box::from), ..error });
+        let is_final = answer.as_ref().err().is_none_or(|error| error.kind().is_of_one_secret());
+        is_final.then_some((id, answer))
+    })
+}
+
+fn answer_of(error: StoreError) -> Answer {
+    codes::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
+}
