@@ -13,7 +13,7 @@ use std::fs;
 use std::time::Duration;
 
 use airflow_secrets_init::config::cli::RawSettings;
-use airflow_secrets_init::config::kwargs::KNOWN;
+use airflow_secrets_init::config::keys::KEYS;
 use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::{assert_silent, canary, everything_said};
 use common::{Run, signal};
@@ -70,14 +70,14 @@ fn settings_that_are_wrong() {
                 .kwargs(&format!(r#"{{"aws_secret_access_key": "{canary}", "aws_access_key_id": "{canary}"}}"#))
         });
     }
-    for (number, key) in (100..).zip(KNOWN) {
+    for (number, key) in (100..).zip(KEYS.iter().map(|key| key.name)) {
         let canary = canary(number);
         for value in
             [format!("\"{canary}\""), format!("[\"{canary}\"]"), format!("{{\"a\": \"{canary}\"}}"), canary.clone()]
         {
             // Parts of names, as prefixes and ids are, may be said.
             let is_name = key.contains("prefix")
-                || ["sep", "shared_connections", "shared_variables", "shared_index"].contains(key);
+                || ["sep", "shared_connections", "shared_variables", "shared_index"].contains(&key);
             if !is_name && !value.starts_with('{') {
                 search.run(key, &canary, || Run::on_document("own: {}").kwargs(&format!(r#"{{"{key}": {value}}}"#)));
             }

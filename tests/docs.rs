@@ -12,7 +12,8 @@ use std::process::{Command, Stdio};
 
 use airflow_secrets_init::airflow::lazy_backend;
 use airflow_secrets_init::config::cli::{RawSettings, VARIABLE_PREFIX};
-use airflow_secrets_init::config::kwargs::{self, KNOWN, READER_KEYS};
+use airflow_secrets_init::config::keys::{Fallback, Group, KEYS, Key, READER_KEYS};
+use airflow_secrets_init::config::kwargs_reader;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::error::Exit;
 use airflow_secrets_init::render::template::FILTERS;
@@ -159,22 +160,51 @@ fn the_page_on_logging_has_the_fields_of_the_summaries() {
 
 // ---- backend_kwargs ----------------------------------------------------------------------------------------------
 
+/// With BLESS=1 the tables are written instead.
 #[test]
-fn every_key_is_documented_and_every_documented_key_is_known() {
-    let text = read(CONFIGURATION);
-    let mut documented = BTreeSet::new();
-    for heading in ["### Own account", "### Shared account", "### Accepted without effect"] {
-        for cells in rows(&section(&text, heading)) {
-            documented.extend(code_spans(&cells[0]));
+fn the_tables_of_keys_are_those_of_the_code() {
+    let mut text = read(CONFIGURATION);
+    for (heading, group) in [
+        ("### Own account", Group::Own),
+        ("### Shared account", Group::Shared),
+        ("### Accepted without effect", Group::NoEffect),
+    ] {
+        let documented = section(&text, heading);
+        let is_row = |line: &&str| line.starts_with('|');
+        let old: Vec<&str> = documented.lines().skip_while(|line| !is_row(line)).take_while(is_row).collect();
+        let new = key_table(group);
+        if std::env::var("BLESS").is_ok() {
+            text = text.replace(&old.join("\n"), &new);
+            fs::write(CONFIGURATION, &text).unwrap();
+        } else {
+            assert_eq!(old.join("\n"), new, "{heading} of {CONFIGURATION}; BLESS=1 writes it");
         }
     }
-    let refused: BTreeSet<String> =
-        rows(&section(&text, "### Refused")).iter().flat_map(|cells| code_spans(&cells[0])).collect();
-    for key in KNOWN {
-        assert!(documented.contains(*key) || refused.contains(*key), "key {key} is not in a table of {CONFIGURATION}");
-    }
-    let unknown: Vec<&String> = documented.iter().filter(|key| !KNOWN.contains(&key.as_str())).collect();
-    assert!(unknown.is_empty(), "{CONFIGURATION} documents keys that are not known: {unknown:?}");
+}
+
+fn key_table(group: Group) -> String {
+    let head = match group {
+        Group::Own => "| key | whose | meaning | default |\n|---|---|---|---|",
+        Group::Shared => "| key | in `shared` | whose | meaning | default |\n|---|---|---|---|---|",
+        Group::NoEffect => "| key | note |\n|---|---|",
+    };
+    let row = |key: &Key| {
+        let Key { name, whose, meaning, .. } = key;
+        let default = match key.default {
+            Fallback::Value(value) => format!("`{value}`"),
+            Fallback::Words(words) => words.to_owned(),
+        };
+        match group {
+            Group::Own => format!("| `{name}` | {whose} | {meaning} | {default} |"),
+            Group::Shared => {
+                let in_shared = key.in_shared.map(|name| format!("`{name}`")).unwrap_or_default();
+                format!("| `{name}` | {in_shared} | {whose} | {meaning} | {default} |")
+            }
+            Group::NoEffect => format!("| `{name}` | {meaning} |"),
+        }
+    };
+    let rows = KEYS.iter().filter(|key| key.group == group).map(row);
+    std::iter::once(head.to_owned()).chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -194,7 +224,7 @@ fn every_kwargs_example_is_read_without_a_mistake() {
                     continue;
                 }
                 let mut mistakes = ConfigErrors::default();
-                let read = kwargs::parse("kwargs", &example, &[], &mut mistakes);
+                let read = kwargs_reader::parse("kwargs", &example, &[], &mut mistakes);
                 assert!(read.is_some() && mistakes.is_empty(), "{document}: {example}: {mistakes:?}");
                 checked += 1;
             }

@@ -134,7 +134,7 @@ pub fn report(
                 from: Place::of(&source.source),
                 by: match skipped.by {
                     SkippedBy::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
-                    SkippedBy::Pattern => pattern_key(kind),
+                    SkippedBy::Pattern => kind.pattern_key(),
                 },
             })
         })
@@ -151,14 +151,6 @@ pub fn report(
         variables: std::mem::take(&mut rows[Kind::Variable]),
         configs: std::mem::take(&mut rows[Kind::Config]),
         ..Report::of_verdict("check", verdict)
-    }
-}
-
-const fn pattern_key(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Connection => "connections_lookup_pattern",
-        Kind::Variable => "variables_lookup_pattern",
-        Kind::Config => "config_lookup_pattern",
     }
 }
 

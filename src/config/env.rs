@@ -9,8 +9,8 @@ use std::fmt;
 
 /// The variables of the environment, by name.
 ///
-/// A name or value that is not UTF-8 is remembered as unreadable rather than dropped: only a variable that
-/// this program asks for can be a mistake, and any other is none of its business.
+/// A value that is not UTF-8 is remembered as unreadable, so that it is an error where this program asks for it. A name that is not
+/// UTF-8 is none that it could ask for, and is left out.
 #[derive(Clone, Default)]
 pub struct Env {
     variables: BTreeMap<String, Option<String>>,

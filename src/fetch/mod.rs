@@ -413,7 +413,7 @@ fn prefixes_of<'a>(sources: &[&'a SourcePlan]) -> Vec<&'a str> {
 
 fn pattern_takes(source: &SourcePlan, id: &str) -> Result<bool, Failure> {
     source.pattern_takes(id).map_err(|error| {
-        let key = source.kind.prefix_key().replace("_prefix", "_lookup_pattern");
+        let key = source.kind.pattern_key();
         let line = format!("{key} on {} {}: {error}", source.kind.noun(), printable(id));
         Failure::new(Exit::Config, line)
     })

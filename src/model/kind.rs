@@ -48,6 +48,16 @@ impl Kind {
         }
     }
 
+    /// The key of `backend_kwargs` with the pattern of the ids that the own account is asked for.
+    #[must_use]
+    pub const fn pattern_key(self) -> &'static str {
+        match self {
+            Self::Connection => "connections_lookup_pattern",
+            Self::Variable => "variables_lookup_pattern",
+            Self::Config => "config_lookup_pattern",
+        }
+    }
+
     /// The setting that names them one by one.
     #[must_use]
     pub const fn names_setting(self) -> &'static str {

@@ -4,8 +4,13 @@ use super::*;
 use crate::render::template::Templates;
 use secrecy::ExposeSecret;
 
-use crate::config::kwargs::{KnownBy, RoleVia, SharedAccount};
+use std::path::Path;
+
+use crate::config::keys::{Group, KEYS};
+use crate::config::kwargs::{KnownBy, RoleVia, SharedAccount, SharedNames};
+use crate::config::values::parse_duration;
 use crate::error::Exit;
+use crate::model::aws::Region;
 use crate::model::connection::Field;
 
 fn env(pairs: &[(&str, &str)]) -> Env {
@@ -105,6 +110,39 @@ fn every_mistake_is_told_at_once_with_the_nearest_name() {
     assert_eq!(lines, expected);
 }
 
+/// Nothing that is wrong hides anything else: a deployment is corrected once.
+#[test]
+fn an_error_in_every_setting_and_every_key_is_reported_in_one_run() {
+    let settings = RawSettings::NAMES.iter().filter(|name| !["backend_kwargs", "termination_log"].contains(name));
+    let variable = |name: &&&str| format!("SECRETS_INIT_{}", name.to_uppercase());
+    let value = |name: &str| if ["include", "exclude"].contains(&name) { "[" } else { "," };
+    let mut wrong: Vec<(String, &str)> = settings.map(|name| (variable(&name), value(name))).collect();
+    let aws = ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_STS"];
+    wrong.extend(aws.map(|name| (name.to_owned(), ",")));
+    wrong.push(("LOG_SENSITIVE_BODIES".to_owned(), "1"));
+    wrong.push(("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_FILE_PATH".to_owned(), "x"));
+    let takes_anything = "are_secret_values_urlencoded";
+    let keys = KEYS.iter().filter(|key| key.name == "use_ssl" || key.group != Group::NoEffect);
+    let keys: Vec<&str> = keys.map(|key| key.name).filter(|name| *name != takes_anything).collect();
+    let value = |key: &str| if key == "use_ssl" { "false" } else { "5" };
+    let pairs: Vec<String> = keys.iter().map(|key| format!("\"{key}\": {}", value(key))).collect();
+    let kwargs =
+        format!(r#"{{{}, "variables_file_path": "x", "sepp": "x", "{takes_anything}": true}}"#, pairs.join(", "));
+    let mut variables: Vec<(&str, &str)> = wrong.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    variables.push(("SECRETS_INIT_BACKEND_KWARGS", &kwargs));
+    let lines = refused(&variables);
+    for (name, _) in &wrong {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("{name}: "))), "{name}: {lines:#?}");
+    }
+    for key in keys {
+        let count = lines.iter().filter(|line| line.contains(&format!(" key {key}: "))).count();
+        assert_eq!(count, 1, "{key}: {lines:#?}");
+    }
+    for words in ["sepp: unknown key", "holds variables_file_path"] {
+        assert!(lines.iter().any(|line| line.contains(words)), "{words}: {lines:#?}");
+    }
+}
+
 #[test]
 fn no_line_ever_repeats_a_value() {
     let canary = "c4nary";
@@ -115,8 +153,7 @@ fn no_line_ever_repeats_a_value() {
         .collect();
     let mut pairs: Vec<(&str, &str)> = everywhere.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     pairs.push(("AWS_REGION", canary));
-    let kwargs: String =
-        kwargs::KNOWN.iter().map(|key| format!(r#""{key}": "{canary}""#)).collect::<Vec<_>>().join(",");
+    let kwargs: String = KEYS.iter().map(|key| format!(r#""{}": "{canary}""#, key.name)).collect::<Vec<_>>().join(",");
     let kwargs = format!("{{{kwargs}}}");
     pairs.push(("AIRFLOW__SECRETS__BACKEND_KWARGS", &kwargs));
     for line in refused(&pairs).iter().chain(&refused_kwargs(&format!("{{\"x\": {canary}"))) {

@@ -1,0 +1,245 @@
+//! What is written, and where: the settings about files.
+
+use std::path::{Path, PathBuf};
+
+use crate::airflow::lazy_backend;
+use crate::config::cli::{RawSettings, VARIABLE_PREFIX};
+use crate::config::files::directory_of;
+use crate::config::values::Reader;
+use crate::model::kind::Kind;
+use crate::text::shown;
+
+const DEFAULT_CONNECTIONS_FILE: &str = "/opt/airflow/secrets/connections.json";
+/// In place of a path: no connections file is written.
+const NO_FILE: &str = "none";
+
+/// What is written, and where.
+#[derive(Default)]
+pub struct Outputs {
+    /// The connections, for LocalFilesystemBackend.
+    pub connections: Option<OutputFile>,
+    /// The variables, for LocalFilesystemBackend.
+    pub variables: Option<OutputFile>,
+    /// The config values, for LocalFilesystemBackend of Airflow 3.2 and later.
+    pub configs: Option<OutputFile>,
+    /// All three as environment variables.
+    pub airflow_env: Option<EnvFile>,
+    /// The user's own templates.
+    pub templates: Vec<TemplateFile>,
+    /// The Python module with the lazy backend.
+    pub backend_module: Option<PathBuf>,
+}
+
+impl Outputs {
+    /// The file of LocalFilesystemBackend for a kind.
+    #[must_use]
+    pub const fn file_of(&self, kind: Kind) -> Option<&OutputFile> {
+        match kind {
+            Kind::Connection => self.connections.as_ref(),
+            Kind::Variable => self.variables.as_ref(),
+            Kind::Config => self.configs.as_ref(),
+        }
+    }
+
+    /// Where all of them go.
+    #[must_use]
+    pub fn targets(&self) -> Vec<&Path> {
+        let files = [&self.connections, &self.variables, &self.configs].into_iter().flatten().map(|file| &file.path);
+        let env = self.airflow_env.iter().map(|file| &file.path);
+        let templates = self.templates.iter().map(|template| &template.target);
+        files.chain(env).chain(templates).chain(&self.backend_module).map(PathBuf::as_path).collect()
+    }
+}
+
+/// A template of the user's, and where what it renders goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateFile {
+    /// Where it is.
+    pub source: PathBuf,
+    /// Where its output goes.
+    pub target: PathBuf,
+}
+
+/// A file to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputFile {
+    /// Where.
+    pub path: PathBuf,
+    /// In which of LocalFilesystemBackend's formats.
+    pub format: Format,
+}
+
+/// The formats that LocalFilesystemBackend reads, told apart by the extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `.json`
+    Json,
+    /// `.yaml`, `.yml`
+    Yaml,
+    /// `.env`
+    Env,
+}
+
+/// A file of environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnvFile {
+    /// Where.
+    pub path: PathBuf,
+    /// Who is to read it.
+    pub dialect: Dialect,
+    /// Config options whose `_SECRET` form is in the environment.
+    pub options: Vec<ConfigOption>,
+}
+
+/// The readers of a file of environment variables, told apart by the extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `.env`: `env_file` of docker compose, and `set -a; . file` in a shell.
+    Env,
+    /// `.list`: `--env-file` of docker and podman, which know no quotes.
+    List,
+}
+
+/// A config option whose value is a secret: `AIRFLOW__<SECTION>__<KEY>_SECRET` is set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigOption {
+    /// The variable that holds the value itself: `AIRFLOW__<SECTION>__<KEY>`.
+    pub variable: String,
+    /// Under which key the secrets backend is asked.
+    pub key: String,
+}
+
+impl Reader<'_> {
+    /// What is written, and where.
+    pub fn outputs(&mut self, raw: &RawSettings, templates: &[TemplateFile]) -> Outputs {
+        let connections = match raw.connections_file.as_deref() {
+            Some(NO_FILE) => None,
+            given => self.output_file("CONNECTIONS_FILE", given.or(Some(DEFAULT_CONNECTIONS_FILE))),
+        };
+        let outputs = Outputs {
+            connections,
+            variables: self.output_file("VARIABLES_FILE", raw.variables_file.as_deref()),
+            configs: self.output_file("CONFIGS_FILE", raw.configs_file.as_deref()),
+            airflow_env: self.env_file(raw.airflow_env_file.as_deref()),
+            templates: templates.to_vec(),
+            backend_module: self.backend_module_file(raw.backend_module_file.as_deref()),
+        };
+        let paths = [&raw.variables_file, &raw.configs_file, &raw.airflow_env_file, &raw.templates];
+        if raw.connections_file.as_deref() == Some(NO_FILE) && paths.iter().all(|path| path.is_none()) {
+            self.wrong("CONNECTIONS_FILE", "is none, and nothing else is to be written");
+        }
+        self.refuse_shared_targets(&outputs);
+        outputs
+    }
+
+    fn output_file(&mut self, name: &str, value: Option<&str>) -> Option<OutputFile> {
+        let path = PathBuf::from(value?);
+        let format = match extension(&path).as_str() {
+            "json" => Format::Json,
+            "yaml" | "yml" => Format::Yaml,
+            "env" => Format::Env,
+            _ => {
+                self.wrong(name, "must end in .json, .yaml, .yml or .env: Airflow tells the format by it");
+                return None;
+            }
+        };
+        Some(OutputFile { path, format })
+    }
+
+    fn env_file(&mut self, value: Option<&str>) -> Option<EnvFile> {
+        let path = PathBuf::from(value?);
+        let is_called = |name: &str| path.file_name().is_some_and(|file| file == name);
+        let dialect = match extension(&path).as_str() {
+            "env" => Dialect::Env,
+            // Compose's own default name, which has no extension.
+            _ if is_called(".env") => Dialect::Env,
+            "list" => Dialect::List,
+            _ => {
+                let problem = "must end in .env (docker compose and shells) or .list (docker and podman run --env-file, \
+                               which know no quotes)";
+                self.wrong("AIRFLOW_ENV_FILE", problem);
+                return None;
+            }
+        };
+        Some(EnvFile { path, dialect, options: self.config_options() })
+    }
+
+    /// The options whose `_SECRET` form is set. Those of the backend itself can't come from it.
+    /// Source: Airflow 2.8.1 `airflow/configuration.py` `_get_env_var_option`.
+    fn config_options(&mut self) -> Vec<ConfigOption> {
+        const END: &str = "_SECRET";
+        let names: Vec<String> = self.env.names_with_prefix("AIRFLOW__").map(str::to_owned).collect();
+        let options = names.into_iter().filter_map(|name| {
+            let of_backend = ["AIRFLOW__SECRETS__BACKEND", "AIRFLOW__WORKERS__SECRETS_BACKEND"];
+            let is_of_backend = |variable: &str| of_backend.iter().any(|start| variable.starts_with(start));
+            let variable = name.strip_suffix(END).filter(|variable| !is_of_backend(variable))?;
+            let (section, key) = variable.strip_prefix("AIRFLOW__")?.split_once("__")?;
+            let key_in_backend = self.variable(&name).filter(|_| !section.is_empty() && !key.is_empty())?;
+            Some(ConfigOption { variable: variable.to_owned(), key: key_in_backend })
+        });
+        options.collect()
+    }
+
+    /// The user's templates: `SRC=DEST`, one a line.
+    pub fn templates(&mut self, value: Option<&str>) -> Vec<TemplateFile> {
+        let lines = value.unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty());
+        let mut templates = Vec::new();
+        for (position, line) in lines.enumerate() {
+            match line.split_once('=').map(|(source, target)| (source.trim(), target.trim())) {
+                Some((source, target)) if !source.is_empty() && !target.is_empty() => {
+                    templates.push(TemplateFile { source: source.into(), target: target.into() });
+                }
+                _ => self.wrong("TEMPLATES", format!("entry {} is not of the form SRC=DEST", position + 1)),
+            }
+        }
+        templates
+    }
+
+    /// Two outputs in one place: the second would replace the first.
+    fn refuse_shared_targets(&mut self, outputs: &Outputs) {
+        let files = [
+            ("CONNECTIONS_FILE", outputs.connections.as_ref().map(|file| &file.path)),
+            ("VARIABLES_FILE", outputs.variables.as_ref().map(|file| &file.path)),
+            ("CONFIGS_FILE", outputs.configs.as_ref().map(|file| &file.path)),
+            ("AIRFLOW_ENV_FILE", outputs.airflow_env.as_ref().map(|file| &file.path)),
+            ("BACKEND_MODULE_FILE", outputs.backend_module.as_ref()),
+        ];
+        let files = files.into_iter().filter_map(|(name, path)| Some((name, path?)));
+        let templates = outputs.templates.iter().map(|template| ("TEMPLATES", &template.target));
+        // Links and `..` in the way to a file do not make it another.
+        let absolute = |path: &Path| {
+            let directory = directory_of(path).canonicalize().ok();
+            let place = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
+            place.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
+        };
+        let mut seen: Vec<(&str, PathBuf)> = Vec::new();
+        for (name, path) in files.chain(templates) {
+            let place = absolute(path);
+            if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
+                let shown = shown(path);
+                self.wrong(
+                    name,
+                    format!("{shown} is where {VARIABLE_PREFIX}{other} is written; give each its own file"),
+                );
+            }
+            if outputs.templates.iter().any(|template| absolute(&template.source) == place) {
+                self.wrong(name, format!("{} is a template; it would be overwritten", shown(path)));
+            }
+            seen.push((name, place));
+        }
+    }
+
+    /// Its extension keeps it apart from the connections file.
+    fn backend_module_file(&mut self, value: Option<&str>) -> Option<PathBuf> {
+        let path = PathBuf::from(value?);
+        if let Err(problem) = lazy_backend::check_path(&path) {
+            self.wrong("BACKEND_MODULE_FILE", problem);
+        }
+        Some(path)
+    }
+}
+
+/// In lower case, as Airflow compares it; empty where there is none.
+fn extension(path: &Path) -> String {
+    path.extension().and_then(|extension| extension.to_str()).unwrap_or_default().to_lowercase()
+}
