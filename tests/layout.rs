@@ -30,29 +30,40 @@ fn each_folder_imports_only_what_stands_below_it() {
 #[test]
 fn no_files_import_each_other_in_a_circle() {
     let imports = imports();
-    // What imports nothing that is left can be in no circle.
-    let mut left: BTreeSet<&str> = imports.keys().map(String::as_str).collect();
-    loop {
-        let free: Vec<&str> = left
-            .iter()
-            .copied()
-            .filter(|module| !imports[*module].iter().any(|to| left.contains(to.as_str())))
-            .collect();
-        if free.is_empty() {
-            break;
-        }
-        left.retain(|module| !free.contains(module));
+    // For each module the shortest way back to itself. Of the modules of one circle the first reports it.
+    let mut reported = BTreeSet::new();
+    let mut circles = Vec::new();
+    for start in imports.keys() {
+        let Some(way) = way_back(start, &imports).filter(|way| way.iter().all(|module| !reported.contains(module)))
+        else {
+            continue;
+        };
+        circles.push(format!("a circle of imports: {}", way.join(" -> ")));
+        reported.extend(way);
     }
-    let Some(start) = left.iter().next().copied() else { return };
-    // Everything left imports something left, so a walk comes back to where it was.
-    let mut way = vec![start];
-    loop {
-        let next = imports[way[way.len() - 1]].iter().map(String::as_str).find(|to| left.contains(to)).unwrap();
-        if let Some(at) = way.iter().position(|seen| *seen == next) {
-            panic!("a circle of imports: {} -> {next}", way[at..].join(" -> "));
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
+}
+
+/// The shortest way from a module over its imports back to it, both ends included.
+fn way_back<'a>(start: &'a str, imports: &'a Imports) -> Option<Vec<&'a str>> {
+    let mut ways = vec![vec![start]];
+    let mut seen = BTreeSet::new();
+    while !ways.is_empty() {
+        let mut longer = Vec::new();
+        for way in ways {
+            for next in &imports[way[way.len() - 1]] {
+                let way = [way.as_slice(), &[next.as_str()]].concat();
+                if next == start {
+                    return Some(way);
+                }
+                if seen.insert(next) {
+                    longer.push(way);
+                }
+            }
         }
-        way.push(next);
+        ways = longer;
     }
+    None
 }
 
 /// A longer file is one that docs/ARCHITECTURE.md says a reason for.
@@ -95,37 +106,74 @@ fn imports() -> Imports {
         let code: String =
             text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
         let name = module_of(file);
-        let mut found = BTreeSet::new();
-        for (start, base) in [("crate::", String::new()), ("super::", parent(&name)), ("self::", name.clone())] {
-            for (at, _) in code.match_indices(start) {
-                let before = code[..at].chars().next_back();
-                if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
-                    continue;
-                }
-                for path in paths(&code[at + start.len()..]) {
-                    let path = if base.is_empty() { path } else { format!("{base}::{path}") };
-                    found.extend(longest(&path, &modules));
-                }
-            }
-        }
+        let mut found: BTreeSet<String> =
+            paths_in(&code, &name).iter().filter_map(|path| longest(path, &modules)).collect();
         found.remove(&name);
         (name, found)
     };
     files.iter().map(of).collect()
 }
 
+/// Every path in the code of this module that stays in the crate, from its root: what begins with `crate`, `self`, `super` (again and
+/// again), or with a module that is declared here.
+fn paths_in(code: &str, module: &str) -> Vec<String> {
+    let children =
+        code.lines().filter_map(|line| line.trim().strip_suffix(';')?.split_once("mod ").map(|(_, name)| name));
+    let starts = ["crate", "self", "super"].into_iter().chain(children);
+    let mut found = Vec::new();
+    for start in starts.collect::<BTreeSet<_>>() {
+        let path = format!("{start}::");
+        for (at, _) in code.match_indices(&path) {
+            let before = code[..at].chars().next_back();
+            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
+                continue;
+            }
+            let mut rest = &code[at + path.len()..];
+            let mut base = match start {
+                "crate" => String::new(),
+                "self" => module.to_owned(),
+                "super" => parent(module),
+                child => joined(if module == "lib" { "" } else { module }, child),
+            };
+            while let Some(further) = rest.strip_prefix("super::") {
+                (base, rest) = (parent(&base), further);
+            }
+            found.extend(paths(rest).iter().map(|path| joined(&base, path)));
+        }
+    }
+    found
+}
+
+#[test]
+fn paths_are_followed_through_braces_and_upwards() {
+    let of = |code: &str| paths_in(code, "a::b::c");
+    assert_eq!(of("use crate::x::{self, y::{Z, w}, v as u};"), ["x::self", "x::y::Z", "x::y::w", "x::v"]);
+    assert_eq!(of("use crate::{x, y::z};"), ["x", "y::z"]);
+    assert_eq!(of("pub use super::{d, e::F};"), ["a::b::d", "a::b::e::F"]);
+    assert_eq!(of("pub(crate) use super::super::d::E;"), ["a::d::E"]);
+    assert_eq!(of("super::super::super::x::f(self::g())"), ["a::b::c::g", "x::f"]);
+    assert_eq!(of("mod d;\npub use d::E;"), ["a::b::c::d::E"]);
+    assert_eq!(of("std::fs::read(); mysuper::x(); my::crate::y()"), [""; 0]);
+    assert_eq!(paths_in("use super::x;", "top"), ["x"]);
+    assert_eq!(paths_in("mod x;\nx::f()", "lib"), ["x::f"]);
+}
+
+fn joined(base: &str, path: &str) -> String {
+    if base.is_empty() || path.is_empty() { format!("{base}{path}") } else { format!("{base}::{path}") }
+}
+
 /// What a path leads to, each way through its braces.
 fn paths(text: &str) -> Vec<String> {
     let end = text.find(|c: char| !(c.is_alphanumeric() || "_:".contains(c))).unwrap_or(text.len());
     let head = text[..end].trim_end_matches("::").to_owned();
-    if !text[..end].ends_with("::") || !text[end..].starts_with('{') {
+    if !(end == 0 || text[..end].ends_with("::")) || !text[end..].starts_with('{') {
         return vec![head];
     }
     let (mut depth, mut start, mut all) = (0, end + 1, Vec::new());
     for (at, c) in text[end..].char_indices().map(|(at, c)| (end + at, c)) {
         depth += i32::from(c == '{') - i32::from(c == '}');
         if (c == ',' && depth == 1) || depth == 0 {
-            all.extend(paths(text[start..at].trim()).into_iter().map(|rest| format!("{head}::{rest}")));
+            all.extend(paths(text[start..at].trim()).iter().map(|rest| joined(&head, rest)));
             start = at + 1;
         }
         if depth == 0 {
@@ -139,6 +187,10 @@ fn paths(text: &str) -> Vec<String> {
 fn longest(path: &str, modules: &BTreeSet<String>) -> Option<String> {
     let mut path = path.trim_end_matches("::self");
     loop {
+        // What stands at the root is lib's.
+        if !path.contains("::") && !modules.contains(path) {
+            return Some("lib".to_owned());
+        }
         if modules.contains(path) {
             return Some(path.to_owned());
         }
@@ -147,7 +199,7 @@ fn longest(path: &str, modules: &BTreeSet<String>) -> Option<String> {
 }
 
 fn parent(module: &str) -> String {
-    module.rsplit_once("::").map_or("lib", |(parent, _)| parent).to_owned()
+    module.rsplit_once("::").map_or("", |(parent, _)| parent).to_owned()
 }
 
 fn module_of(file: &Path) -> String {
