@@ -1,8 +1,16 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs
 
 test:
 	cargo test --workspace
+
+# Tests that need an environment of Python packages (tests/docs.rs holds this line to the sources), and those that take minutes.
+WITH_PYTHON := airflow formats iam moto snippets
+SLOW := crash faults hostile errors aws canary hardening
+
+# The unit tests and the other files of tests/: no PyPI, no Airflow, under a minute once it is built.
+quick:
+	cargo test --workspace --lib $(patsubst tests/%.rs,--test %,$(filter-out $(patsubst %,tests/%.rs,$(WITH_PYTHON) $(SLOW)),$(wildcard tests/*.rs)))
 
 lint:
 	cargo fmt --all --check
