@@ -19,52 +19,68 @@ fn of_kwargs(kwargs: &str, more: &[(&str, &str)]) -> Plan {
     plan(&first.iter().chain(more).copied().collect::<Vec<_>>())
 }
 
-/// The sources of one kind, in order: whose, how their ids become known, and how one of them is asked for.
-fn sources(plan: &Plan, kind: Kind) -> Vec<String> {
-    let line = |source: &SourcePlan| {
+/// Whose, how their ids become known, the prefix, and how one of them is asked for.
+type Row = (Source, Enumerate, &'static str, SecretId);
+
+/// The sources of one kind, in order, against what is expected.
+#[track_caller]
+fn assert_sources(plan: &Plan, kind: Kind, expected: &[Row]) {
+    let sources = &plan.want_of(kind).unwrap().sources;
+    for source in sources {
         assert_eq!(plan.accounts[source.account].source, source.source);
         assert_eq!(source.id_of(&source.secret_name("x")), Some("x"));
         assert_eq!(source.id_of(source.prefix()), None);
-        let asked = source.secret_id("x");
-        format!("{}: {:?} {} as {}", source.source, source.enumerate, source.prefix(), asked.as_str())
-    };
-    plan.want_of(kind).unwrap().sources.iter().map(line).collect()
+    }
+    let found: Vec<_> = sources
+        .iter()
+        .map(|source| (source.source.clone(), source.enumerate.clone(), source.prefix(), source.secret_id("x")))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+fn shared_in(region: &str) -> Source {
+    Source::Shared { account: "222222222222".to_owned(), region: region.to_owned() }
+}
+
+fn name(name: &str) -> SecretId {
+    SecretId::Name(name.to_owned())
+}
+
+fn own(enumerate: Enumerate) -> Row {
+    (Source::Own, enumerate, "airflow/connections/", name("airflow/connections/x"))
 }
 
 const FILE: (&str, &str) = ("SECRETS_INIT_STORE", "file:x.yaml");
 
 #[test]
 fn a_shared_account_is_listed_with_a_role_or_from_a_file_and_else_only_if_it_is_the_own_one() {
-    let own = "own account: Listing airflow/connections/ as airflow/connections/x";
     let of = |more: &str| format!(r#"{{"shared_account": "222222222222", "connections_prefix_shared": "core"{more}}}"#);
     let role = r#", "shared_role_arn": "arn:aws:iam::222222222222:role/r""#;
     let ids = r#", "shared_connections": ["a", "b", "a"], "aws_region": "cn-north-1""#;
     let index = r#", "shared_index": "i""#;
-    let whose = "shared account 222222222222 in eu-west-1";
+    let arn = SecretId::Arn("arn:aws:secretsmanager:eu-west-1:222222222222:secret:core/x".to_owned());
+    let by_index = Enumerate::Index("i".to_owned());
     for (more, variables, how, asked) in [
-        (role, &[][..], "Listing", "core/x"),
-        ("", &[FILE], "Listing", "core/x"),
-        ("", &[], "ListingIfOwnAccount", "core/x"),
-        (index, &[], r#"Index("i")"#, "arn:aws:secretsmanager:eu-west-1:222222222222:secret:core/x"),
-        (index, &[FILE], r#"Index("i")"#, "core/x"),
+        (role, &[][..], Enumerate::Listing, name("core/x")),
+        ("", &[FILE], Enumerate::Listing, name("core/x")),
+        ("", &[], Enumerate::ListingIfOwnAccount, name("core/x")),
+        (index, &[], by_index.clone(), arn.clone()),
+        (index, &[FILE], by_index, name("core/x")),
     ] {
         let plan = of_kwargs(&of(more), variables);
-        assert_eq!(sources(&plan, Kind::Connection), [own.to_owned(), format!("{whose}: {how} core/ as {asked}")]);
         let only_if_own = plan.accounts.iter().map(|account| account.only_if_own).collect::<Vec<_>>();
-        assert_eq!(only_if_own, [false, how == "ListingIfOwnAccount"]);
+        assert_eq!(only_if_own, [false, how == Enumerate::ListingIfOwnAccount]);
+        let shared = (shared_in("eu-west-1"), how, "core/", asked);
+        assert_sources(&plan, Kind::Connection, &[own(Enumerate::Listing), shared]);
     }
-    let arn = "arn:aws-cn:secretsmanager:cn-north-1:222222222222:secret:core/x";
-    let line = format!(r#"shared account 222222222222 in cn-north-1: Ids(["a", "b"]) core/ as {arn}"#);
-    assert_eq!(sources(&of_kwargs(&of(ids), &[]), Kind::Connection), [own.to_owned(), line]);
+    let in_china = SecretId::Arn("arn:aws-cn:secretsmanager:cn-north-1:222222222222:secret:core/x".to_owned());
+    let by_ids = Enumerate::Ids(["a", "b"].map(str::to_owned).to_vec());
+    let shared = (shared_in("cn-north-1"), by_ids, "core/", in_china);
+    assert_sources(&of_kwargs(&of(ids), &[]), Kind::Connection, &[own(Enumerate::Listing), shared]);
     // Ids that are asked for by name need no listing, and so no role.
     let by_name = of_kwargs(&of(""), &[("SECRETS_INIT_CONN_IDS", "a")]);
-    assert_eq!(
-        sources(&by_name, Kind::Connection),
-        [
-            "own account: Nothing airflow/connections/ as airflow/connections/x".to_owned(),
-            format!("{whose}: Nothing core/ as arn:aws:secretsmanager:eu-west-1:222222222222:secret:core/x"),
-        ]
-    );
+    let shared = (shared_in("eu-west-1"), Enumerate::Nothing, "core/", arn);
+    assert_sources(&by_name, Kind::Connection, &[own(Enumerate::Nothing), shared]);
 }
 
 #[test]
@@ -75,11 +91,9 @@ fn a_kind_without_a_prefix_has_no_sources_and_an_empty_prefix_no_separator() {
             "shared_role_arn": "arn:aws:iam::222222222222:role/r", "variables_prefix_shared": "", "sep": "-"}"#,
         &[variables],
     );
-    assert_eq!(sources(&plan, Kind::Connection), [""; 0]);
-    assert_eq!(
-        sources(&plan, Kind::Variable),
-        ["own account: Listing  as x", "shared account 222222222222 in eu-west-1: Listing - as -x"]
-    );
+    assert_sources(&plan, Kind::Connection, &[]);
+    let own = (Source::Own, Enumerate::Listing, "", name("x"));
+    assert_sources(&plan, Kind::Variable, &[own, (shared_in("eu-west-1"), Enumerate::Listing, "-", name("-x"))]);
     assert!(plan.want_of(Kind::Config).is_none());
 }
 
@@ -103,17 +117,21 @@ fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
             {"account": "333333333333", "role_arn": "arn:aws:iam::333333333333:role/r", "variables_prefix": "v"}]}"#,
         &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
     );
-    let shown = |account: &AccountPlan| {
-        let shared = account.shared.map_or_else(String::new, |place| format!("{place} "));
-        format!("{shared}{} by {:?}", account.source, account.addressed_by)
+    let account = |source: &Source, shared, addressed_by, only_if_own| AccountPlan {
+        source: source.clone(),
+        shared,
+        addressed_by,
+        only_if_own,
     };
+    let third = Source::Shared { account: "333333333333".to_owned(), region: "eu-west-1".to_owned() };
+    let second = shared_in("eu-west-1");
     assert_eq!(
-        plan.accounts.iter().map(shown).collect::<Vec<_>>(),
+        plan.accounts,
         [
-            "own account by Name",
-            "0 shared account 222222222222 in eu-west-1 by PartialArn",
-            "0 shared account 222222222222 in eu-west-1 by Name",
-            "1 shared account 333333333333 in eu-west-1 by Name",
+            account(&Source::Own, None, AddressedBy::Name, false),
+            account(&second, Some(0), AddressedBy::PartialArn, false),
+            account(&second, Some(0), AddressedBy::Name, true),
+            account(&third, Some(1), AddressedBy::Name, false),
         ]
     );
     let of_account = |account| plan.sources_of(account).map(|source| source.kind).collect::<Vec<_>>();
@@ -122,7 +140,7 @@ fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
         [0, 1, 2, 3].map(of_account),
         [vec![connection, variable], vec![connection], vec![variable], vec![connection, variable]]
     );
-    assert_eq!([connection, variable].map(|kind| sources(&plan, kind).len()), [3, 3]);
+    assert_eq!([connection, variable].map(|kind| plan.want_of(kind).unwrap().sources.len()), [3, 3]);
 }
 
 /// A kind, exactly which of it, which by name, and which are required.
