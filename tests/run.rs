@@ -591,3 +591,34 @@ fn check_writes_nothing_and_shows_templates_without_their_secrets() {
     let expected = "==> one.txt <==\nREDACTED REDACTED\n==> two.txt <==\nREDACTED REDACTED\n";
     assert_eq!(two.go().code(0).stdout, expected);
 }
+
+// ---- stdout ----------------------------------------------------------------------------------------------------
+
+/// Each command that prints, with the code that it has if nobody minds.
+const PRINTING: &[(&[&str], i32)] = &[
+    (&["check"], 0),
+    (&["check", "--output", "json"], 0),
+    (&["check", "--show"], 0),
+    (&["check", "--offline"], 0),
+    (&["diff"], 1),
+    (&["diff", "--output", "json"], 1),
+    (&["iam"], 0),
+    (&["iam", "--output", "terraform"], 0),
+    (&["--help"], 0),
+    (&["--version"], 0),
+];
+
+#[test]
+fn what_a_full_device_did_not_take_is_an_error_and_a_pipe_that_is_closed_is_none() {
+    for (arguments, code) in PRINTING {
+        let run = arguments.iter().fold(run_of_everything(KINDS), |run, argument| run.arg(argument));
+        let to = |stdout: std::process::Stdio| run.ended(&run.command().stdout(stdout).output().unwrap());
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = to(full.into()).code(74).says("stdout can't be written: No space left on device");
+        assert!(ended.stderr.contains("\"exit_code\":74"), "{arguments:?}: {}", ended.stderr);
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let ended = to(writer.into()).code(*code);
+        assert!(!ended.stderr.contains("stdout"), "{arguments:?}: {}", ended.stderr);
+    }
+}
