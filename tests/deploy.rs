@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use common::Run;
-use fake_aws::{FakeAws, Role, Scenario, Statement, WebIdentityToken};
+use fake_aws::{FakeAws, Principal, Role, Scenario, Statement, WebIdentityToken};
 use serde_json::{Map, Value};
+
+const REGION: &str = "eu-central-1";
 
 fn example(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(path)
@@ -64,13 +66,21 @@ fn compose_with_the_file_store_renders_for_both_versions_of_airflow() {
 }
 
 #[test]
-fn compose_with_an_emulator_or_aws_has_settings_without_a_mistake() {
-    for file in ["airflow-2.yaml", "airflow-3.yaml"] {
-        for store in ["emulator.yaml", "aws.yaml"] {
-            let environment = one_shot(&[file, store]);
+fn compose_with_an_emulator_or_aws_renders_what_is_there() {
+    // LocalStack's account, and one of AWS with the developer's own keys.
+    for (store, account) in [("emulator.yaml", "000000000000"), ("aws.yaml", "111122223333")] {
+        let scenario = Scenario::new().secret(account, REGION, "airflow/connections/db", "mysql://h");
+        let aws = FakeAws::start(scenario.secret(account, REGION, "airflow/other/x", "mysql://h"));
+        for file in ["airflow-2.yaml", "airflow-3.yaml"] {
+            let mut environment = one_shot(&[file, store]);
+            if store == "aws.yaml" {
+                let mut keys = |name: &str, value: &str| environment.insert(name.to_owned(), value.into()).is_none();
+                assert!(keys("AWS_ACCESS_KEY_ID", account) && keys("AWS_SECRET_ACCESS_KEY", "x"), "they are not in it");
+            }
             let run = run_with(environment.iter().map(|(name, value)| (name.clone(), text(value))));
-            let ended = run.arg("check").arg("--offline").go().code(0);
-            assert_eq!(ended.stderr, "", "{file} {store}");
+            let ended = run.var("AWS_ENDPOINT_URL", &aws.endpoint()).go().code(0);
+            assert_eq!(ended.conn_ids(), ["db"], "{file} {store}");
+            assert!(!ended.stderr.contains("WARN"), "{file} {store}: {}", ended.stderr);
         }
     }
 }
@@ -125,8 +135,37 @@ fn of_kubernetes(path: &str) -> (Value, Value) {
     (container.clone(), job.clone())
 }
 
+/// What the container renders against accounts as they may be: the names in its file, in order, how often it listed, and how long it
+/// may wait at first.
+fn rendered_by(container: &Value) -> (Vec<String>, u64, Option<String>) {
+    let (key, pod) = ("AKIAPOD", "arn:aws:iam::111122223333:role/airflow");
+    let (shared, reader) = ("258781458051", "arn:aws:iam::258781458051:role/airflow-reader");
+    let scenario = Scenario::new()
+        .principal(Principal::new(key, pod).can(Statement::allow(["*"])))
+        .role(Role::new(reader).trust(pod).can_all(Statement::secrets_reader(shared, REGION, "airflow/connections/")))
+        .secret(shared, REGION, "airflow/connections/theirs", "mysql://h");
+    let aws = FakeAws::start(["warehouse", "reporting_db", "unasked"].iter().fold(scenario, |all, id| {
+        all.secret("111122223333", REGION, &format!("airflow/connections/{id}"), "mysql://h")
+    }));
+    let environment = container["env"].as_array().unwrap();
+    let of = |name: &str| environment.iter().find(|one| one["name"] == name).map(|one| text(&one["value"]));
+    let mut run = run_with(environment.iter().map(|one| (text(&one["name"]), text(&one["value"]))));
+    run = run.var("AWS_ENDPOINT_URL", &aws.endpoint()).var("AWS_ACCESS_KEY_ID", key).var("AWS_SECRET_ACCESS_KEY", "x");
+    run = if of("SECRETS_INIT_JITTER").is_some() { run.var("SECRETS_INIT_JITTER", "1ms") } else { run };
+    let names = if let Some(file) = of("SECRETS_INIT_AIRFLOW_ENV_FILE") {
+        let name = Path::new(&file).file_name().unwrap().to_str().unwrap();
+        run = run.var("SECRETS_INIT_AIRFLOW_ENV_FILE", name);
+        run.go().code(0);
+        let lines = fs::read_to_string(run.path(name)).unwrap();
+        lines.lines().map(|line| line.split_once('=').unwrap().0.to_owned()).collect()
+    } else {
+        run.go().code(0).conn_ids()
+    };
+    (names, aws.count("ListSecrets"), of("SECRETS_INIT_JITTER"))
+}
+
 #[test]
-fn jobs_have_settings_without_a_mistake_and_retry_what_a_retry_helps() {
+fn jobs_render_what_they_say_and_retry_what_a_retry_helps() {
     let table = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/EXIT-CODES.md")).unwrap();
     let rows = table.lines().filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
     let hopeless: Vec<u64> = rows
@@ -136,10 +175,15 @@ fn jobs_have_settings_without_a_mistake_and_retry_what_a_retry_helps() {
     assert!(hopeless.contains(&78) && !hopeless.contains(&75), "{hopeless:?}");
     for path in ["kubernetes/job.yaml", "kubernetes/cronjob.yaml"] {
         let (container, job) = of_kubernetes(path);
-        let environment = container["env"].as_array().unwrap();
-        let run = run_with(environment.iter().map(|one| (text(&one["name"]), text(&one["value"]))));
-        let ended = run.arg("check").arg("--offline").go().code(0);
-        assert_eq!(ended.stderr, "", "{path}");
+        let (names, lists, jitter) = rendered_by(&container);
+        let expected: (&[&str], _, _) = match path {
+            "kubernetes/job.yaml" => (&["AIRFLOW_CONN_REPORTING_DB", "AIRFLOW_CONN_WAREHOUSE"], 0, None),
+            _ => (&["reporting_db", "theirs", "unasked", "warehouse"], 2, Some("20s")),
+        };
+        assert_eq!(
+            (names.iter().map(String::as_str).collect::<Vec<_>>(), lists, jitter.as_deref()),
+            (expected.0.to_vec(), expected.1, expected.2)
+        );
         let rule = &job["podFailurePolicy"]["rules"][0];
         assert_eq!((&rule["action"], &rule["onExitCodes"]["operator"]), (&"FailJob".into(), &"In".into()), "{path}");
         let codes: Vec<u64> =
