@@ -466,9 +466,10 @@ fn every_explained_difference_is_a_row_of_the_compatibility_page() {
     }
 }
 
-/// A promise without a test is a wish. Every row of the tables of promises names tests, and each is a test.
+/// A promise without a test is a wish. Every row of the tables of promises names tests; each is run, is not left out by an attribute,
+/// and can fail: it, or a function of its file that it calls, asserts something. Whether that is the promise is for people to see.
 #[test]
-fn every_promise_of_the_security_model_names_the_tests_that_hold_it() {
+fn every_promise_of_the_security_model_names_tests_that_run_and_assert() {
     let page = read("docs/SECURITY-MODEL.md");
     let promises = page.split("## Promises").nth(1).unwrap().split("## What is not promised").next().unwrap();
     let rows: Vec<Vec<String>> = rows(promises).into_iter().filter(|cells| cells[0] != "promise").collect();
@@ -478,12 +479,69 @@ fn every_promise_of_the_security_model_names_the_tests_that_hold_it() {
         assert!(!tests.is_empty(), "no test holds: {}", cells[0]);
         for named in tests {
             let (file, test) = named.split_once("::").unwrap_or_else(|| panic!("{named} is not file::test"));
-            let source = read(file);
-            let at = source.find(&format!("fn {test}(")).unwrap_or_else(|| panic!("no test {named}"));
-            let before: Vec<&str> = source[..at].lines().rev().take(6).collect();
-            assert!(before.iter().any(|line| line.contains("#[test]") || line.contains("#[tokio::test")), "{named}");
+            let functions = functions(&read(file));
+            let (attributes, _) = functions.get(test).unwrap_or_else(|| panic!("no test {named}"));
+            assert!(attributes.contains(&"#[test]".to_owned()), "{named} is no test");
+            let others: Vec<_> = attributes
+                .iter()
+                .filter(|one| !["#[test]", "#[allow", "#[expect"].iter().any(|known| one.starts_with(known)))
+                .collect();
+            assert!(others.is_empty(), "{named} may not run: {others:?}");
+            assert!(asserts(test, &functions, &mut BTreeSet::new()), "{named} asserts nothing");
         }
     }
+}
+
+/// The functions of a source by name: attributes, and body.
+type Functions = BTreeMap<String, (Vec<String>, String)>;
+
+fn functions(source: &str) -> Functions {
+    let lines: Vec<&str> = source.lines().collect();
+    let mut found = Functions::new();
+    for (at, line) in lines.iter().enumerate() {
+        let code = line.trim_start();
+        let code = code.strip_prefix("pub ").unwrap_or(code);
+        let Some(name) = code.strip_prefix("fn ").and_then(|rest| rest.split(['(', '<']).next()) else { continue };
+        let before = lines[..at].iter().rev().map(|line| line.trim());
+        let attributes = before.take_while(|line| line.starts_with("#[") || line.starts_with("//"));
+        let attributes = attributes.filter(|line| line.starts_with("#[")).map(str::to_owned).collect();
+        // rustfmt closes a function where its line begins.
+        let end = format!("{}}}", &line[..line.len() - line.trim_start().len()]);
+        let body =
+            lines[at + 1..].iter().take_while(|line| **line != end).filter(|line| !line.trim_start().starts_with("//"));
+        found.insert(name.to_owned(), (attributes, body.map(|line| format!("{line}\n")).collect()));
+    }
+    found
+}
+
+/// Whether a function asserts something, or one of its file that it calls does.
+fn asserts(name: &str, functions: &Functions, seen: &mut BTreeSet<String>) -> bool {
+    let Some((_, body)) = functions.get(name).filter(|_| seen.insert(name.to_owned())) else { return false };
+    ["assert", ".code(", ".says(", "unwrap_err()", "panic!("].iter().any(|word| body.contains(word))
+        || body.split('(').any(|before| {
+            let called = before.rsplit(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap();
+            asserts(called, functions, seen)
+        })
+}
+
+// ---- make quick ---------------------------------------------------------------------------------------------------
+
+/// It leaves out every test that makes a Python environment, and names no file that is gone.
+#[test]
+fn make_quick_needs_no_python_environment() {
+    let makefile = read("Makefile");
+    let named = |variable: &str| -> BTreeSet<String> {
+        let line = makefile.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix(" := ")).unwrap();
+        line.split_whitespace().map(str::to_owned).collect()
+    };
+    let files = || fs::read_dir(root().join("tests")).unwrap().map(|entry| entry.unwrap().path());
+    let files: Vec<PathBuf> =
+        files().filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect();
+    let name = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().to_owned();
+    let makes_one = |path: &&PathBuf| fs::read_to_string(path).unwrap().contains("python(\"tests/");
+    assert_eq!(named("WITH_PYTHON"), files.iter().filter(makes_one).map(name).collect());
+    let gone: Vec<String> = named("SLOW").difference(&files.iter().map(name).collect()).cloned().collect();
+    assert!(gone.is_empty(), "{gone:?}");
 }
 
 // ---- dependencies ------------------------------------------------------------------------------------------------
