@@ -303,7 +303,7 @@ mod tests {
             remove_leftovers([target.as_path()]);
             ended.send(()).unwrap();
         });
-        wait.recv_timeout(Duration::from_secs(30)).unwrap();
+        wait.recv_timeout(Duration::from_mins(20)).unwrap();
         assert_eq!(names(directory.path()), [".airflow-secrets-init-fifo"]);
     }
 

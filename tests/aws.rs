@@ -7,7 +7,7 @@ mod common;
 use std::time::Duration;
 
 use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
-use common::{Ended, Run};
+use common::{Ended, FAR, Run, wait_until};
 use fake_aws::{
     ContainerCredentials, CrossAccountMissing, FakeAws, Fault, FaultEffect, Imds, Kms, Principal, Role, Scenario,
     Secret, Statement, WebIdentityToken,
@@ -103,7 +103,7 @@ fn pages_may_be_short_empty_and_repeat_themselves() {
 
 #[test]
 fn single_reads_stay_within_the_concurrency() {
-    let scenario = scenario().owns(30).fault(Fault::on("GetSecretValue").latency(Duration::from_millis(20)));
+    let scenario = scenario().owns(30).fault(Fault::on("GetSecretValue").together(4));
     let aws = FakeAws::start(scenario);
     let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").var("SECRETS_INIT_CONCURRENCY", "4").go().code(0);
     assert_eq!(ended.conn_ids().len(), 30);
@@ -172,7 +172,7 @@ fn single_only() -> Principal {
 #[test]
 fn a_batch_that_may_not_be_made_is_read_one_by_one() {
     let aws = FakeAws::start(Scenario::new().principal(single_only()).owns(50));
-    aws.add_fault(Fault::on("GetSecretValue").latency(Duration::from_millis(20)));
+    aws.add_fault(Fault::on("GetSecretValue").together(2));
     let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", "2").go().code(0);
     assert_eq!(ended.conn_ids().len(), 50);
     assert!(aws.count("BatchGetSecretValue") <= 2, "once it is known, no further batch is tried");
@@ -282,7 +282,7 @@ fn a_vpc_endpoint_or_one_denied_secret_costs_its_own_batch_alone() {
 #[test]
 fn a_stalled_connection_costs_seconds_and_not_the_run() {
     let aws = FakeAws::start(scenario().owns(45).fault(Fault::on("BatchGetSecretValue").times(1).hang()));
-    let ended = run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "30s").go().code(0);
+    let ended = run(&aws, "{}").go().code(0);
     assert_eq!(ended.conn_ids().len(), 45);
 }
 
@@ -291,7 +291,7 @@ fn a_first_batch_that_is_slow_is_left_and_gives_its_turn_back() {
     for limit in ["1", "2", "40"] {
         let slow = Fault::on("BatchGetSecretValue").times(1).latency(Duration::from_secs(3));
         let aws = FakeAws::start(scenario().owns(45).fault(slow));
-        let run = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", limit).var("SECRETS_INIT_DEADLINE", "20s");
+        let run = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", limit);
         assert_eq!(run.go().code(0).conn_ids().len(), 45, "{limit}");
     }
 }
@@ -318,7 +318,7 @@ fn connections_stand_before_the_credentials_are_there() {
         .container_credentials(ContainerCredentials::for_role("/creds/pod", POD))
         .own("a", uri("own"))
         .shared("b", uri("shared"))
-        .fault(Fault::on("ContainerCredentials").latency(Duration::from_secs(2)));
+        .fault(Fault::on("ContainerCredentials").held());
     let aws = FakeAws::start(scenario);
     // Another host name, so that STS is an endpoint of its own, as at AWS.
     let sts = aws.endpoint().replace("127.0.0.1", "localhost");
@@ -326,13 +326,10 @@ fn connections_stand_before_the_credentials_are_there() {
         .var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/creds/pod", aws.endpoint()))
         .var("AWS_ENDPOINT_URL_STS", &sts);
     let child = run.command().spawn().unwrap();
-    let begun = std::time::Instant::now();
     // One for the credentials, six to Secrets Manager, one to STS; asked for is nothing but the credentials.
-    while aws.stats().connections_opened < 8 {
-        assert!(begun.elapsed() < Duration::from_mins(1), "{} connections", aws.stats().connections_opened);
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    wait_until("eight connections", || aws.stats().connections_opened >= 8);
     assert_eq!(calls(&aws), (0, 0, 0), "they were opened while the credentials were waited for");
+    aws.clear_faults();
     let ended = run.ended(&child.wait_with_output().unwrap()).code(0);
     assert_eq!((hosts(&ended), aws.count("GetCallerIdentity")), (vec!["a=own".to_owned(), "b=shared".to_owned()], 0));
 }
@@ -373,7 +370,7 @@ fn own_wins_over_shared_through_a_role_side_by_side() {
         .own("both", uri("own"))
         .shared("both", uri("shared"))
         .shared("c", uri("shared"))
-        .fault(Fault::on("ListSecrets").latency(Duration::from_millis(400)));
+        .fault(Fault::on("ListSecrets").together(2));
     let aws = FakeAws::start(scenario);
     let ended = run(&aws, WITH_ROLE).go().code(0);
     assert_eq!(hosts(&ended), ["a=own", "both=own", "c=shared"]);
@@ -608,11 +605,12 @@ fn a_shared_account_that_fails_is_left_aside_with_all_after_it_where_the_policy_
 fn a_shared_account_that_hangs_does_not_hold_up_the_own_one() {
     let scenario = scenario().own("a", uri("own")).shared("b", uri("shared"));
     let aws = FakeAws::start(scenario.fault(Fault::on("AssumeRole").hang()));
-    let run = || run(&aws, WITH_ROLE).var("SECRETS_INIT_DEADLINE", "3s").var("SECRETS_INIT_ON_SHARED", "warn");
+    // The own account needs some of it.
+    let run = || run(&aws, WITH_ROLE).var("SECRETS_INIT_DEADLINE", "10s").var("SECRETS_INIT_ON_SHARED", "warn");
     let ended = run().go().code(0).says("it was not read within nine tenths of SECRETS_INIT_DEADLINE");
     assert_eq!(hosts(&ended), ["a=own"]);
     run().var("SECRETS_INIT_CONN_IDS", "a,b").go().code(0).says("conn_id b is not known");
-    run().var("SECRETS_INIT_REQUIRED", "b").go().code(75);
+    run().var("SECRETS_INIT_DEADLINE", "3s").var("SECRETS_INIT_REQUIRED", "b").go().code(75);
 }
 
 #[test]
@@ -762,7 +760,7 @@ fn an_endpoint_on_tls_is_trusted_beside_one_on_plain_http() {
     let run = run.var("SSL_CERT_FILE", file.to_str().unwrap());
     assert_eq!(hosts(&run.go().code(0)), ["a=own"]);
     // The system's own certificates do not vouch for the fake.
-    let run = run.without("SSL_CERT_FILE").var("SECRETS_INIT_DEADLINE", "30s");
+    let run = run.without("SSL_CERT_FILE");
     let ended = run.go();
     assert!(matches!(ended.code, 69 | 78), "{}", ended.stderr);
 }
@@ -823,12 +821,13 @@ fn what_does_not_pass_ends_with_its_code_and_no_file() {
     for (fault, code, words) in [
         (Fault::on("ListSecrets").error(503, "ServiceUnavailable", "x"), 69, "ServiceUnavailable"),
         (Fault::on("ListSecrets").throttled(), 75, "ThrottlingException"),
-        (Fault::on("*").hang(), 75, "the deadline of 4s passed"),
+        (Fault::on("*").hang(), 75, "the deadline of 8s passed"),
         (Fault::on("GetSecretValue").throttled(), 75, "ThrottlingException"),
     ] {
         aws.clear_faults();
         aws.add_fault(fault);
-        let deadline = if code == 75 { "4s" } else { "60s" };
+        // Long enough for a first answer, which the message names.
+        let deadline = if code == 75 { "8s" } else { FAR };
         let ended = single(run(&aws, "{}")).var("SECRETS_INIT_DEADLINE", deadline).go().code(code).says(words);
         assert_eq!(ended.file, None);
     }
@@ -842,7 +841,7 @@ fn one_secret_that_is_throttled_forever_fails_the_run_rather_than_going_missing(
         .fault(Fault::on("GetSecretValue").secret("*n001-*").throttled());
     let aws = FakeAws::start(scenario);
     let ended = run(&aws, "{}")
-        .var("SECRETS_INIT_DEADLINE", "2s")
+        .var("SECRETS_INIT_DEADLINE", "8s")
         .go()
         .code(75)
         .says("what it met last")
@@ -857,9 +856,7 @@ fn sigterm_ends_a_run_that_waits_for_aws() {
         let aws = FakeAws::start(scenario);
         let run = run(&aws, WITH_ROLE);
         let child = run.command().spawn().unwrap();
-        while aws.count(operation) == 0 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until(operation, || aws.count(operation) > 0);
         common::signal("TERM", &child);
         let ended = run.ended(&child.wait_with_output().unwrap()).code(143).says("SIGTERM came");
         assert_eq!((ended.file, common::names(run.directory.path())), (None, vec!["termination-log".to_owned()]));
@@ -896,7 +893,7 @@ fn a_server_fault_by_any_name_is_no_trouble_of_one_secret() {
     ] {
         let scenario = scenario().owns(3).fault(Fault::on("GetSecretValue").secret("*n001*").error(status, code, "x"));
         let aws = FakeAws::start(scenario);
-        let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").var("SECRETS_INIT_DEADLINE", "10s").go();
+        let ended = run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").go();
         assert_eq!((ended.code, ended.file), (exit, None), "{status} {code}: {}", ended.stderr);
     }
     let scenario =
@@ -973,7 +970,7 @@ fn credentials_that_may_come_are_waited_for() {
         assert_eq!(hosts(&from_container().go().code(0)), ["a=own"], "{status}");
     }
     // AWS's SDK waits between its own attempts at a 503.
-    for (status, code, deadline) in [(429, 75, "2s"), (503, 69, "60s"), (403, 77, "2s")] {
+    for (status, code, deadline) in [(429, 75, "8s"), (503, 69, FAR), (403, 77, FAR)] {
         aws.clear_faults();
         aws.add_fault(Fault::on("ContainerCredentials").error(status, "x", "x"));
         from_container()
@@ -1151,7 +1148,7 @@ fn a_template_costs_no_more_than_what_it_names() {
 /// A line that says how long it lasts is for a terminal alone, and goes away.
 #[test]
 fn a_long_wait_is_told_on_a_terminal_and_never_in_a_log() {
-    let aws = FakeAws::start(scenario().owns(3).fault(Fault::on("ListSecrets").latency(Duration::from_millis(1500))));
+    let aws = FakeAws::start(scenario().owns(3).fault(Fault::on("ListSecrets").latency(Duration::from_secs(3))));
     let words = "reading secrets: ";
     let piped = run(&aws, "{}").go().code(0);
     assert!(!piped.stderr.contains(words), "{}", piped.stderr);

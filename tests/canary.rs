@@ -10,13 +10,12 @@
 mod common;
 
 use std::fs;
-use std::time::Duration;
 
 use airflow_secrets_init::config::cli::RawSettings;
 use airflow_secrets_init::config::keys::KEYS;
 use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::{assert_silent, canary, everything_said};
-use common::{Run, signal};
+use common::{FAR, Run, signal, wait_until};
 use fake_aws::{FakeAws, Fault, Kms, Principal, Scenario, Secret, Statement};
 
 /// The forms searched for so far.
@@ -64,12 +63,13 @@ fn settings_that_are_wrong() {
             let variable = format!("SECRETS_INIT_{}", name.to_uppercase());
             search.run(name, &canary, || Run::on_document("own: {}").var(&variable, &canary));
         }
-        search.run(name, &canary, || {
-            Run::on_document("own: {}")
-                .var("SECRETS_INIT_DEADLINE", "soon")
-                .kwargs(&format!(r#"{{"aws_secret_access_key": "{canary}", "aws_access_key_id": "{canary}"}}"#))
-        });
     }
+    let of_kwargs = canary(99);
+    search.run("keys among the kwargs", &of_kwargs, || {
+        Run::on_document("own: {}")
+            .var("SECRETS_INIT_DEADLINE", "soon")
+            .kwargs(&format!(r#"{{"aws_secret_access_key": "{of_kwargs}", "aws_access_key_id": "{of_kwargs}"}}"#))
+    });
     for (number, key) in (100..).zip(KEYS.iter().map(|key| key.name)) {
         let canary = canary(number);
         for value in
@@ -203,9 +203,18 @@ fn places_that_cannot_be_written() {
         fs::create_dir(run.path("connections.json")).unwrap();
         run
     });
-    search.run("a device that is full", &canary, || {
-        Run::on_document(&document).file("c.json").var("SECRETS_INIT_TERMINATION_LOG", "/dev/full")
+    search.run("a termination message for a device that is full", &canary, || {
+        Run::on_document(&document)
+            .var("SECRETS_INIT_REQUIRED", "none")
+            .var("SECRETS_INIT_TERMINATION_LOG", "/dev/full")
     });
+    for command in ["check", "diff"] {
+        let run = Run::on_document(&document).var("SECRETS_INIT_LOG", "trace").arg(command);
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let ended = run.ended(&run.command().stdout(full).output().unwrap()).code(74);
+        search.scenarios += 1;
+        search.forms += assert_silent("a full device", &everything_said(&run, &ended), &canary);
+    }
     search.run("somebody else's file", &canary, || {
         let run = Run::on_document(&document);
         fs::write(
@@ -227,11 +236,9 @@ fn a_run_that_is_ended_by_a_signal() {
         let run = aws_run(&aws, &canary)
             .var("SECRETS_INIT_LOG", "trace")
             .var("SECRETS_INIT_FETCH", "single")
-            .var("SECRETS_INIT_DEADLINE", "20s");
+            .var("SECRETS_INIT_DEADLINE", FAR);
         let child = run.command().spawn().unwrap();
-        while aws.count("GetSecretValue") == 0 {
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        wait_until("a read", || aws.count("GetSecretValue") > 0);
         let arguments = fs::read(format!("/proc/{}/cmdline", child.id())).unwrap();
         assert_silent("the arguments", &String::from_utf8_lossy(&arguments), &canary);
         signal(name, &child);

@@ -462,16 +462,15 @@ fn a_denial_without_a_reason() {
     assert_eq!(aws.count("GetCallerIdentity"), 1);
     let ended = run.go().code(77);
     assert!(ended.stderr.contains("api_calls=3"), "list, read, who: {}", ended.stderr);
+    // The name is not worth waiting for: a run that did would go on to its deadline and end with 75.
     for fault in [Fault::on("GetCallerIdentity").error(403, "AccessDenied", "x"), Fault::on("GetCallerIdentity").hang()]
     {
         let aws = with(Fault::on("GetSecretValue").error(400, "AccessDeniedException", "Access denied"));
         aws.add_fault(fault);
-        let run = self::run(&aws, "{}").var("SECRETS_INIT_FETCH", "single");
-        let begun = std::time::Instant::now();
+        let run = self::run(&aws, "{}").var("SECRETS_INIT_FETCH", "single").var("SECRETS_INIT_DEADLINE", "2m");
         let ended = run.go().code(77).says("ASI-209");
         assert!(!ended.stderr.contains(POD) && !ended.stderr.contains("sts:"), "{}", ended.stderr);
         assert_eq!(aws.count("GetCallerIdentity"), 1);
-        assert!(begun.elapsed() < std::time::Duration::from_secs(10), "the name is not worth waiting for");
     }
 }
 
@@ -553,11 +552,7 @@ fn a_request_that_aws_does_not_take() {
 fn no_region() {
     let aws = FakeAws::start(own(Scenario::new().principal(pod()), "my_db", text()));
     expect("ASI-404", 0, &run(&aws, "{}").without("AWS_REGION"));
-    run(&aws, WITH_ROLE)
-        .without("AWS_REGION")
-        .var("SECRETS_INIT_DEADLINE", "5s")
-        .go()
-        .says("ASI-404 neither aws_region");
+    run(&aws, WITH_ROLE).without("AWS_REGION").go().says("ASI-404 neither aws_region");
 }
 
 #[test]
@@ -624,7 +619,7 @@ fn a_proxy_that_refuses_or_is_not_there() {
 #[test]
 fn no_answer() {
     let aws = with(Fault::on("*").hang());
-    expect("ASI-506", 75, &run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "8s").var("SECRETS_INIT_FETCH", "single"));
+    expect("ASI-506", 75, &run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "15s").var("SECRETS_INIT_FETCH", "single"));
 }
 
 #[test]
@@ -642,7 +637,7 @@ fn a_fault_of_aws() {
 #[test]
 fn throttling_to_the_end() {
     let aws = with(Fault::on("ListSecrets").throttled());
-    expect("ASI-509", 75, &run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "2s"));
+    expect("ASI-509", 75, &run(&aws, "{}").var("SECRETS_INIT_DEADLINE", "8s"));
 }
 
 #[test]

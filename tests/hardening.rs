@@ -88,10 +88,9 @@ fn other_processes_of_the_same_user_read_neither_memory_nor_environment_and_no_c
     if is_root() {
         other.uid(65_534).gid(65_534);
     }
-    let mut other = other.arg("30").env("SEEN", "yes").spawn().unwrap();
-    while !fs::read_to_string(format!("/proc/{}/comm", other.id())).unwrap().starts_with("sleep") {
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let mut other = other.arg("3600").env("SEEN", "yes").spawn().unwrap();
+    let name = format!("/proc/{}/comm", other.id());
+    common::wait_until("the other program", || fs::read_to_string(&name).unwrap().starts_with("sleep"));
     let read = read_as_the_same_user(&format!("/proc/{}/environ", other.id()));
     assert!(String::from_utf8_lossy(&read.stdout).contains("SEEN=yes"), "{read:?}");
     other.kill().unwrap();

@@ -8,9 +8,8 @@ mod common;
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
-use common::{Run, python};
+use common::{Run, python, wait_until};
 
 struct Moto {
     server: Child,
@@ -28,11 +27,7 @@ impl Moto {
             .spawn()
             .expect("moto_server starts");
         let moto = Self { server, url: format!("http://127.0.0.1:{port}") };
-        let patience = Instant::now() + Duration::from_mins(1);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(Instant::now() < patience, "moto_server does not listen");
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        wait_until("moto_server listens", || TcpStream::connect(("127.0.0.1", port)).is_ok());
         let seed = Command::new(bin.join("python")).arg("tests/moto/seed.py").arg(&moto.url).output().unwrap();
         assert!(seed.status.success(), "{}", String::from_utf8_lossy(&seed.stderr));
         moto

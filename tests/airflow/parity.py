@@ -160,7 +160,7 @@ def load_into_fake(endpoint: str, groups: list[Group]) -> None:
         f"{endpoint}/_fake/scenario?mode=replace", json.dumps(scenario).encode(), {"content-type": "application/json"}, method="POST"
     )
     try:
-        urllib.request.urlopen(request, timeout=30).close()
+        urllib.request.urlopen(request, timeout=600).close()
     except urllib.error.HTTPError as refusal:
         raise SystemExit(f"parity.py: the fake refuses the scenario: {refusal.read().decode()}") from refusal
 

@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Ended, Run};
+use super::{Ended, LONGEST, Run};
 
 /// A run that has ended, or was ended.
 pub struct Held {
@@ -18,8 +18,8 @@ pub struct Held {
 }
 
 /// Runs the program with at most so many MiB of data (RLIMIT_DATA: whatever it may write to, stacks and heap). An allocation
-/// beyond that fails, and the process is aborted. A run that has not ended after `longest` is killed.
-pub fn run(run: &Run, data: u64, longest: Duration) -> Held {
+/// beyond that fails, and the process is aborted. A run that hangs is killed.
+pub fn run(run: &Run, data: u64) -> Held {
     let of_program = run.command();
     let mut command = Command::new("sh");
     // The limit is of the process that the program then is.
@@ -40,7 +40,7 @@ pub fn run(run: &Run, data: u64, longest: Duration) -> Held {
         if let Some(status) = child.try_wait().expect("the program ends") {
             break status;
         }
-        if started.elapsed() > longest {
+        if started.elapsed() > LONGEST {
             child.kill().expect("the program is killed");
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -9,6 +9,12 @@ pub mod held;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// A deadline that no run reaches, however slow the machine is.
+pub const FAR: &str = "15m";
+/// How long a test waits for what never comes. No verdict but "it hangs" depends on it.
+pub const LONGEST: Duration = Duration::from_mins(20);
 
 /// One run: an empty environment but for what is set, and a directory of its own.
 pub struct Run {
@@ -51,9 +57,10 @@ impl Run {
         run.var("SECRETS_INIT_STORE", &store)
     }
 
-    /// A run whose AWS, in eu-central-1, is at this endpoint.
+    /// A run whose AWS, in eu-central-1, is at this endpoint. A test of the deadline sets another one.
     pub fn on_aws(endpoint: &str, kwargs: &str) -> Self {
-        Self::new().kwargs(kwargs).var("AWS_ENDPOINT_URL", endpoint).var("AWS_REGION", "eu-central-1")
+        let run = Self::new().kwargs(kwargs).var("AWS_ENDPOINT_URL", endpoint).var("AWS_REGION", "eu-central-1");
+        run.var("SECRETS_INIT_DEADLINE", FAR)
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -166,6 +173,16 @@ impl Ended {
     pub fn summary(&self) -> serde_json::Value {
         let last = self.stderr.lines().last().unwrap_or_default();
         serde_json::from_str(last).unwrap_or_else(|_| panic!("the last line is no JSON:\n{}", self.stderr))
+    }
+}
+
+/// Waits for an event in another process: a call that has come, a thread that is there.
+#[track_caller]
+pub fn wait_until(what: &str, mut has_come: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !has_come() {
+        assert!(begun.elapsed() < LONGEST, "this never came: {what}");
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

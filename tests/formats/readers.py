@@ -116,7 +116,7 @@ class FakePostgres:
         self.address = f"127.{1 + pid // 62500 % 250}.{1 + pid // 250 % 250}.{1 + pid % 250}"
         self.heard = {"user": None, "database": None, "password": None}
         self.listener = socket.create_server((self.address, port))
-        self.listener.settimeout(10)
+        self.listener.settimeout(600)
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
     def __enter__(self) -> "FakePostgres":
@@ -131,7 +131,7 @@ class FakePostgres:
         """Makes libpq connect; `hostaddr` leads it here whatever the host."""
         import psycopg
 
-        here = {"hostaddr": self.address, "sslmode": "disable", "gssencmode": "disable", "connect_timeout": "10"}
+        here = {"hostaddr": self.address, "sslmode": "disable", "gssencmode": "disable", "connect_timeout": "600"}
         with contextlib.suppress(psycopg.OperationalError):
             psycopg.connect(**parameters, **here)
 

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::{HeaderMap, Response};
 
@@ -46,6 +47,9 @@ impl From<Reply> for Answer {
     }
 }
 
+/// How often a call that waits for an event looks for it.
+const LOOK: Duration = Duration::from_millis(2);
+
 /// Runs a call. An `Err` makes the HTTP server drop the connection.
 pub async fn conduct(
     shared: &Shared,
@@ -87,6 +91,9 @@ pub async fn conduct(
     }
     if !plan.latency.is_zero() {
         tokio::time::sleep(plan.latency).await;
+    }
+    while shared.log.most_at_once(call.operation) < plan.together || shared.faults.hold(&plan) {
+        tokio::time::sleep(LOOK).await;
     }
     match &plan.effect {
         Some(FaultEffect::Hang) => std::future::pending::<()>().await,

@@ -25,6 +25,10 @@ pub struct Faults(RwLock<Arc<Vec<Arc<Armed>>>>);
 #[derive(Debug, Clone, Default)]
 pub struct Plan {
     pub latency: Duration,
+    /// So many calls of the operation must have been in flight at once before it is answered.
+    pub together: u64,
+    /// The faults that must be removed before it is answered.
+    held: Vec<Arc<Armed>>,
     pub effect: Option<FaultEffect>,
 }
 
@@ -66,12 +70,22 @@ impl Faults {
             let named = fault.secret_id.as_ref().is_none_or(|pattern| ids.iter().any(|id| id_matches(pattern, id)));
             if named && armed.strikes() {
                 plan.latency += armed.latency();
+                plan.together = plan.together.max(fault.together.unwrap_or_default());
+                if fault.held {
+                    plan.held.push(Arc::clone(armed));
+                }
                 if plan.effect.is_none() {
                     plan.effect.clone_from(&fault.effect);
                 }
             }
         }
         plan
+    }
+
+    /// Is a fault in force that holds the call?
+    pub fn hold(&self, plan: &Plan) -> bool {
+        let faults = Arc::clone(&read(&self.0));
+        plan.held.iter().any(|held| faults.iter().any(|armed| Arc::ptr_eq(armed, held)))
     }
 
     /// The effect on one id of a batch.

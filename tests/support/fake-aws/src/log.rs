@@ -185,6 +185,11 @@ impl Log {
         lock(&self.inner).stats.clone()
     }
 
+    /// The most calls of an operation that were in flight at once.
+    pub fn most_at_once(&self, operation: &str) -> u64 {
+        lock(&self.inner).stats.max_in_flight_by_operation.get(operation).copied().unwrap_or_default()
+    }
+
     /// Calls of an operation, of one account or of all.
     pub fn count(&self, operation: &str, account: Option<&str>) -> u64 {
         lock(&self.inner)

@@ -129,6 +129,12 @@ pub struct Fault {
     /// With `latency_ms`: the wait is drawn from this range.
     #[serde(default)]
     pub latency_max_ms: Option<u64>,
+    /// No answer until so many calls of the operation have been in flight at once: a count, where a latency would be a hope.
+    #[serde(default)]
+    pub together: Option<u64>,
+    /// No answer until this fault is removed.
+    #[serde(default)]
+    pub held: bool,
     /// What goes wrong, if anything.
     #[serde(default)]
     pub effect: Option<FaultEffect>,
@@ -149,6 +155,8 @@ impl Fault {
             probability: None,
             latency_ms: 0,
             latency_max_ms: None,
+            together: None,
+            held: false,
             effect: None,
         }
     }
@@ -215,6 +223,20 @@ impl Fault {
         let mut fault = self.latency(least);
         fault.latency_max_ms = u64::try_from(most.as_millis()).ok();
         fault
+    }
+
+    /// Delays the answer until so many calls of the operation have been in flight at once.
+    #[must_use]
+    pub const fn together(mut self, calls: u64) -> Self {
+        self.together = Some(calls);
+        self
+    }
+
+    /// Delays the answer until the fault is removed.
+    #[must_use]
+    pub const fn held(mut self) -> Self {
+        self.held = true;
+        self
     }
 
     /// Sets the effect.

@@ -124,7 +124,7 @@ impl Client {
             Some(stream) => stream,
             None => BufReader::new(TcpStream::connect(self.address)?),
         };
-        stream.get_ref().set_read_timeout(Some(Duration::from_secs(10)))?;
+        stream.get_ref().set_read_timeout(Some(Duration::from_mins(20)))?;
         let start = format!(
             "{method} {path} HTTP/1.1\r\nhost: {}\r\ncontent-length: {}\r\n{head}\r\n",
             self.address,

@@ -211,10 +211,12 @@ fn eventually_consistent() {
 
 #[test]
 fn lists_lag() {
-    let aws = FakeAws::start(seven().settings(|s| s.list_lag_ms = Some(150)));
+    let lag = |ms| move |s: &mut fake_aws::Settings| s.list_lag_ms = Some(ms);
+    let aws = FakeAws::start(seven().settings(lag(3_600_000)));
     let client = Client::new(&aws, APP);
     assert!(list(&client, &json!([])).is_empty());
     assert!(client.call("GetSecretValue", json!({ "SecretId": "a/s1" })).is_ok());
-    std::thread::sleep(std::time::Duration::from_millis(160));
+    aws.extend(fake_aws::Scenario::new().settings(lag(1))).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1));
     assert_eq!(list(&client, &json!([])).len(), 7);
 }

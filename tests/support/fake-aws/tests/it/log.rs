@@ -1,7 +1,5 @@
 //! The call log.
 
-use std::time::Duration;
-
 use fake_aws::{FakeAws, Fault, Scenario};
 use serde_json::json;
 
@@ -50,14 +48,16 @@ fn records_who_what_and_how_but_no_values() {
 
 #[test]
 fn counts_what_runs_at_once() {
-    let aws = FakeAws::start(
-        Scenario::new().secret(APP, REGION, "a", "v").fault(Fault::on("*").latency(Duration::from_millis(200))),
-    );
+    let aws = FakeAws::start(Scenario::new().secret(APP, REGION, "a", "v").fault(Fault::on("*").held()));
     std::thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| Client::new(&aws, APP).call("GetSecretValue", json!({ "SecretId": "a" })).unwrap());
         }
         scope.spawn(|| Client::new(&aws, APP).call("ListSecrets", json!({})).unwrap());
+        while aws.stats().max_in_flight < 5 {
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
+        aws.clear_faults();
     });
     let stats = aws.stats();
     assert_eq!(stats.max_in_flight, 5);
