@@ -611,7 +611,10 @@ const PRINTING: &[(&[&str], i32)] = &[
 #[test]
 fn what_a_full_device_did_not_take_is_an_error_and_a_pipe_that_is_closed_is_none() {
     for (arguments, code) in PRINTING {
-        let run = arguments.iter().fold(run_of_everything(KINDS), |run, argument| run.arg(argument));
+        let mut run = arguments.iter().fold(run_of_everything(KINDS), |run, argument| run.arg(argument));
+        if arguments[0] == "iam" {
+            run = run.without("SECRETS_INIT_STORE").var("AWS_REGION", "eu-central-1");
+        }
         let to = |stdout: std::process::Stdio| run.ended(&run.command().stdout(stdout).output().unwrap());
         let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
         let ended = to(full.into()).code(74).says("stdout can't be written: No space left on device");
