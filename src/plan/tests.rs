@@ -39,7 +39,7 @@ fn assert_sources(plan: &Plan, kind: Kind, expected: &[Row]) {
 }
 
 fn shared_in(region: &str) -> Source {
-    Source::Shared { account: "222222222222".to_owned(), region: region.to_owned() }
+    Source::Shared { account: "222222222222".parse().unwrap(), region: region.parse().unwrap() }
 }
 
 fn name(name: &str) -> SecretId {
@@ -123,7 +123,7 @@ fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
         addressed_by,
         only_if_own,
     };
-    let third = Source::Shared { account: "333333333333".to_owned(), region: "eu-west-1".to_owned() };
+    let third = Source::Shared { account: "333333333333".parse().unwrap(), region: "eu-west-1".parse().unwrap() };
     let second = shared_in("eu-west-1");
     assert_eq!(
         plan.accounts,
