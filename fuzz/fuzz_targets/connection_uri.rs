@@ -3,11 +3,11 @@
 //! The first byte chooses the rules (fuzz/src/secret.rs), the rest is the secret, with `` ` `` and `^` for values that must never be
 //! seen. What must hold beyond fuzz/src/secret.rs:
 //!
-//! - what a URI can't say is not there: no lone surrogate, no host that is no text, a port of 0 to 65535.
+//! - what a URI can't say is not there: no host that is no text, a port of 0 to 65535.
 #![no_main]
 
-use airflow_secrets_init::connection::pystr::py_strip;
-use airflow_secrets_init::connection::{Form, Scalar};
+use airflow_secrets_init::model::connection::{Field, SecretForm};
+use airflow_secrets_init::python::str::py_strip;
 use airflow_secrets_init_fuzz::{planted, secret};
 use libfuzzer_sys::{Corpus, fuzz_target};
 
@@ -19,10 +19,8 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         return Corpus::Reject;
     }
     let Some(connection) = secret::check(&text, &secret::rules(*first)) else { return Corpus::Keep };
-    assert!(connection.form == Form::Uri);
-    for scalar in [&connection.host, &connection.schema] {
-        assert!(matches!(scalar, Some(Scalar::Text(text)) if !text.has_lone_surrogate()));
-    }
-    assert!(connection.port.is_none_or(|port| port.parse::<u16>().is_ok()));
+    assert!(connection.form == SecretForm::Uri);
+    assert!([Field::Host, Field::Schema].into_iter().all(|field| connection.text(field).is_some()));
+    assert!(connection.port().is_none_or(|port| port.parse::<u16>().is_ok()));
     Corpus::Keep
 });

@@ -12,8 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use airflow_secrets_init::backend_kwargs::parse;
-use airflow_secrets_init::connection::pyjson::{Json, loads_within};
-use airflow_secrets_init::connection::pystr::PyString;
+use airflow_secrets_init::python::json::{Json, loads_within};
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init::store::file::{Form, stores};
@@ -92,16 +91,16 @@ fn read(text: &str, form: Form) -> Result<[Secrets; 2], ()> {
 /// Whether a JSON document holds these secrets, by the reader that has been proved against Python.
 fn is_what_stands_there(accounts: &[Secrets; 2], text: &str) -> bool {
     let Ok(Json::Object(document)) = loads_within(text, DEEPEST) else { return false };
-    let shared = match document.get(&PyString::from("shared")) {
-        Some(Json::Object(accounts)) => accounts.get(&PyString::from(ACCOUNT)),
+    let shared = match document.get("shared") {
+        Some(Json::Object(accounts)) => accounts.get(ACCOUNT),
         _ => None,
     };
-    let own = document.get(&PyString::from("own"));
+    let own = document.get("own");
     accounts.iter().zip([own, shared]).all(|(secrets, account)| match account {
         None => secrets.is_empty(),
         Some(Json::Object(entries)) => {
             entries.len() == secrets.len()
-                && entries.iter().all(|(name, value)| match (name.as_str().and_then(|name| secrets.get(name)), value) {
+                && entries.iter().all(|(name, value)| match (secrets.get(name), value) {
                     (Some(None), Json::Null) => true,
                     (Some(Some(text)), Json::String(value)) => value.as_str() == Some(text),
                     (Some(Some(text)), value @ Json::Object(_)) => loads_within(text, DEEPEST).as_ref() == Ok(value),

@@ -12,11 +12,14 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use airflow_secrets_init::connection::pyjson::dumps;
-use airflow_secrets_init::connection::{AirflowTarget, Connection, Extra, Scalar, from_secret};
-use airflow_secrets_init::render::{Meant, Rendered, cannot_carry, connections};
-use airflow_secrets_init::settings::{Dialect, Format};
-use airflow_secrets_init::validate;
+use airflow_secrets_init::airflow::secret::from_secret;
+use airflow_secrets_init::airflow::versions::AirflowTarget;
+use airflow_secrets_init::config::settings::{Dialect, Format};
+use airflow_secrets_init::model::connection::Connection;
+use airflow_secrets_init::python::json::Json;
+use airflow_secrets_init::render::files::{Expected, Rendered};
+use airflow_secrets_init::render::formats::{Formatted, connections};
+use airflow_secrets_init::verify;
 use airflow_secrets_init_fuzz::secret::{FORMATS, rules};
 use airflow_secrets_init_fuzz::{check_failure, planted};
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -36,18 +39,18 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         .split('\0')
         .enumerate()
         .filter_map(|(place, secret)| Some((id(place, secret), from_secret(secret, &rules).ok()?)))
-        .filter(|(id, connection)| cannot_carry(format, id, connection).is_none())
         .collect();
-    let set: BTreeMap<&str, &Connection> = read.iter().map(|(id, connection)| (id.as_str(), connection)).collect();
-    let bytes = connections(&set, format).unwrap_or_else(|failure| panic!("{failure}"));
-    let mut file = Rendered { path: Path::new("f"), bytes, mode: 0, meant: Meant::Connections(format, set.clone()) };
-    if let Err(failure) = validate::check(&file, rules.target) {
+    let all: BTreeMap<&str, &Connection> = read.iter().map(|(id, connection)| (id.as_str(), connection)).collect();
+    let Formatted { bytes, carried: set, .. } = connections(all, format);
+    let expected = Expected::Connections(format, set.clone());
+    let mut file = Rendered { path: Path::new("f"), bytes, mode: 0, expected };
+    if let Err(failure) = verify::check(&file, rules.target) {
         panic!("what was rendered is refused: {failure}");
     }
     let at = (usize::from(*high) << 8 | usize::from(*low)) % file.bytes.len().max(1);
     let Some(place) = file.bytes.get_mut(at).filter(|old| *old != byte) else { return Corpus::Keep };
     *place = *byte;
-    match validate::check(&file, rules.target) {
+    match verify::check(&file, rules.target) {
         Err(failure) => check_failure(&failure),
         Ok(()) => assert!(says(&file.bytes, format).is_none_or(|said| said == meant(&set)), "a changed file passes"),
     }
@@ -62,19 +65,19 @@ fn id(place: usize, secret: &str) -> String {
 
 fn any_bytes(bytes: &[u8], format: Format, target: AirflowTarget) {
     let none = BTreeMap::new;
-    for meant in [
-        Meant::Connections(format, BTreeMap::new()),
-        Meant::Texts(format, BTreeMap::new()),
-        Meant::Lines(Dialect::Env, none()),
-        Meant::Lines(Dialect::List, none()),
-        Meant::Anything,
+    for expected in [
+        Expected::Connections(format, BTreeMap::new()),
+        Expected::Texts(format, BTreeMap::new()),
+        Expected::Lines(Dialect::Env, none()),
+        Expected::Lines(Dialect::List, none()),
+        Expected::Anything,
     ] {
-        let file = Rendered { path: Path::new("f"), bytes: bytes.to_vec(), mode: 0, meant };
-        drop(validate::entries_of(&file.bytes, &file.meant));
-        match validate::check(&file, target) {
+        let file = Rendered { path: Path::new("f"), bytes: bytes.to_vec(), mode: 0, expected };
+        drop(verify::entries_of(&file.bytes, &file.expected));
+        match verify::check(&file, target) {
             Err(failure) => check_failure(&failure),
             Ok(()) => {
-                let is_empty = matches!(file.meant, Meant::Anything)
+                let is_empty = matches!(file.expected, Expected::Anything)
                     || bytes.len() <= 3
                     || bytes.iter().all(u8::is_ascii_whitespace);
                 let spaced = bytes.iter().filter(|byte| !byte.is_ascii_whitespace()).eq(b"{}");
@@ -88,33 +91,13 @@ fn any_bytes(bytes: &[u8], format: Format, target: AirflowTarget) {
 type Said = BTreeMap<String, BTreeMap<String, String>>;
 
 fn meant(set: &BTreeMap<&str, &Connection>) -> Said {
-    let scalar = |scalar: &Scalar| match scalar {
-        Scalar::Text(text) => text.as_str().map(str::to_owned),
-        Scalar::Falsy(json) => Some(dumps(json)),
-    };
     let fields = |connection: &Connection| {
-        let extra = connection.extra.as_ref().map(|extra| match extra {
-            Extra::Text(text) => text.as_str().map(str::to_owned),
-            Extra::Json(json) => Some(dumps(json)),
-        });
-        let text = |text: &Option<airflow_secrets_init::connection::pystr::PyString>| {
-            text.as_ref().map(|text| text.as_str().map(str::to_owned))
-        };
-        let all = [
-            ("conn_type", text(&connection.conn_type)),
-            ("host", connection.host.as_ref().map(scalar)),
-            ("login", text(&connection.login)),
-            ("password", text(&connection.password)),
-            ("schema", connection.schema.as_ref().map(scalar)),
-            ("port", connection.port.clone().map(Some)),
-            ("extra", extra),
-        ];
-        all.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?.unwrap_or_default()))).collect()
+        connection.fields().map(|(field, value): (_, &Json)| (field.to_string(), value.to_text().into_owned())).collect()
     };
     set.iter().map(|(id, connection)| ((*id).to_owned(), fields(connection))).collect()
 }
 
-/// What a file says by other readers; `None` where they can't tell: a document that they refuse (lone surrogates, NaN), a URI,
+/// What a file says by other readers; `None` where they can't tell: a document that they refuse (NaN), a URI,
 /// numbers and nested values, which they write in other ways.
 fn says(bytes: &[u8], format: Format) -> Option<Said> {
     type Document = BTreeMap<String, BTreeMap<String, serde_json::Value>>;

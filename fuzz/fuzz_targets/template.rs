@@ -14,12 +14,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
-use airflow_secrets_init::connection::pyjson::loads;
-use airflow_secrets_init::connection::{AirflowTarget, Extra, Rules, from_secret};
-use airflow_secrets_init::entries::Entries;
+use airflow_secrets_init::airflow::secret::from_secret;
+use airflow_secrets_init::airflow::versions::{AirflowTarget, Rules};
+use airflow_secrets_init::convert::Entries;
 use airflow_secrets_init::error::ConfigErrors;
-use airflow_secrets_init::render::template_text;
-use airflow_secrets_init::template::Template;
+use airflow_secrets_init::render::template::Template;
+use airflow_secrets_init::render::user_templates;
 use airflow_secrets_init_fuzz::{CANARY, NUMBER, accepted, check_failure, check_pieces, holds_a_piece};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
@@ -84,12 +84,6 @@ fn entries() -> Entries {
             Err(invalid) => panic!("{id}: {invalid}"),
         }
     }
-    // Airflow itself would refuse it; whatever comes past that must still be told.
-    let lone = format!(r#"{{"lone": "{CANARY}\ud800", "\ud800": "{CANARY}", "whole": "{CANARY}"}}"#);
-    if let (Some(mut connection), Ok(extra)) = (entries.connections.get("bare").cloned(), loads(&lone)) {
-        connection.extra = Some(Extra::Json(extra));
-        entries.connections.insert("lone".to_owned(), connection);
-    }
     let texts = |all: &[(&str, String)]| -> BTreeMap<String, SecretString> {
         all.iter().map(|(id, text)| ((*id).to_owned(), SecretString::from(text.as_str()))).collect()
     };
@@ -118,7 +112,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let mut mistakes = ConfigErrors::default();
     let parsed = Template::parse(Path::new("t.j2"), Path::new(&target), text.to_owned(), &mut mistakes);
     let Some(template) = accepted(parsed, mistakes) else { return Corpus::Keep };
-    let render = |entries| template_text(&template, TARGET, entries).inspect_err(check_failure);
+    let render = |entries| user_templates::one(&template, TARGET, entries).inspect_err(check_failure);
     let rendered = render(&FIXED.entries);
     if let Ok(text) = &rendered {
         assert!(text.len() <= FIXED.largest, "{} bytes are rendered", text.len());
