@@ -2,6 +2,7 @@
 //!
 //! Takes what was fetched and the rules of conversion; judges by policy. What is left out never harms the others.
 
+pub mod left_out;
 pub mod placeholders;
 
 use std::collections::BTreeMap;
@@ -16,10 +17,10 @@ use crate::fetch::{Aside, Fetched, Resolved, Skipped, State};
 use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
-use crate::plan::{Plan, Source};
-use crate::store::error::StoreError;
+use crate::plan::Plan;
 use crate::text::nearest;
 use crate::text::printable;
+use left_out::{LeftOut, Why, gravest, judge};
 
 /// Everything that a run renders.
 #[derive(Default)]
@@ -58,103 +59,6 @@ pub struct Detail {
     pub bytes: Option<usize>,
     /// When its current version was made, where the store knows.
     pub changed: Option<String>,
-}
-
-/// One id that is not in the files, or not in one of them.
-#[derive(Clone)]
-pub struct LeftOut {
-    /// A connection, a variable or a config value.
-    pub kind: Kind,
-    /// Which.
-    pub id: String,
-    /// Whose secret it was; `None` when nobody has it.
-    pub source: Option<Source>,
-    /// Why.
-    pub why: Why,
-    /// `SECRETS_INIT_REQUIRED` names it: it must end up in the files.
-    pub required: bool,
-    /// Of a missing one: the nearest id that there is, if any is near.
-    pub near: Option<String>,
-}
-
-/// Why an id is not there.
-#[derive(Clone)]
-pub enum Why {
-    /// The secret's text is no connection that Airflow could use.
-    Invalid(Invalid),
-    /// The same, and it is a variable or a config value as well: most likely it was meant to be that alone.
-    InvalidAndOfOtherKind(Invalid),
-    /// The entry is right, but this file can't carry it.
-    NotForFile {
-        /// Which, as a log line shows it.
-        file: String,
-        /// Why.
-        reason: &'static str,
-    },
-    /// An index names it in a way that can't be trusted.
-    Refused(&'static str),
-    /// The secret can't be read.
-    Unreadable(StoreError),
-    /// It was asked for by name and no source has it.
-    Missing,
-    /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
-    Unknown(Exit),
-}
-
-impl std::fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} {}", self.kind.noun(), printable(&self.id))?;
-        if let Some(source) = &self.source {
-            write!(f, " ({source})")?;
-        }
-        match &self.why {
-            Why::Invalid(invalid) => write!(f, " is invalid: {invalid}"),
-            Why::InvalidAndOfOtherKind(invalid) => {
-                write!(f, " is no connection, but a variable or config value under the same prefix: {invalid}")
-            }
-            Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
-            Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
-            Why::Unreadable(error) => write!(f, " can't be read: {error}"),
-            Why::Unknown(_) => f.write_str(
-                " is not known: no account that could be read has it, and one that may have it is left out as a whole",
-            ),
-            Why::Missing => {
-                let near = self.near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
-                write!(
-                    f,
-                    " is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it{}",
-                    near.unwrap_or_default()
-                )
-            }
-        }
-    }
-}
-
-impl LeftOut {
-    /// The policy that decides about this one. What is required must end up in the files, whatever the policies say.
-    #[must_use]
-    pub const fn policy(&self, policies: &Policies) -> Policy {
-        match self.why {
-            _ if self.required => Policy::Error,
-            // `variables_prefix` set to the prefix of the connections must just work.
-            Why::InvalidAndOfOtherKind(_) => Policy::Ignore,
-            Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
-            Why::Unreadable(_) => policies.denied,
-            Why::Missing => policies.missing,
-            Why::Unknown(_) => policies.shared,
-        }
-    }
-
-    const fn exit(&self) -> Exit {
-        match self.why {
-            Why::Invalid(_) | Why::InvalidAndOfOtherKind(_) | Why::NotForFile { .. } | Why::Refused(_) => {
-                Exit::InvalidData
-            }
-            Why::Unreadable(_) => Exit::Denied,
-            Why::Missing => Exit::NotFound,
-            Why::Unknown(exit) => exit,
-        }
-    }
 }
 
 impl Entries {
@@ -257,8 +161,8 @@ impl Entries {
         // A template may want nothing at all.
         let nothing_at_all = !plan.wants.is_empty() && Kind::ALL.iter().all(|kind| self.count(*kind) == 0);
         if nothing_at_all && policies.empty == Policy::Error {
-            let all: Vec<&LeftOut> = self.left_out.iter().collect();
-            let exit = gravest(&all).unwrap_or(Exit::NotFound);
+            let all = &self.left_out;
+            let exit = gravest(all).unwrap_or(Exit::NotFound);
             let mut lines: Vec<String> =
                 plan.wants.iter().map(|want| nothing_found(want.kind, plan, all.is_empty())).collect();
             lines.extend(all.iter().map(ToString::to_string));
@@ -272,23 +176,6 @@ impl Entries {
         }
         Ok(())
     }
-}
-
-/// Applies the policies to what is left out.
-///
-/// # Errors
-/// As [`Entries::judge`].
-pub fn judge(left_out: &[LeftOut], policies: &Policies) -> Result<(), Failure> {
-    let wrong: Vec<&LeftOut> = left_out.iter().filter(|left| left.policy(policies) == Policy::Error).collect();
-    match gravest(&wrong) {
-        None => Ok(()),
-        Some(exit) => Err(Failure::with_lines(exit, wrong.iter().map(ToString::to_string).collect())),
-    }
-}
-
-fn gravest(all: &[&LeftOut]) -> Option<Exit> {
-    let order = [Exit::Denied, Exit::Unavailable, Exit::TempFail, Exit::InvalidData, Exit::NotFound];
-    order.into_iter().find(|exit| all.iter().any(|left| left.exit() == *exit))
 }
 
 fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {

@@ -60,6 +60,27 @@ impl Exit {
         Self::Terminated,
     ];
 
+    /// Which of several codes a run ends with: the one of the greatest gravity. What a retry can't help with outweighs what it can.
+    #[must_use]
+    pub const fn gravity(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Different => 1,
+            Self::NotFound => 2,
+            Self::InvalidData => 3,
+            Self::TempFail => 4,
+            Self::Unavailable => 5,
+            Self::Denied => 6,
+            Self::Config => 7,
+            Self::Usage => 8,
+            Self::CantCreate => 9,
+            Self::Io => 10,
+            Self::Bug => 11,
+            Self::Interrupted => 12,
+            Self::Terminated => 13,
+        }
+    }
+
     /// The number that the process exits with.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -89,6 +110,8 @@ impl Failure {
         if lines.is_empty() {
             return Self::new(Exit::Bug, "a failure without a reason; please report this as a bug");
         }
+        // A failure must never look like success.
+        let exit = if exit == Exit::Ok { Exit::Bug } else { exit };
         Self { exit, lines }
     }
 

@@ -34,7 +34,7 @@ use crate::error::{ConfigErrors, Exit, Failure};
 use crate::pipeline::Run;
 use crate::plan::Plan;
 use crate::process::harden::{self, Confined, Places, Process};
-use crate::render::template::Templates;
+use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
 use crate::report::summary::Summary;
 use crate::report::termination;

@@ -10,7 +10,8 @@ use tokio::time::Instant;
 use crate::commands::{check, diff, iam, print};
 use crate::config::env::Env;
 use crate::config::settings::{OutputForm, Settings, StoreChoice};
-use crate::convert::{self, Entries, LeftOut};
+use crate::convert::left_out::{LeftOut, judge};
+use crate::convert::{self, Entries};
 use crate::error::{Exit, Failure};
 use crate::model::policy::Policy;
 use crate::plan::Plan;
@@ -18,7 +19,7 @@ use crate::process::harden::Process;
 use crate::process::memory;
 use crate::process::signals::Signals;
 use crate::render::files::{self, File, Rendered};
-use crate::render::template::Templates;
+use crate::render::template::load::Templates;
 use crate::render::user_templates;
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
@@ -271,7 +272,7 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries) -> Prepared<'a> {
     let (mut files, mut not_carried) = (Vec::new(), Vec::new());
     let verdict = entries.judge(&settings.policies, plan).and_then(|()| {
         (files, not_carried) = files::all(settings, templates, entries)?;
-        convert::judge(&not_carried, &settings.policies)?;
+        judge(&not_carried, &settings.policies)?;
         files::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
         files.iter().try_for_each(|file| verify::check(file, settings.target))
     });

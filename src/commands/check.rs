@@ -8,8 +8,9 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::config::settings::Settings;
+use crate::convert::Entries;
+use crate::convert::left_out::{LeftOut, Why};
 use crate::convert::placeholders::shown_type;
-use crate::convert::{Entries, LeftOut, Why};
 use crate::error::{Exit, Failure};
 use crate::fetch::{Aside, SkippedBy};
 use crate::model::connection::SecretForm;

@@ -6,8 +6,9 @@ use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
 use crate::fetch::{Entry, SkippedBy};
+use crate::plan::Source;
 use crate::report::log::tests::logged;
-use crate::store::error::ErrorKind;
+use crate::store::error::{ErrorKind, StoreError};
 use crate::store::secret_store::Value;
 
 fn plan(kwargs: &str, more: &[(&str, &str)]) -> Plan {
@@ -222,4 +223,42 @@ fn an_empty_kind_is_told_unless_it_is_ignored() {
         log.contains("no connection is left that could be written") && log.contains("no variable was found"),
         "{log}"
     );
+}
+
+/// Whatever a run would have ended with, a policy that says error ends it.
+#[test]
+fn everything_that_a_policy_makes_an_error_fails_the_run() {
+    let error = policies(|_| Policy::Error);
+    let invalid = || crate::airflow::secret::from_secret("{", &plain_rules()).unwrap_err();
+    let mut all = vec![
+        (Why::Invalid(invalid()), Exit::InvalidData),
+        (Why::NotForFile { file: "f".to_owned(), reason: "r" }, Exit::InvalidData),
+        (Why::Refused("r"), Exit::InvalidData),
+        (Why::Unreadable(denied()), Exit::Denied),
+        (Why::Missing, Exit::NotFound),
+    ];
+    // No failure ends with 0.
+    let of_failure = |exit| if exit == Exit::Ok { Exit::Bug } else { exit };
+    all.extend(Exit::ALL.into_iter().map(|exit| (Why::Unknown(exit), of_failure(exit))));
+    let left = |why: Why, required| LeftOut {
+        kind: Kind::Variable,
+        id: "a".to_owned(),
+        source: None,
+        why,
+        required,
+        near: None,
+    };
+    for (why, exit) in all {
+        let failure = left_out::judge(&[left(why, false)], &error).unwrap_err();
+        assert_eq!(failure.exit(), exit, "{failure}");
+    }
+    let other = || Why::InvalidAndOfOtherKind(invalid());
+    assert!(left_out::judge(&[left(other(), false)], &error).is_ok());
+    assert!(left_out::judge(&[left(other(), true)], &policies(|_| Policy::Ignore)).is_err());
+    let both = [
+        left(Why::Missing, false),
+        left(Why::Unreadable(denied()), false),
+        left(Why::Unknown(Exit::Unavailable), false),
+    ];
+    assert_eq!(left_out::judge(&both, &error).unwrap_err().exit(), Exit::Denied);
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::error::ConfigErrors;
-use crate::render::template::Templates;
+use crate::render::template::load::Templates;
 
 fn plan(pairs: &[(&str, &str)]) -> Plan {
     let env: Env = pairs.iter().copied().collect();

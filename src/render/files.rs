@@ -7,13 +7,14 @@ use secrecy::ExposeSecret;
 
 use crate::airflow::lazy_backend;
 use crate::config::settings::{Dialect, Format, OutputFile, Settings};
-use crate::convert::{Entries, LeftOut, Why};
+use crate::convert::Entries;
+use crate::convert::left_out::{LeftOut, Why};
 use crate::error::{Exit, Failure};
 use crate::model::connection::Connection;
 use crate::model::kind::Kind;
 use crate::model::policy::Policy;
 use crate::render::formats::{self, Formatted};
-use crate::render::template::Templates;
+use crate::render::template::load::Templates;
 use crate::render::{env_file, user_templates};
 use crate::text::shown;
 

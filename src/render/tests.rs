@@ -255,7 +255,7 @@ fn env_file(variables: BTreeMap<String, String>, dialect: Dialect) -> (BTreeMap<
     of_entries(&Entries { variables, ..Entries::default() }, dialect).0
 }
 
-type EnvFileAndRest = ((BTreeMap<String, String>, Vec<u8>), Vec<crate::convert::LeftOut>);
+type EnvFileAndRest = ((BTreeMap<String, String>, Vec<u8>), Vec<crate::convert::left_out::LeftOut>);
 
 fn of_entries(entries: &Entries, dialect: Dialect) -> EnvFileAndRest {
     let settings = Settings::load(

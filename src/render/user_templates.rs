@@ -11,8 +11,10 @@ use crate::error::{Exit, Failure};
 use crate::model::ask::Ask;
 use crate::model::kind::Kind;
 use crate::render::files::{Expected, Rendered};
+use crate::render::template::load::Templates;
+use crate::render::template::source::Template;
 use crate::render::template::values::Names;
-use crate::render::template::{Template, Templates, engine, values};
+use crate::render::template::{engine, values};
 
 /// Renders the user's templates.
 ///

@@ -6,7 +6,7 @@ use tracing::{debug, warn};
 
 use crate::airflow::lazy_backend;
 use crate::config::settings::Settings;
-use crate::convert::{LeftOut, Why};
+use crate::convert::left_out::{LeftOut, Why};
 use crate::fetch::Aside;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};

@@ -6,7 +6,8 @@ use std::time::Instant;
 use tracing::{error, info};
 
 use crate::config::settings::Settings;
-use crate::convert::{Entries, LeftOut, Why};
+use crate::convert::Entries;
+use crate::convert::left_out::{LeftOut, Why};
 use crate::error::Failure;
 use crate::model::kind::Kind;
 use crate::plan::{Plan, Source};

@@ -1,7 +1,7 @@
 //! Inputs and what comes of them; wrong ones rank with right ones and assert the whole line.
 
 use super::*;
-use crate::render::template::Templates;
+use crate::render::template::load::Templates;
 use secrecy::ExposeSecret;
 
 use std::path::Path;

@@ -10,7 +10,7 @@ use indexmap::IndexMap;
 use minijinja::value::{Enumerator, Object, ObjectExt, Value, ValueKind};
 use minijinja::{Error, ErrorKind, State};
 
-use super::engine::problem;
+use super::errors::problem;
 use crate::airflow::get_uri::get_uri;
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field};

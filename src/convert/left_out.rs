@@ -1,0 +1,126 @@
+//! What is left out of the files, why, and whether that ends the run.
+
+use crate::airflow::invalid::Invalid;
+use crate::error::{Exit, Failure};
+use crate::model::kind::Kind;
+use crate::model::policy::{Policies, Policy};
+use crate::plan::Source;
+use crate::store::error::StoreError;
+use crate::text::printable;
+
+/// One id that is not in the files, or not in one of them.
+#[derive(Clone)]
+pub struct LeftOut {
+    /// A connection, a variable or a config value.
+    pub kind: Kind,
+    /// Which.
+    pub id: String,
+    /// Whose secret it was; `None` when nobody has it.
+    pub source: Option<Source>,
+    /// Why.
+    pub why: Why,
+    /// `SECRETS_INIT_REQUIRED` names it: it must end up in the files.
+    pub required: bool,
+    /// Of a missing one: the nearest id that there is, if any is near.
+    pub near: Option<String>,
+}
+
+/// Why an id is not there.
+#[derive(Clone)]
+pub enum Why {
+    /// The secret's text is no connection that Airflow could use.
+    Invalid(Invalid),
+    /// The same, and it is a variable or a config value as well: most likely it was meant to be that alone.
+    InvalidAndOfOtherKind(Invalid),
+    /// The entry is right, but this file can't carry it.
+    NotForFile {
+        /// Which, as a log line shows it.
+        file: String,
+        /// Why.
+        reason: &'static str,
+    },
+    /// An index names it in a way that can't be trusted.
+    Refused(&'static str),
+    /// The secret can't be read.
+    Unreadable(StoreError),
+    /// It was asked for by name and no source has it.
+    Missing,
+    /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
+    Unknown(Exit),
+}
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.kind.noun(), printable(&self.id))?;
+        if let Some(source) = &self.source {
+            write!(f, " ({source})")?;
+        }
+        match &self.why {
+            Why::Invalid(invalid) => write!(f, " is invalid: {invalid}"),
+            Why::InvalidAndOfOtherKind(invalid) => {
+                write!(f, " is no connection, but a variable or config value under the same prefix: {invalid}")
+            }
+            Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
+            Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
+            Why::Unreadable(error) => write!(f, " can't be read: {error}"),
+            Why::Unknown(_) => f.write_str(
+                " is not known: no account that could be read has it, and one that may have it is left out as a whole",
+            ),
+            Why::Missing => {
+                let near = self.near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
+                write!(
+                    f,
+                    " is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it{}",
+                    near.unwrap_or_default()
+                )
+            }
+        }
+    }
+}
+
+impl LeftOut {
+    /// The policy that decides about this one. What is required must end up in the files, whatever the policies say.
+    #[must_use]
+    pub const fn policy(&self, policies: &Policies) -> Policy {
+        match self.why {
+            _ if self.required => Policy::Error,
+            // `variables_prefix` set to the prefix of the connections must just work.
+            Why::InvalidAndOfOtherKind(_) => Policy::Ignore,
+            Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
+            Why::Unreadable(_) => policies.denied,
+            Why::Missing => policies.missing,
+            Why::Unknown(_) => policies.shared,
+        }
+    }
+
+    /// How the run ends where this one is an error.
+    #[must_use]
+    pub const fn exit(&self) -> Exit {
+        match self.why {
+            Why::Invalid(_) | Why::InvalidAndOfOtherKind(_) | Why::NotForFile { .. } | Why::Refused(_) => {
+                Exit::InvalidData
+            }
+            Why::Unreadable(_) => Exit::Denied,
+            Why::Missing => Exit::NotFound,
+            Why::Unknown(exit) => exit,
+        }
+    }
+}
+
+/// Applies the policies.
+///
+/// # Errors
+/// When a policy says error: every id that it says it about, and the gravest exit code.
+pub fn judge(left_out: &[LeftOut], policies: &Policies) -> Result<(), Failure> {
+    let wrong: Vec<&LeftOut> = left_out.iter().filter(|left| left.policy(policies) == Policy::Error).collect();
+    match gravest(wrong.iter().copied()) {
+        None => Ok(()),
+        Some(exit) => Err(Failure::with_lines(exit, wrong.iter().map(ToString::to_string).collect())),
+    }
+}
+
+/// The gravest exit code; `None` where nothing is left out.
+#[must_use]
+pub fn gravest<'a>(all: impl IntoIterator<Item = &'a LeftOut>) -> Option<Exit> {
+    all.into_iter().map(LeftOut::exit).max_by_key(|exit| exit.gravity())
+}
