@@ -228,7 +228,7 @@ fn every_kwargs_example_is_read_without_a_mistake() {
                     continue;
                 }
                 let mut mistakes = ConfigErrors::default();
-                let read = kwargs_reader::parse("kwargs", &example, &[], &mut mistakes);
+                let read = kwargs_reader::parse("kwargs", &example, (&[], &BTreeSet::new()), &mut mistakes);
                 assert!(read.is_some() && mistakes.is_empty(), "{document}: {example}: {mistakes:?}");
                 checked += 1;
             }

@@ -40,6 +40,18 @@ pub enum Form {
     OfItsOwn,
 }
 
+impl Key {
+    /// Whether a `$` may be a part of its value: a password, a pattern, or a key whose value nobody reads.
+    #[must_use]
+    pub fn may_hold_dollar(&self) -> bool {
+        let is_pattern = Kind::ALL.iter().any(|kind| kind.pattern_key() == self.name);
+        is_pattern
+            || self.group == Group::NoEffect
+            || self.name.starts_with("aws_") && self.name != "aws_region"
+            || self.name == "extra_conn_words"
+    }
+}
+
 impl Form {
     /// What is wrong with a value, by its type alone.
     #[must_use]

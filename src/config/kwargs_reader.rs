@@ -4,11 +4,12 @@
 //! the provider's `secrets/secrets_manager.py` (providers-amazon 8.13.0 to 9.39.0) for the keys of SecretsManagerBackend,
 //! airflow-aws-shared-secrets 0.0.5 for those of the shared backend.
 
+use std::collections::BTreeSet;
 use std::str::FromStr;
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::{Map, Number, Value};
 
 use crate::airflow::pattern::LookupPattern;
 use crate::config::keys::{Fallback, KEYS, Key, READER_KEYS};
@@ -19,19 +20,21 @@ use crate::error::ConfigErrors;
 use crate::model::aws::{AccountId, Arn, LONGEST_NAME, Region, check_endpoint, is_name_character};
 use crate::model::connection::Field;
 use crate::model::kind::{ByKind, Kind};
-use crate::text::{rstrip, split_list};
+use crate::python;
+use crate::python::json::Json;
+use crate::text::{printable, rstrip, split_list};
 
 /// Reads the kwargs. `overlay` holds the per-key variables of Airflow 3.2 and later: key in lower case, raw text, laid over the
-/// object.
+/// object. `unset` holds the names that follow a `$` in the text and are not set, so that the text holds them still.
 ///
 /// What is wrong goes to `errors`, and counts as absent. `None` where there is no object at all.
 pub fn parse(
     place: &str,
     text: &str,
-    overlay: &[(String, String)],
+    (overlay, unset): (&[(String, String)], &BTreeSet<String>),
     errors: &mut ConfigErrors,
 ) -> Option<BackendKwargs> {
-    let parsed = serde_json::from_str::<Value>(text);
+    let parsed = python::json::loads(text).map(value_of);
     let mut overlaid = Map::new();
     for (key, value) in overlay {
         if READER_KEYS.contains(&key.as_str()) {
@@ -49,7 +52,9 @@ pub fn parse(
             return None;
         }
         Err(error) => {
-            let at = format!("line {} column {}", error.line(), error.column());
+            let before = text.get(..error.offset).unwrap_or(text);
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let at = format!("line {} column {column}", before.matches('\n').count() + 1);
             let is_map = text.trim_start().starts_with("map[");
             let hint = if is_map { "; a YAML map was given where the chart wants a quoted JSON string" } else { "" };
             errors.add(place, format!("is not valid JSON ({at}){hint}"));
@@ -67,8 +72,63 @@ pub fn parse(
         );
         object.retain(|key, _| !READER_KEYS.contains(&key.as_str()));
     }
+    let stays = refuse_unset_names(place, &object, unset, errors);
     object.extend(overlaid);
-    Some(Reader { place, object: &object, in_shared: false, errors }.kwargs())
+    let mut kwargs = Reader { place, object: &object, in_shared: false, errors }.kwargs();
+    if stays {
+        // Not repeated: a `$` in a password is followed by no name of a variable.
+        kwargs.notices.push(format!("{place}: a value holds a $ that is followed by no name that is set; it stays"));
+    }
+    Some(kwargs)
+}
+
+/// A document of Python's as one of serde's. `NaN` stays a number that is none, as in Python.
+fn value_of(json: Json) -> Value {
+    match json {
+        Json::Null => Value::Null,
+        Json::Bool(value) => Value::Bool(value),
+        Json::Number(number) => Value::Number(Number::from_string_unchecked(number.token().to_owned())),
+        Json::String(text) => Value::String(text),
+        Json::Array(items) => Value::Array(items.into_iter().map(value_of).collect()),
+        Json::Object(entries) => {
+            Value::Object(entries.into_iter().map(|(key, value)| (key, value_of(value))).collect())
+        }
+    }
+}
+
+/// Airflow leaves a `$NAME` that is not set as it stands. In a prefix, an account, a region, a role or an id nothing can be
+/// called so, and the run would read something else: an error. Gives whether one stays elsewhere.
+fn refuse_unset_names(
+    place: &str,
+    object: &Map<String, Value>,
+    unset: &BTreeSet<String>,
+    errors: &mut ConfigErrors,
+) -> bool {
+    let mut stays = false;
+    for (key, value) in object {
+        let may_hold_dollar = KEYS.iter().any(|known| known.name == key && known.may_hold_dollar());
+        for name in unset.iter().filter(|name| holds(value, &[format!("${name}"), format!("${{{name}}}")])) {
+            if may_hold_dollar {
+                stays = true;
+            } else {
+                let name = printable(name);
+                let problem =
+                    format!("holds ${name}, and no such variable is set in this container; set it, or write its value");
+                errors.add(&format!("{place} key {}", printable(key)), problem);
+            }
+        }
+    }
+    stays
+}
+
+/// Whether a text within a value holds one of these.
+fn holds(value: &Value, forms: &[String]) -> bool {
+    match value {
+        Value::String(text) => forms.iter().any(|form| text.contains(form)),
+        Value::Array(items) => items.iter().any(|item| holds(item, forms)),
+        Value::Object(entries) => entries.values().any(|entry| holds(entry, forms)),
+        _ => false,
+    }
 }
 
 /// Python's truth value of a JSON value.
@@ -165,8 +225,7 @@ impl Reader<'_> {
 
     /// A part of a secret's name can only hold what AWS allows in one.
     fn check_name_part(&mut self, key: &str, part: &str) {
-        // An unset `$NAME` stays as it stands, as in Airflow, and is reported at WARN: it is not an error by itself.
-        if part.chars().any(|c| !is_name_character(c) && !"${}".contains(c)) {
+        if part.chars().any(|c| !is_name_character(c)) {
             self.wrong(key, "holds a character that no secret's name can hold (allowed: letters, digits, /_+=.@-!)");
         } else if part.starts_with('!') {
             self.wrong(key, "begins with !, which would turn AWS's name filter into its opposite");
@@ -357,18 +416,6 @@ impl Reader<'_> {
                 }
             }
             Some(_) => self.wrong("shared", "must be an array of objects"),
-        }
-        let mut seen = Vec::new();
-        for account in &all {
-            let prefix = account.names[Kind::Connection].as_ref().map(|names| names.prefix.as_str());
-            let identity = (&account.account, &account.region, prefix);
-            if seen.contains(&identity) {
-                self.errors.add(
-                    &format!("{} key shared", self.place),
-                    format!("account {} stands there twice with the same region and prefix", account.account),
-                );
-            }
-            seen.push(identity);
         }
         all
     }

@@ -35,8 +35,7 @@ impl Reader<'_> {
             return None;
         };
         let Expanded { text, unset } = expanded;
-        let kwargs = kwargs_reader::parse(place, &text, &overlay, self.errors)?;
-        self.report_unset_names(&kwargs, unset);
+        let kwargs = kwargs_reader::parse(place, &text, (&overlay, &unset), self.errors)?;
         self.notices.extend(kwargs.notices.iter().cloned());
         Some(kwargs)
     }
@@ -89,24 +88,5 @@ impl Reader<'_> {
             "is not set; give the init container the JSON object that Airflow's AWS secrets backend takes ('{}' takes \
              the defaults). Helm charts do not pass it on to extra init containers by themselves",
         );
-    }
-
-    /// A name that is not set stays as it stands, as in Airflow, and then no secret is found by it.
-    fn report_unset_names(&mut self, kwargs: &BackendKwargs, unset: BTreeSet<String>) {
-        let own = kwargs.names.iter().filter_map(|(_, names)| names.prefix.as_deref());
-        let shared = kwargs.shared.iter().flat_map(|account| account.names.iter());
-        let shared = shared.filter_map(|(_, names)| Some(names.as_ref()?.prefix.as_str()));
-        let prefixes: Vec<&str> = own.chain(shared).collect();
-        for name in unset {
-            let forms = [format!("${name}"), format!("${{{name}}}")];
-            // Elsewhere the name is not repeated: a `$` in a password is followed by no name of a variable.
-            let is_in_prefix = prefixes.iter().any(|prefix| forms.iter().any(|form| prefix.contains(form)));
-            self.notices.push(if is_in_prefix {
-                let name = printable(&name);
-                format!("${name} is not set, so it stays as it stands in a prefix, as in Airflow: no secret can have such a name")
-            } else {
-                "a value of the kwargs holds a $ that is followed by no name that is set; it stays".to_owned()
-            });
-        }
     }
 }

@@ -5,6 +5,7 @@ use crate::config::values::Reader;
 use crate::model::aws::Region;
 use crate::model::aws_names::variable;
 use crate::model::cause::Notice;
+use crate::model::kind::Kind;
 
 /// The two regions, which are independent of each other as in the Python backend.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,23 @@ impl Reader<'_> {
                  {shared}; {remedy}"
             ));
         }
+        self.refuse_same_account_twice(kwargs, &shared);
         Some(Regions { own, shared })
+    }
+
+    /// Two entries for one account, region and prefix: the second would never be asked.
+    fn refuse_same_account_twice(&mut self, kwargs: &BackendKwargs, shared: &Region) {
+        let mut seen = Vec::new();
+        for account in &kwargs.shared {
+            let prefix = account.names[Kind::Connection].as_ref().map(|names| names.prefix.as_str());
+            let identity = (&account.account, account.region.as_ref().unwrap_or(shared), prefix);
+            if seen.contains(&identity) {
+                self.errors.add(
+                    "backend_kwargs key shared",
+                    format!("account {} stands there twice with the same region and prefix", account.account),
+                );
+            }
+            seen.push(identity);
+        }
     }
 }

@@ -176,8 +176,11 @@ fn the_first_place_with_kwargs_wins_and_per_key_variables_are_laid_over() {
         RawSettings { backend_kwargs: Some(r#"{"connections_prefix": "flag"}"#.into()), ..RawSettings::default() };
     let settings = Settings::load(&env(&all), flags).unwrap();
     assert_eq!(connections_prefix(&settings).as_deref(), Some("flag"));
-    let settings = load(&[all[1], ("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "$over")]).unwrap();
-    assert_eq!(connections_prefix(&settings).as_deref(), Some("$over"), "raw text, not expanded");
+    let settings = load(&[all[1], ("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "over")]).unwrap();
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("over"));
+    // Raw text, not expanded, and no secret's name holds a `$`.
+    let lines = refused(&[all[1], ("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "$over"), ("over", "x")]);
+    assert!(lines[0].contains("connections_prefix: holds a character"), "{lines:?}");
     let settings = load(&[("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_PREFIX", "alone")]).unwrap();
     assert_eq!(connections_prefix(&settings).as_deref(), Some("alone"));
 }
@@ -215,14 +218,100 @@ fn kwargs_that_are_not_there_or_not_ours_are_told_apart() {
 #[test]
 fn names_are_expanded_as_airflow_does_unless_switched_off() {
     let pairs = [
-        ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"connections_prefix": "af/${ENVIRONMENT}/$nope"}"#),
+        (
+            "AIRFLOW__SECRETS__BACKEND_KWARGS",
+            r#"{"connections_prefix": "af/${ENVIRONMENT}/x", "connections_lookup_pattern": "a$nope"}"#,
+        ),
         ("ENVIRONMENT", "dev"),
     ];
     let settings = load(&pairs).unwrap();
-    assert_eq!(connections_prefix(&settings).as_deref(), Some("af/dev/$nope"));
-    assert!(settings.notices.iter().any(|notice| notice.contains("$nope is not set")), "{:?}", settings.notices);
-    let settings = load(&[pairs[0], pairs[1], ("SECRETS_INIT_EXPAND_ENV", "false")]).unwrap();
-    assert_eq!(connections_prefix(&settings).as_deref(), Some("af/${ENVIRONMENT}/$nope"));
+    assert_eq!(connections_prefix(&settings).as_deref(), Some("af/dev/x"));
+    assert!(settings.notices.iter().any(|notice| notice.contains("holds a $ that is followed by no name")));
+    let lines = refused(&[pairs[0], pairs[1], ("SECRETS_INIT_EXPAND_ENV", "false")]);
+    assert!(lines.iter().any(|line| line.contains("connections_prefix") && line.contains("no secret's name can hold")));
+}
+
+/// What the original's own example holds: without its variables the run would read other secrets.
+#[test]
+fn a_name_that_is_not_set_is_an_error_wherever_it_would_lead_elsewhere() {
+    for (kwargs, key, name) in [
+        (r#"{"connections_prefix": "aily/${tenant_name}/airflow"}"#, "connections_prefix", "$tenant_name"),
+        (r#"{"variables_prefix": "$V"}"#, "variables_prefix", "$V"),
+        (r#"{"config_prefix": "$V"}"#, "config_prefix", "$V"),
+        (r#"{"sep": "$V"}"#, "sep", "$V"),
+        (r#"{"region_name": "$R"}"#, "region_name", "$R"),
+        (r#"{"profile_name": "$P"}"#, "profile_name", "$P"),
+        (r#"{"role_arn": "arn:aws:iam::$ACC:role/x"}"#, "role_arn", "$ACC"),
+        (r#"{"assume_role_kwargs": {"ExternalId": "$X"}}"#, "assume_role_kwargs", "$X"),
+        (r#"{"endpoint_url": "https://$HOST"}"#, "endpoint_url", "$HOST"),
+        (r#"{"shared_account": "$ACC"}"#, "shared_account", "$ACC"),
+        (r#"{"shared_account": "222222222222", "aws_region": "$R"}"#, "aws_region", "$R"),
+        (
+            r#"{"shared_account": "222222222222", "connections_prefix_shared": "a/$E"}"#,
+            "connections_prefix_shared",
+            "$E",
+        ),
+        (r#"{"shared_account": "222222222222", "shared_connections": ["$C"]}"#, "shared_connections", "$C"),
+        (r#"{"shared_account": "222222222222", "shared_index": "${I}"}"#, "shared_index", "$I"),
+        (r#"{"shared": [{"account": "$ACC"}]}"#, "shared", "$ACC"),
+    ] {
+        let lines = refused(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("SECRETS_INIT_ON_DENIED", "eror")]);
+        let is_it = |line: &String| line.contains(&format!("key {key}: holds {name}, and no such variable is set"));
+        assert!(lines.iter().any(is_it), "{kwargs}: {lines:?}");
+        assert!(lines.iter().any(|line| line.starts_with("SECRETS_INIT_ON_DENIED")), "every error is reported");
+    }
+    // Set and empty is not the same as not set.
+    let empty = [("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"connections_prefix": "a${E}"}"#), ("E", "")];
+    assert_eq!(connections_prefix(&load(&empty).unwrap()).as_deref(), Some("a"));
+    // A password may hold a `$`, and its text is not repeated.
+    let password = r#"{"aws_access_key_id": "AKIA", "aws_secret_access_key": "a$canary"}"#;
+    let settings = with_kwargs(password).unwrap();
+    assert!(settings.notices.iter().any(|notice| notice.contains("holds a $")));
+    assert!(!settings.notices.iter().any(|notice| notice.contains("canary")));
+}
+
+/// Kubernetes puts these into every pod of a namespace with a Service called `secrets-init`, or `secrets-init-x`.
+#[test]
+fn variables_of_service_links_are_left_alone_and_no_others() {
+    let links = [
+        ("SECRETS_INIT_SERVICE_HOST", "10.0.0.1"),
+        ("SECRETS_INIT_SERVICE_PORT", "8080"),
+        ("SECRETS_INIT_SERVICE_PORT_HTTP", "8080"),
+        ("SECRETS_INIT_PORT", "tcp://10.0.0.1:8080"),
+        ("SECRETS_INIT_PORT_8080_TCP", "tcp://10.0.0.1:8080"),
+        ("SECRETS_INIT_PORT_8080_TCP_PROTO", "tcp"),
+        ("SECRETS_INIT_PORT_8080_TCP_PORT", "8080"),
+        ("SECRETS_INIT_PORT_8080_TCP_ADDR", "10.0.0.1"),
+        ("SECRETS_INIT_PORT_53_UDP_ADDR", "10.0.0.1"),
+        ("SECRETS_INIT_WEB_SERVICE_HOST", "10.0.0.1"),
+        ("SECRETS_INIT_WEB_PORT", "udp://10.0.0.1:53"),
+        ("SECRETS_INIT_WEB_PORT_53_SCTP_PORT", "53"),
+    ];
+    let all: Vec<(&str, &str)> = links.into_iter().chain([NO_KWARGS]).collect();
+    assert!(load(&all).is_ok(), "{:?}", refused(&all));
+    for other in [
+        ("SECRETS_INIT_PORT", "8080"),
+        ("SECRETS_INIT_PORTS", "tcp://10.0.0.1:8080"),
+        ("SECRETS_INIT_PORT_8080", "x"),
+        ("SECRETS_INIT_PORT_8080_HTTP", "x"),
+        ("SECRETS_INIT_PORT_8080_TCP_HOST", "x"),
+        ("SECRETS_INIT_PORT_8080_TCP_PORT_X", "x"),
+        ("SECRETS_INIT_SERVICE", "x"),
+    ] {
+        let lines = refused(&[other, NO_KWARGS]);
+        assert!(lines[0].starts_with(&format!("{}: unknown variable", other.0)), "{lines:?}");
+    }
+}
+
+/// `json.loads` takes `NaN` and its like, so the kwargs do where the key's value is not looked at.
+#[test]
+fn kwargs_are_read_by_pythons_json() {
+    assert!(with_kwargs(r#"{"config_kwargs": {"x": NaN, "y": [-Infinity]}, "service_config": null}"#).is_ok());
+    assert!(!with_kwargs(r#"{"service_config": NaN}"#).unwrap().notices.is_empty(), "NaN is true in Python");
+    let lines = refused_kwargs(r#"{"shared_account": NaN}"#);
+    assert!(lines[0].contains("12-digit"), "{lines:?}");
+    let lines = refused_kwargs("{\"a\": 1,\n  nan}");
+    assert!(lines[0].contains("line 2 column 3"), "{lines:?}");
 }
 
 #[test]
@@ -307,6 +396,10 @@ fn contradictions_in_the_kwargs_are_mistakes() {
         (r#"{"shared": [{"account": "222222222222", "prefix": "x"}]}"#, "unknown key in"),
         (r#"{"shared": {"account": "222222222222"}}"#, "must be an array of objects"),
         (r#"{"shared_account": "222222222222", "shared": [{"account": "222222222222"}]}"#, "stands there twice"),
+        (
+            r#"{"shared_account": "222222222222", "shared": [{"account": "222222222222", "region": "eu-west-1"}]}"#,
+            "stands there twice",
+        ),
         (r#"{"aws_access_key_id": "x"}"#, "belong together"),
         (r#"{"verify": false}"#, "can't switch the check of certificates off"),
         (r#"{"use_ssl": false}"#, "can't be false"),
