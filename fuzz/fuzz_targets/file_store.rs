@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use airflow_secrets_init::backend_kwargs::parse;
+use airflow_secrets_init::config::kwargs_reader::parse;
 use airflow_secrets_init::python::json::{Json, loads_within};
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;

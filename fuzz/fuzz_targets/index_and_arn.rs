@@ -12,17 +12,16 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
-use airflow_secrets_init::backend_kwargs::{is_account, is_id, parse};
-use airflow_secrets_init::entries::{Entries, rules};
-use airflow_secrets_init::exit::Exit;
+use airflow_secrets_init::config::kwargs_reader::parse;
+use airflow_secrets_init::convert::{Entries, rules};
+use airflow_secrets_init::error::Exit;
 use airflow_secrets_init::fetch::{Shared, State, fetch};
-use airflow_secrets_init::iam::{self, PodHints, Policies};
-use airflow_secrets_init::kind::Kind;
+use airflow_secrets_init::commands::iam::{self, PodHints, Policies};
+use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::{Plan};
-use airflow_secrets_init::model::aws::{arn};
 use airflow_secrets_init::store::{Answer, Enumerated, Found, NotThere, SecretStore, StoreError, Value, Wanted};
-use airflow_secrets_init::model::aws::{SecretId};
+use airflow_secrets_init::model::aws::{Arn, SecretId, is_id};
 use airflow_secrets_init_fuzz::{accepted, at_once, check_failure, check_form, holds_a_piece, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::SecretString;
@@ -92,11 +91,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let parsed = parse("KWARGS", &kwargs.to_string(), &[], &mut mistakes);
     let Some(kwargs) = accepted(parsed, mistakes) else { return Corpus::Keep };
     for role in [kwargs.own.role.as_ref().map(|role| &role.arn), kwargs.shared[0].role.as_ref().map(|role| &role.arn)] {
-        let account = role.map(|arn| arn.split(':').nth(4).unwrap_or_default());
-        assert!(
-            account.is_none_or(|account| is_account(account) && account == ACCOUNT),
-            "a role of another account is taken"
-        );
+        assert!(role.is_none_or(|arn| arn.account.as_str() == ACCOUNT), "a role of another account is taken");
     }
     let settings = settings(kwargs);
     let plan = Plan::of(&settings, &settings.needs());
@@ -112,17 +107,18 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     Corpus::Keep
 });
 
-fn read_index(index: &str, settings: &airflow_secrets_init::settings::Settings, plan: &Plan, region: &str) {
+fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Settings, plan: &Plan, region: &str) {
     let store = |index: &str| Remembering { index: index.to_owned(), asked: RefCell::default() };
     let stores: Vec<Remembering> = plan.accounts.iter().map(|_| store(index)).collect();
     let fetched = at_once(fetch(plan, &stores, &settings.selection, Shared { until: None, may_be_invalid: false }));
+    let (account, region) = (ACCOUNT.parse().unwrap(), region.parse().unwrap());
     let [own, shared] = stores.as_slice() else { panic!("there are two accounts") };
     assert!(own.asked.borrow().is_empty(), "an index makes the own account be asked");
     for id in shared.asked.borrow().iter() {
         match id {
             SecretId::Name(name) => assert!(is_id(name), "a secret is asked for by a name that none can have"),
             SecretId::Arn(full) => {
-                assert!(full.starts_with(&arn(ACCOUNT, region, "")), "a secret is asked for elsewhere")
+                assert!(full.starts_with(&Arn::of_secret(&account, &region, "").to_string()), "a secret is asked for elsewhere")
             }
         }
     }

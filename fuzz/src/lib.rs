@@ -129,16 +129,17 @@ pub fn check_failure(failure: &Failure) {
     failure.lines().iter().for_each(|line| check_line(line));
 }
 
-/// What a parser that collects mistakes gave: something and no mistake, or nothing and a reason, and then `None`.
+/// What a parser that collects mistakes gave, if there is none.
 ///
 /// # Panics
-/// When it is neither, or when a mistake says too much.
+/// When there is nothing without a reason, or when a mistake says too much.
 pub fn accepted<T>(parsed: Option<T>, mistakes: ConfigErrors) -> Option<T> {
-    assert!(parsed.is_some() == mistakes.is_empty(), "mistakes and what came of the input do not agree");
-    if !mistakes.is_empty() {
-        check_failure(&mistakes.into_failure());
+    if mistakes.is_empty() {
+        assert!(parsed.is_some(), "nothing came of the input, and nothing says why");
+        return parsed;
     }
-    parsed
+    check_failure(&mistakes.into_failure());
+    None
 }
 
 /// What a future gives that waits for nobody.

@@ -120,6 +120,7 @@ impl Reader<'_> {
 }
 
 /// `500ms`, `60s`, `1.5s`, `2m`, `1h`, or seconds without a unit.
+#[must_use]
 pub fn parse_duration(text: &str) -> Option<Duration> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);

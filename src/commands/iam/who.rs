@@ -114,8 +114,7 @@ impl Who<'_> {
         let of_pod = self.pod.role_arn.as_ref().filter(|_| !self.has_keys());
         let known = own.role.as_ref().map(|role| &role.arn).or(of_pod).map(|arn| &arn.account);
         match (known, only_if_own.map(|account| &account.source)) {
-            (Some(account), _) => Text::literal(account.as_str()),
-            (None, Some(Source::Shared { account, .. })) => Text::literal(account.as_str()),
+            (Some(account), _) | (None, Some(Source::Shared { account, .. })) => Text::literal(account.as_str()),
             _ => slot("OWN_ACCOUNT", "Number of the own account: 12 digits"),
         }
     }
