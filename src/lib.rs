@@ -29,6 +29,7 @@ use std::path::Path;
 use crate::commands::print;
 use crate::config::cli::{self, CommandName, Parsed, RawSettings};
 use crate::config::env::Env;
+use crate::config::places::DEFAULT_TERMINATION_LOG;
 use crate::config::settings::{OutputForm, Sandbox, Settings};
 use crate::error::{ConfigErrors, Exit, Failure};
 use crate::pipeline::Run;
@@ -37,7 +38,6 @@ use crate::process::harden::{self, Confined, Places, Process};
 use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
 use crate::report::summary::Summary;
-use crate::report::termination;
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
 /// reports how it ended. Writes data to `stdout`, everything else to stderr. A process of its own is confined to the places
@@ -45,7 +45,7 @@ use crate::report::termination;
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write, process: Process) -> Exit {
     let mut summary = Summary::start();
     let mut errors = ConfigErrors::default();
-    let mut channels = Channels::of(&RawSettings::default().with_variables(env, &mut ConfigErrors::default()));
+    let mut channels = Channels::of(&RawSettings::default().with_variables(env, &mut ConfigErrors::default()), env);
     channels.remember();
     let outcome = || {
         let (command, flags) = match cli::parse(args)? {
@@ -53,7 +53,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             Parsed::Print(text) => return print::data(&text, stdout).map(|()| Exit::Ok),
         };
         let raw = flags.with_variables(env, &mut errors);
-        channels = Channels::of(&raw);
+        channels = Channels::of(&raw, env);
         channels.remember();
         let _logging = channels.start_log();
         let (settings, templates, plan) = prepare(env, &raw, command, std::mem::take(&mut errors))?;
@@ -108,7 +108,7 @@ fn prepare(
 fn confine(settings: &Settings, writes: bool, termination_log: Option<&str>) {
     let targets = settings.outputs.targets();
     let places = Places::beside(targets.into_iter().filter(|_| writes));
-    let path = Path::new(termination_log.unwrap_or(termination::DEFAULT));
+    let path = Path::new(termination_log.unwrap_or(DEFAULT_TERMINATION_LOG));
     let confined = match harden::confine(&places.and_file(path, termination_log.is_some())) {
         Confined::Fully => "fully",
         Confined::Partly => "partly: the kernel is older than 6.12",

@@ -12,14 +12,12 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::process::{getegid, geteuid};
 use tempfile::{Builder, NamedTempFile};
 
-use crate::config::files::{NO_LINK_NO_WAITING, directory_of};
+use crate::config::files::{NO_LINK_NO_WAITING, TEMPORARY_PREFIX, directory_of};
 use crate::error::{Exit, Failure};
 use crate::text::shown;
-
-/// What a temporary file's name begins with. The rest is random; nothing of a secret is in it.
-pub const TEMPORARY_PREFIX: &str = ".airflow-secrets-init-";
 
 /// Where nothing tells whether its writer lives: writing takes moments, and nobody has touched the file for so long.
 const STALE: Duration = Duration::from_mins(2);
@@ -169,9 +167,18 @@ fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Fail
         let line = format!("{}: is {kind}; give the path of a file, or of one that does not exist yet", shown(target));
         return Err(Failure::new(Exit::CantCreate, line));
     }
-    let same_shape = metadata.mode() & 0o7777 == mode && metadata.len() == bytes.len() as u64;
+    // Another owner could take the rights back that its mode denies.
+    let is_ours = metadata.uid() == geteuid().as_raw() && metadata.gid() == group_of_new_file(directory_of(target));
+    let same_shape = metadata.mode() & 0o7777 == mode && metadata.len() == bytes.len() as u64 && is_ours;
     // A file that can't be read is simply replaced.
     Ok(same_shape && holds(target, bytes).unwrap_or(false))
+}
+
+/// The group that a file gets which is made there (Linux `inode_init_owner`): fsGroup sets the bit for it.
+fn group_of_new_file(directory: &Path) -> u32 {
+    const OF_DIRECTORY: u32 = 0o2000;
+    let of_directory = fs::metadata(directory).ok().filter(|found| found.mode() & OF_DIRECTORY != 0);
+    of_directory.map_or_else(|| getegid().as_raw(), |found| found.gid())
 }
 
 /// Whether a file is regular and has this content. It may have become a FIFO or a link since it was looked at.

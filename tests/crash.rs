@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use common::{Run, names};
 use tracer::{Act, Call, Ended, Side, Signal, Traced};
 
-const PREFIX: &str = airflow_secrets_init::write::TEMPORARY_PREFIX;
+const PREFIX: &str = airflow_secrets_init::config::files::TEMPORARY_PREFIX;
 
 /// A run that writes into a directory of its own, and what was in it before.
 struct Scenario {

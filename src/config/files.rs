@@ -5,7 +5,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -14,6 +14,19 @@ use rustix::fs::OFlags;
 pub const NO_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
 /// The same, and a symbolic link is an error.
 pub const NO_LINK_NO_WAITING: i32 = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).bits().cast_signed();
+
+/// What a temporary file's name begins with. The rest is random; nothing of a secret is in it.
+pub const TEMPORARY_PREFIX: &str = ".airflow-secrets-init-";
+
+/// Whether to read this could wait for another process for ever: a FIFO, a socket, a device but `/dev/null`.
+#[must_use]
+pub fn may_wait(path: &Path) -> bool {
+    let null = std::fs::metadata("/dev/null").map(|null| null.rdev()).ok();
+    std::fs::metadata(path).is_ok_and(|found| {
+        let is_null = found.file_type().is_char_device() && Some(found.rdev()) == null;
+        !(found.is_file() || found.is_dir() || is_null)
+    })
+}
 
 /// Reads a regular file of at most `limit` bytes.
 ///

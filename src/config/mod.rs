@@ -9,6 +9,7 @@ pub mod kwargs;
 pub mod kwargs_reader;
 pub mod kwargs_source;
 pub mod outputs;
+pub mod places;
 pub mod regions;
 pub mod settings;
 pub mod values;

@@ -3,15 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::airflow::lazy_backend;
-use crate::config::cli::{RawSettings, VARIABLE_PREFIX};
-use crate::config::files::directory_of;
+use crate::config::cli::RawSettings;
+use crate::config::files::may_wait;
+use crate::config::places::{DEFAULT_CONNECTIONS_FILE, NO_FILE, template_of_line};
 use crate::config::values::Reader;
+use crate::model::aws_names::variable;
 use crate::model::kind::Kind;
-use crate::text::shown;
-
-const DEFAULT_CONNECTIONS_FILE: &str = "/opt/airflow/secrets/connections.json";
-/// In place of a path: no connections file is written.
-const NO_FILE: &str = "none";
+use crate::text::printable;
 
 /// What is written, and where.
 #[derive(Default)]
@@ -128,7 +126,8 @@ impl Reader<'_> {
         if raw.connections_file.as_deref() == Some(NO_FILE) && paths.iter().all(|path| path.is_none()) {
             self.wrong("CONNECTIONS_FILE", "is none, and nothing else is to be written");
         }
-        self.refuse_shared_targets(&outputs);
+        self.refuse_shared_places(raw);
+        self.refuse_files_that_wait();
         outputs
     }
 
@@ -185,47 +184,25 @@ impl Reader<'_> {
         let lines = value.unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty());
         let mut templates = Vec::new();
         for (position, line) in lines.enumerate() {
-            match line.split_once('=').map(|(source, target)| (source.trim(), target.trim())) {
-                Some((source, target)) if !source.is_empty() && !target.is_empty() => {
+            match template_of_line(line) {
+                Some((source, target)) => {
                     templates.push(TemplateFile { source: source.into(), target: target.into() });
                 }
-                _ => self.wrong("TEMPLATES", format!("entry {} is not of the form SRC=DEST", position + 1)),
+                None => self.wrong("TEMPLATES", format!("entry {} is not of the form SRC=DEST", position + 1)),
             }
         }
         templates
     }
 
-    /// Two outputs in one place: the second would replace the first.
-    fn refuse_shared_targets(&mut self, outputs: &Outputs) {
-        let files = [
-            ("CONNECTIONS_FILE", outputs.connections.as_ref().map(|file| &file.path)),
-            ("VARIABLES_FILE", outputs.variables.as_ref().map(|file| &file.path)),
-            ("CONFIGS_FILE", outputs.configs.as_ref().map(|file| &file.path)),
-            ("AIRFLOW_ENV_FILE", outputs.airflow_env.as_ref().map(|file| &file.path)),
-            ("BACKEND_MODULE_FILE", outputs.backend_module.as_ref()),
-        ];
-        let files = files.into_iter().filter_map(|(name, path)| Some((name, path?)));
-        let templates = outputs.templates.iter().map(|template| ("TEMPLATES", &template.target));
-        // Links and `..` in the way to a file do not make it another.
-        let absolute = |path: &Path| {
-            let directory = directory_of(path).canonicalize().ok();
-            let place = directory.zip(path.file_name()).map(|(directory, name)| directory.join(name));
-            place.or_else(|| std::path::absolute(path).ok()).unwrap_or_else(|| path.to_owned())
-        };
-        let mut seen: Vec<(&str, PathBuf)> = Vec::new();
-        for (name, path) in files.chain(templates) {
-            let place = absolute(path);
-            if let Some((other, _)) = seen.iter().find(|(_, other)| *other == place) {
-                let shown = shown(path);
-                self.wrong(
-                    name,
-                    format!("{shown} is where {VARIABLE_PREFIX}{other} is written; give each its own file"),
-                );
+    /// The SDK reads these on the one thread, for as long as that takes.
+    fn refuse_files_that_wait(&mut self) {
+        let home = self.env.get("HOME").ok().flatten().unwrap_or_default().to_owned();
+        let defaults = ["config", "credentials"].map(|name| ("HOME", format!("{home}/.aws/{name}")));
+        let named = variable::FILES.into_iter().filter_map(|name| Some((name, self.env.get(name).ok()??.to_owned())));
+        for (name, path) in named.collect::<Vec<_>>().into_iter().chain(defaults) {
+            if may_wait(Path::new(&path)) {
+                self.errors.add(name, format!("{} is not a regular file", printable(&path)));
             }
-            if outputs.templates.iter().any(|template| absolute(&template.source) == place) {
-                self.wrong(name, format!("{} is a template; it would be overwritten", shown(path)));
-            }
-            seen.push((name, place));
         }
     }
 

@@ -26,6 +26,15 @@ pub mod variable {
     pub const CONTAINER_FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
     pub const CONTAINER_TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
     pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+    /// Those that name a file which is read.
+    pub const FILES: [&str; 6] = [
+        "AWS_CONFIG_FILE",
+        "AWS_SHARED_CREDENTIALS_FILE",
+        WEB_IDENTITY_TOKEN_FILE,
+        CONTAINER_TOKEN_FILE,
+        CA_BUNDLE,
+        "SSL_CERT_FILE",
+    ];
     /// Of all services, of Secrets Manager, of STS.
     pub const ENDPOINTS: [&str; 3] = ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_SECRETS_MANAGER", "AWS_ENDPOINT_URL_STS"];
 }

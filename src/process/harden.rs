@@ -99,9 +99,10 @@ impl Places {
     /// And this file; one that `is_made` if it is missing, too.
     #[must_use]
     pub fn and_file(mut self, path: &Path, is_made: bool) -> Self {
-        if path.exists() {
+        // What is no file is not written.
+        if path.is_file() && !path.is_symlink() {
             self.files.push(path.to_owned());
-        } else if is_made {
+        } else if is_made && !path.exists() {
             self.additions.push(crate::config::files::directory_of(path).to_owned());
         }
         self

@@ -4,9 +4,11 @@ use tracing::error;
 use tracing::subscriber::DefaultGuard;
 
 use crate::config::cli::RawSettings;
+use crate::config::env::Env;
+use crate::config::places::NamedFiles;
 use crate::error::{Exit, Failure};
 use crate::report::summary::Summary;
-use crate::report::{log, termination};
+use crate::report::{log, stderr, termination};
 
 /// Where a run speaks.
 #[derive(Clone, Default)]
@@ -15,13 +17,20 @@ pub struct Channels {
     format: Option<String>,
     /// `SECRETS_INIT_TERMINATION_LOG`.
     pub termination_log: Option<String>,
+    /// Files that no reason may be written to.
+    files: NamedFiles,
 }
 
 impl Channels {
     /// As these settings say.
     #[must_use]
-    pub fn of(raw: &RawSettings) -> Self {
-        Self { level: raw.log.clone(), format: raw.log_format.clone(), termination_log: raw.termination_log.clone() }
+    pub fn of(raw: &RawSettings, env: &Env) -> Self {
+        Self {
+            level: raw.log.clone(),
+            format: raw.log_format.clone(),
+            termination_log: raw.termination_log.clone(),
+            files: NamedFiles::of(raw, env),
+        }
     }
 
     /// Logs on this thread until the guard is dropped.
@@ -33,10 +42,14 @@ impl Channels {
     /// Says why a run failed, everywhere where that is said.
     pub fn failed(&self, failure: &Failure, summary: &Summary) -> Exit {
         let _logging = self.start_log();
-        for line in failure.lines() {
+        let (first, more) = failure.lines().split_at(1);
+        for line in first {
+            stderr::urgently(|| error!("{line}"));
+        }
+        for line in more {
             error!("{line}");
         }
-        termination::write(self.termination_log.as_deref(), failure);
+        termination::write(self.termination_log.as_deref(), failure, &self.files);
         summary.failed(failure);
         failure.exit()
     }

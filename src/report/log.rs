@@ -11,6 +11,7 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::settings::{LOG_FORMATS, LOG_LEVELS, LogFormat};
 use crate::report::progress::Stderr;
+use crate::report::stderr::Log;
 
 /// Whether the log goes to a terminal, in the form for people.
 #[must_use]
@@ -36,7 +37,7 @@ pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
             tracing::subscriber::set_default(registry.with(layer))
         }
         LogFormat::Json => {
-            let layer = fmt::layer().json().flatten_event(true).with_target(false).with_writer(std::io::stderr);
+            let layer = fmt::layer().json().flatten_event(true).with_target(false).with_writer(Log::default);
             let layer = layer.with_current_span(false).with_span_list(false).log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))
         }

@@ -5,5 +5,6 @@ pub mod left_out;
 pub mod log;
 pub mod panic;
 pub mod progress;
+pub mod stderr;
 pub mod summary;
 pub mod termination;

@@ -3,11 +3,11 @@
 //! Nothing is unwound, so that the release build can do without (`panic = "abort"`), which makes it a fifth smaller. A
 //! temporary file that is there is left to a later run.
 
-use std::io::Write;
 use std::sync::Mutex;
 
 use crate::error::{Exit, Failure};
 use crate::report::channels::Channels;
+use crate::report::stderr;
 use crate::report::summary::Summary;
 
 /// Where this process speaks: nothing can be handed to the hook of a panic.
@@ -28,7 +28,7 @@ pub fn end_on_panic(end: fn(Exit) -> !) {
     std::panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(|at| format!("{}:{}", at.file(), at.line())).unwrap_or_default();
         let line = format!("airflow-secrets-init: a bug at {place}; please report it\n");
-        drop(std::io::stderr().write_all(line.as_bytes()));
+        stderr::urgently(|| stderr::line(line.as_bytes()));
         let channels = CHANNELS.try_lock().ok().and_then(|channels| channels.clone()).unwrap_or_default();
         let failure = Failure::new(Exit::Bug, "a bug stopped the program; please report the line above");
         end(channels.failed(&failure, &Summary::start()));

@@ -11,6 +11,7 @@ use crate::convert::left_out::{LeftOut, Why};
 use crate::error::Failure;
 use crate::model::kind::Kind;
 use crate::plan::{Plan, Source};
+use crate::report::stderr;
 use crate::text::shown;
 
 /// What there is to count. Filled as the run goes on, so that a failed run has a summary as well.
@@ -82,49 +83,57 @@ impl Summary {
     pub fn done(&self, outcome: &'static str, settings: &Settings) {
         let outputs = &settings.outputs;
         let path = |path: Option<&Path>| path.map(|path| tracing::field::display(shown(path)));
-        info!(
-            outcome,
-            connections = self.own + self.shared,
-            own = self.own,
-            shared = self.shared,
-            shadowed = self.shadowed,
-            variables = self.variables,
-            configs = self.configs,
-            invalid = self.invalid,
-            denied = self.denied,
-            missing = self.missing,
-            left_aside = self.left_aside,
-            api_calls = self.api_calls,
-            elapsed_ms = self.elapsed_ms(),
-            file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
-            variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
-            configs_file = path(outputs.configs.as_ref().map(|file| file.path.as_path())),
-            env_file = path(outputs.airflow_env.as_ref().map(|file| file.path.as_path())),
-            templates = Some(outputs.templates.len()).filter(|count| *count > 0),
-            module_file = path(outputs.backend_module.as_deref()),
-            "done"
-        );
+        stderr::urgently(stderr::report_dropped);
+        let say = || {
+            info!(
+                outcome,
+                connections = self.own + self.shared,
+                own = self.own,
+                shared = self.shared,
+                shadowed = self.shadowed,
+                variables = self.variables,
+                configs = self.configs,
+                invalid = self.invalid,
+                denied = self.denied,
+                missing = self.missing,
+                left_aside = self.left_aside,
+                api_calls = self.api_calls,
+                elapsed_ms = self.elapsed_ms(),
+                file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
+                variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
+                configs_file = path(outputs.configs.as_ref().map(|file| file.path.as_path())),
+                env_file = path(outputs.airflow_env.as_ref().map(|file| file.path.as_path())),
+                templates = Some(outputs.templates.len()).filter(|count| *count > 0),
+                module_file = path(outputs.backend_module.as_deref()),
+                "done"
+            )
+        };
+        stderr::urgently(say);
     }
 
     /// The last line of a run that did not, with the first of its reasons: who reads one line reads this one.
     pub fn failed(&self, failure: &Failure) {
-        error!(
-            outcome = "failed",
-            exit_code = failure.exit().code(),
-            own = self.own,
-            shared = self.shared,
-            shadowed = self.shadowed,
-            variables = self.variables,
-            configs = self.configs,
-            invalid = self.invalid,
-            denied = self.denied,
-            missing = self.missing,
-            left_aside = self.left_aside,
-            api_calls = self.api_calls,
-            elapsed_ms = self.elapsed_ms(),
-            reason = failure.lines().first().map(String::as_str),
-            "failed"
-        );
+        stderr::urgently(stderr::report_dropped);
+        let say = || {
+            error!(
+                outcome = "failed",
+                exit_code = failure.exit().code(),
+                own = self.own,
+                shared = self.shared,
+                shadowed = self.shadowed,
+                variables = self.variables,
+                configs = self.configs,
+                invalid = self.invalid,
+                denied = self.denied,
+                missing = self.missing,
+                left_aside = self.left_aside,
+                api_calls = self.api_calls,
+                elapsed_ms = self.elapsed_ms(),
+                reason = failure.lines().first().map(String::as_str),
+                "failed"
+            )
+        };
+        stderr::urgently(say);
     }
 
     fn elapsed_ms(&self) -> u64 {

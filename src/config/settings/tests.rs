@@ -596,7 +596,7 @@ fn each_output_has_a_place_of_its_own() {
             "SECRETS_INIT_VARIABLES_FILE: /x/./a.json is where SECRETS_INIT_CONNECTIONS_FILE is written; give each its own file"
                 .to_owned(),
             "SECRETS_INIT_TEMPLATES: /x/a.env is where SECRETS_INIT_AIRFLOW_ENV_FILE is written; give each its own file".to_owned(),
-            format!("SECRETS_INIT_TEMPLATES: {} is a template; it would be overwritten", source.display()),
+            format!("SECRETS_INIT_TEMPLATES: {} is what SECRETS_INIT_TEMPLATES reads; write to another file", source.display()),
         ]
     );
     let alone = refused(&[NO_KWARGS, ("SECRETS_INIT_CONNECTIONS_FILE", "none")]);

@@ -12,6 +12,7 @@ use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use crate::config::env::Env;
+use crate::config::files;
 use crate::config::settings::Settings;
 use crate::error::{Exit, Failure};
 use crate::model::aws_names;
@@ -70,12 +71,15 @@ pub fn plain_http_only(settings: &Settings, only_own: bool, env: &Env) -> bool {
     is_covered && !has_profile && named.into_iter().flatten().all(|url| url.starts_with("http://"))
 }
 
+/// A bundle larger than this is none: the system's are a quarter of a megabyte.
+const LARGEST_BUNDLE: u64 = 16 << 20;
+
 /// Reads a bundle and checks each certificate: the HTTP client itself panics on one that it can't parse.
 fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
     let shown = crate::text::printable(&path.display().to_string());
     let refuse = |problem: String| Failure::new(Exit::Config, format!("CA bundle {shown}: {problem}"));
-    let pem =
-        std::fs::read(path).map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
+    let pem = files::read(path, LARGEST_BUNDLE)
+        .map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
     let mut roots = rustls::RootCertStore::empty();
     for (position, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());

@@ -1,0 +1,196 @@
+//! What a hostile or broken surrounding can do to a run: nobody reads, files that are no files, limits of the process,
+//! settings that are made to take long.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
+mod common;
+
+use std::fs;
+use std::io::Read;
+use std::os::unix::fs::MetadataExt;
+use std::process::Command;
+
+use common::{Ended, FAR, Run, wait_until};
+
+// ---- runs without an end -----------------------------------------------------------------------------------------
+
+/// So many secrets, none of which is a connection.
+fn bad_secrets(count: usize) -> Run {
+    let names: String = (0..count).map(|n| format!("  airflow/connections/bad{n}: '{{\"port\": \"x\"}}'\n")).collect();
+    Run::on_document(&format!("own:\n  airflow/connections/good: mysql://u:p@h/db\n{names}"))
+        .var("SECRETS_INIT_DEADLINE", FAR)
+}
+
+/// Runs to the end while nobody reads stderr, and reads it then.
+fn unread(run: &Run) -> Ended {
+    let mut child = run.command().spawn().unwrap();
+    wait_until("the end of a run whose stderr nobody reads", || child.try_wait().unwrap().is_some());
+    run.ended(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn a_run_ends_though_nobody_reads_stderr_and_its_last_lines_are_there() {
+    let lines = |text: &str| {
+        text.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()).collect::<Vec<_>>()
+    };
+    let dropped = |said: &[serde_json::Value]| {
+        let words = |line: &serde_json::Value| line["message"].as_str().unwrap().to_owned();
+        let line = said.iter().map(words).find(|line| line.contains("dropped: nobody read stderr")).unwrap();
+        line.split(' ').next().unwrap().parse::<usize>().unwrap()
+    };
+    let read = lines(&bad_secrets(3000).go().code(0).stderr);
+    let ended = unread(&bad_secrets(3000)).code(0);
+    let said = lines(&ended.stderr);
+    // What is said of the dropped ones is a line more.
+    assert_eq!(said.len() - 1 + dropped(&said), read.len());
+    let summary = ended.summary();
+    assert_eq!((summary["outcome"].as_str(), summary["invalid"].as_u64()), (Some("written"), Some(3000)));
+
+    let strict = bad_secrets(3000).var("SECRETS_INIT_ON_INVALID", "error");
+    let ended = unread(&strict).code(65);
+    assert_eq!(ended.summary()["exit_code"], 65);
+    assert!(dropped(&lines(&ended.stderr)) > 0);
+}
+
+/// The writer of the log has half of the pipe left for its last lines, and another process takes it.
+#[test]
+fn a_run_ends_though_another_process_fills_its_stderr() {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let mut other = Command::new("yes").stdout(writer.try_clone().unwrap()).spawn().unwrap();
+    let run = bad_secrets(100);
+    let mut child = run.command().stderr(writer).spawn().unwrap();
+    wait_until("the end of a run whose stderr is full", || child.try_wait().unwrap().is_some());
+    other.kill().unwrap();
+    other.wait().unwrap();
+    run.ended(&child.wait_with_output().unwrap()).code(0);
+    let mut said = vec![0; 1 << 10];
+    assert!(reader.read(&mut said).unwrap() > 0);
+}
+
+#[test]
+fn what_the_sdk_reads_is_a_file_or_an_error() {
+    let run = Run::on_document("own: {}\n");
+    let fifo = run.path("fifo");
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let fifo = fifo.to_str().unwrap().to_owned();
+    let mut run = run.var("SECRETS_INIT_ON_EMPTY", "ignore");
+    for name in ["AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE", "SSL_CERT_FILE"] {
+        run = run.var(name, &fifo);
+        run.go().code(78).says(&format!("{name}: {fifo} is not a regular file"));
+        run = run.var(name, "/dev/null");
+        run.go().code(0);
+    }
+    let bundle = run.without("SECRETS_INIT_STORE").var("AWS_REGION", "eu-central-1").var("AWS_CA_BUNDLE", "/dev/zero");
+    bundle.go().code(78).says("AWS_CA_BUNDLE: /dev/zero is not a regular file");
+    let verify = bundle.without("AWS_CA_BUNDLE").kwargs(&format!(r#"{{"verify": "{fifo}"}}"#));
+    verify.go().code(78).says("not a regular file");
+}
+
+// ---- the termination log -----------------------------------------------------------------------------------------
+
+/// A run that fails, with an old file of connections.
+fn failing() -> Run {
+    let run = Run::on_document("own: {}\n");
+    fs::write(run.path("connections.json"), "old").unwrap();
+    run
+}
+
+#[test]
+fn a_termination_log_that_leads_to_another_file_is_left_alone() {
+    let run = failing();
+    fs::write(run.path("other"), "other").unwrap();
+    for (make, target, words) in [
+        ("ln -s", "connections.json", "it is a symbolic link"),
+        ("ln", "connections.json", "a hard link"),
+        ("ln -s", "other", "it is a symbolic link"),
+        ("ln", "other", "a hard link"),
+        ("ln -s", "new", "it is a symbolic link"),
+    ] {
+        let script = format!("rm -f termination-log; {make} {target} termination-log");
+        assert!(Command::new("sh").args(["-c", &script]).current_dir(run.directory.path()).status().unwrap().success());
+        run.go().code(66).says(words);
+        let content = |name: &str| fs::read_to_string(run.path(name)).unwrap();
+        assert_eq!(
+            (content("connections.json"), content("other")),
+            ("old".to_owned(), "other".to_owned()),
+            "{make} {target}"
+        );
+        assert!(!run.path("new").exists());
+    }
+    // Kubernetes makes the file; what was in it is replaced.
+    fs::remove_file(run.path("termination-log")).unwrap();
+    fs::write(run.path("termination-log"), "x".repeat(5000)).unwrap();
+    run.go().code(66);
+    let reason = fs::read_to_string(run.path("termination-log")).unwrap();
+    assert!(reason.starts_with("airflow-secrets-init failed with 66: ") && reason.len() < 4096, "{reason}");
+}
+
+#[test]
+fn a_termination_log_in_the_place_of_a_file_of_the_run_is_refused_and_not_written() {
+    for name in ["connections.json", "secrets.yaml", "t.j2", "t"] {
+        for (spelled, is_there) in [(name.to_owned(), true), (format!("here/{name}"), true), (name.to_owned(), false)] {
+            let run = failing().var("SECRETS_INIT_TEMPLATES", "t.j2=t");
+            fs::write(run.path("t.j2"), "old").unwrap();
+            std::os::unix::fs::symlink(".", run.path("here")).unwrap();
+            let before = fs::read_to_string(run.path(name)).ok().filter(|_| is_there);
+            if !is_there {
+                drop(fs::remove_file(run.path(name)));
+            }
+            let run = run.var("SECRETS_INIT_TERMINATION_LOG", &spelled);
+            run.go()
+                .code_in(&[78])
+                .says("SECRETS_INIT_TERMINATION_LOG")
+                .says("it is a file that the run reads or writes");
+            assert_eq!(fs::read_to_string(run.path(name)).ok(), before, "{spelled}");
+        }
+    }
+}
+
+// ---- files -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn an_output_in_the_place_of_an_input_or_of_a_temporary_file_is_refused() {
+    let run = failing().file(".airflow-secrets-init-x.json");
+    run.go().code(78).says("has a name as temporary files of this program have it");
+    let store = failing();
+    let path = store.path("secrets.yaml");
+    std::os::unix::fs::symlink("secrets.yaml", store.path("link.yaml")).unwrap();
+    let before = fs::read_to_string(&path).unwrap();
+    let linked = format!("file:{}", store.path("link.yaml").display());
+    let run = store.file("secrets.yaml").var("SECRETS_INIT_STORE", &linked);
+    run.go().code(78).says("is what SECRETS_INIT_STORE reads; write to another file");
+    assert_eq!(fs::read_to_string(path).unwrap(), before);
+    let kwargs =
+        failing().without("AIRFLOW__SECRETS__BACKEND_KWARGS").var("SECRETS_INIT_BACKEND_KWARGS", "@kwargs.json");
+    fs::write(kwargs.path("kwargs.json"), "{}").unwrap();
+    let run = kwargs.file("kwargs.json");
+    run.go().code(78).says("is what SECRETS_INIT_BACKEND_KWARGS reads; write to another file");
+    assert_eq!(fs::read_to_string(run.path("kwargs.json")).unwrap(), "{}");
+}
+
+/// Needs root, as CI's containers are: another user's file is made, and a directory mounted twice.
+#[test]
+fn the_same_bytes_of_another_owner_are_replaced_and_a_directory_mounted_twice_is_one() {
+    let run = Run::on_document("own:\n  airflow/connections/a: mysql://u:p@h/db\n");
+    let path = run.go().code(0).path;
+    let owner = fs::metadata(&path).unwrap().uid();
+    if owner != 0 {
+        return;
+    }
+    for (uid, gid) in [(Some(12345), None), (None, Some(12345))] {
+        std::os::unix::fs::chown(&path, uid, gid).unwrap();
+        assert_eq!(run.go().code(0).summary()["outcome"], "written");
+        let found = fs::metadata(&path).unwrap();
+        assert_eq!((found.uid(), found.gid()), (0, fs::metadata(run.path("secrets.yaml")).unwrap().gid()));
+        assert_eq!(run.go().code(0).summary()["outcome"], "unchanged");
+    }
+    let run = run.var("SECRETS_INIT_VARIABLES_FILE", "again/connections.json");
+    fs::create_dir(run.path("again")).unwrap();
+    let inside = run.command();
+    let script = "mount --bind . again && exec \"$0\"";
+    let mut mounted = Command::new("unshare");
+    mounted.args(["-m", "sh", "-c", script]).arg(inside.get_program()).current_dir(run.directory.path());
+    mounted.env_clear().envs(run.environment()).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+    run.ended(&mounted.output().unwrap())
+        .code(78)
+        .says("is where SECRETS_INIT_CONNECTIONS_FILE is written; give each its own file");
+}
