@@ -1,4 +1,4 @@
-"""A name server on 127.0.0.1:53 that knows one name: dns.py NAME ADDRESS. Needs root; serves until stdin ends."""
+"""A name server on 127.0.0.1:53 that knows a few names: dns.py ADDRESS NAME... Needs root; serves until stdin ends."""
 
 import select
 import socket
@@ -8,7 +8,7 @@ import sys
 
 def main() -> None:
     """Answers A with the address, AAAA with nothing, other names with NXDOMAIN."""
-    name, address = sys.argv[1:]
+    address, *names = sys.argv[1:]
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 53))
     print("ready", flush=True)
@@ -20,7 +20,7 @@ def main() -> None:
             at += 1 + query[at]
         question = query[12 : at + 5]
         kind = struct.unpack(">H", query[at + 1 : at + 3])[0]
-        known = ".".join(labels).lower() == name
+        known = ".".join(labels).lower() in names
         answer = b""
         if known and kind == 1:
             answer = b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 60, 4) + socket.inet_aton(address)

@@ -17,6 +17,8 @@ import tempfile
 import time
 from datetime import datetime
 
+from certificate import certificate
+
 HERE = pathlib.Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
 ACCOUNT, SHARED, REGION = "111111111111", "258781458051", "eu-central-1"
@@ -59,7 +61,7 @@ class Lab:
     def __init__(self, options: argparse.Namespace, work: pathlib.Path, stack: contextlib.ExitStack) -> None:
         self.options, self.work, self.stack = options, work, stack
         work.chmod(0o755)
-        self.ca, self.certificate, self.key = certificate(work)
+        self.ca, self.certificate, self.key = certificate(work, [NAME, "localhost"])
 
     def aws(self, count: int = 1000) -> str:
         """A fake AWS over TLS; gives its port."""
@@ -94,10 +96,10 @@ class Lab:
         return server
 
     def tmpfs(self, name: str) -> pathlib.Path:
-        """A directory as a kubelet makes a memory-backed emptyDir with fsGroup 0: tmpfs, root:0, mode 2777."""
+        """A directory as a kubelet makes a memory-backed emptyDir with fsGroup 0: tmpfs, root:0, mode 3777, so sticky."""
         directory = self.work / name
         directory.mkdir()
-        run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=2777", "tmpfs", str(directory)])
+        run(["mount", "-t", "tmpfs", "-o", "size=8m,mode=3777", "tmpfs", str(directory)])
         self.stack.callback(run, ["umount", str(directory)])
         return directory
 
@@ -163,7 +165,7 @@ def any_user(lab: Lab) -> None:
 
 def names_and_tls(lab: Lab) -> None:
     """A name in the DNS, TLS, two accounts, 1,000 connections, in 32 MiB"""
-    server = lab.start([sys.executable, str(HERE / "dns.py"), NAME, "127.0.0.1"])
+    server = lab.start([sys.executable, str(HERE / "dns.py"), "127.0.0.1", NAME])
     check(server.stdout.readline() == "ready\n", "the name server did not start")
     port = lab.aws()
     directory = lab.tmpfs("names")
@@ -429,20 +431,6 @@ def environment_of(endpoint: str) -> dict[str, str]:
         "AWS_ACCESS_KEY_ID": ACCOUNT,
         "AWS_SECRET_ACCESS_KEY": "x",
     }
-
-
-def certificate(work: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path, pathlib.Path]:
-    """A CA, and a certificate of it for the name and the loopback, with its key."""
-    ca, ca_key, leaf, key, request = (work / f"{name}.pem" for name in ["ca", "ca-key", "leaf", "key", "request"])
-    new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    run(["openssl", "req", "-x509", *new_key, "-days", "2", "-subj", "/CN=ca", "-keyout", ca_key, "-out", ca])
-    run(["openssl", "req", *new_key, "-subj", "/CN=leaf", "-keyout", key, "-out", request])
-    names = work / "names.cnf"
-    names.write_text(f"subjectAltName=DNS:{NAME},DNS:localhost,IP:127.0.0.1")
-    signing = ["-CA", ca, "-CAkey", ca_key, "-CAcreateserial", "-days", "2", "-extfile", names]
-    run(["openssl", "x509", "-req", "-in", request, *signing, "-out", leaf])
-    ca.chmod(0o644)
-    return ca, leaf, key
 
 
 def podman(*arguments: str, fails: bool = False) -> subprocess.CompletedProcess:

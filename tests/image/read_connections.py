@@ -21,4 +21,5 @@ def find(conn_id: str) -> list | None:
     return None
 
 
-print(json.dumps({conn_id: find(conn_id) for conn_id in sys.argv[1:]}), flush=True)
+if __name__ == "__main__":
+    print(json.dumps({conn_id: find(conn_id) for conn_id in sys.argv[1:]}), flush=True)

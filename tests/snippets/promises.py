@@ -77,6 +77,7 @@ def of_reader(pod, secrets=None, airflow_cfg="", whole=False):
     yield from of_resources(init, volume)
     for container in spec["containers"][:1]:
         yield from of_airflow(container, secrets or {}, airflow_cfg)
+        yield from of_version(init, secrets or {}, container)
     yield from of_skipped(pod)
     if (either(pod, init, "runAsUser"), either(pod, init, "runAsGroup")) != (50000, 0):
         yield "user: not Airflow's own, 50000:0"
@@ -106,11 +107,24 @@ def of_env(init, secrets):
         yield "env: the init container has the kwargs of the reader"
     if not env.get("AWS_REGION"):
         yield "env: the init container has no region"
-    if env.get("SECRETS_INIT_AIRFLOW_VERSION") not in ("2", "3"):
+    if not re.fullmatch(r"2|3|[23]\.\d+\.\d+", env.get("SECRETS_INIT_AIRFLOW_VERSION") or ""):
         yield "env: the init container does not say which Airflow reads the file"
     for name in env:
         if name not in (KWARGS, "AWS_REGION") and not name.startswith("SECRETS_INIT_"):
             yield f"env: the init container has {name}"
+
+
+def of_version(init, secrets, airflow):
+    """It is told the version of the Airflow beside it. With 3.1.6 to 3.1.x nothing but the exact one is right: those read the values
+    of a URI's query in another way than every other release (docs/COMPATIBILITY.md)."""
+    image = re.search(r":(\d+)\.(\d+)\.(\d+)", airflow.get("image", ""))
+    if image is None:
+        return
+    exact = image.group(0)[1:]
+    one_of_its_kind = (3, 1, 6) <= tuple(map(int, image.groups())) < (3, 2, 0)
+    said = environment(init, secrets).get("SECRETS_INIT_AIRFLOW_VERSION")
+    if said not in ((exact,) if one_of_its_kind else (exact, image.group(1))):
+        yield f"version: the init container writes for Airflow {said}, and {exact} reads"
 
 
 def of_volume(volume):

@@ -29,6 +29,8 @@ import spoil
 HERE = pathlib.Path(__file__).resolve().parent
 RENDER = str(pathlib.Path(sys.argv[1]).resolve())
 RELEASE = "airflow"
+# Of the official chart: braces in extra init containers stay as they are, so the file says to write "2".
+BEFORE_EVALUATION = ("1.11.0", "1.13.1")
 CELERY, KUBERNETES, BOTH = ("CeleryExecutor",), ("KubernetesExecutor",), ("CeleryExecutor", "KubernetesExecutor")
 
 
@@ -74,8 +76,9 @@ def good_cases():
             ("community-8.9.yaml", "community-8.9-keep-config.yaml"), (CELERY, KUBERNETES, BOTH)
         ):
             yield functools.partial(community, name, "8.9.0", executor, on)
-        for version, executor in itertools.product(("8.8.0", "8.5.2"), (CELERY, KUBERNETES, BOTH)):
+        for version, executor in itertools.product(("8.8.0", "8.6.0"), (CELERY, KUBERNETES, BOTH)):
             yield functools.partial(community_patched, version, executor, on)
+        yield functools.partial(community_patched, "8.5.2", CELERY, on)
         yield functools.partial(flux, on)
         yield functools.partial(whole_template, on)
     for name, on in itertools.product(snippets.SNIPPETS, (False, True)):
@@ -90,10 +93,12 @@ def good_cases():
 
 def official(name, version, airflow, executor, on):
     """A snippet of the official chart."""
-    more = {"executor": ",".join(executor), "airflowVersion": airflow}
+    text, more = values_text(name, on), {"executor": ",".join(executor), "airflowVersion": airflow}
+    if version in BEFORE_EVALUATION:
+        text = text.replace(snippets.AIRFLOW_VERSION, "2")
     expected = {"scheduler", "triggerer", "api-server" if airflow.startswith("3") else "webserver"}
     expected |= {"dag-processor"} if airflow.startswith("3") else set()
-    return check(helm("official", version, values_text(name, on), more), expected | workers(executor), on)
+    return check(helm("official", version, text, more), expected | workers(executor), on)
 
 
 def community(name, version, executor, on):
@@ -107,8 +112,13 @@ def community(name, version, executor, on):
 
 
 def community_patched(version, executor, on):
-    """The one with a post-renderer: by the script, as Helm 3 runs it, and by the plugin, as Helm 4 does."""
+    """The one with a post-renderer."""
     more = {"airflow": {"executor": "".join(executor).replace("ExecutorK", "K")}}
+    return check(post_rendered(version, more, on), {"scheduler", "triggerer", "web"} | workers(executor), on)
+
+
+def post_rendered(version, more, on):
+    """By the script, as Helm 3 runs it, and by the plugin, as Helm 4 does: they must make the same."""
     rendered = helm("community", version, values_text("community-8.8.yaml", on), more)
     script = snippets.HOME / "community-8.8" / "post-render.sh"
     environment = os.environ | {"KUSTOMIZE": f"{RENDER} kustomize"}
@@ -118,12 +128,11 @@ def community_patched(version, executor, on):
         by_plugin = run([RENDER, "plugin", plugins, "airflow-secrets-init"], rendered, environment)
     if by_script != by_plugin:
         raise Wrong("the plugin makes something else than the script")
-    return check(by_script, {"scheduler", "triggerer", "web"} | workers(executor), on)
+    return by_script
 
 
 def flux(on):
-    """The values of the HelmRelease through the chart that it names, then its patches by kustomize, which is what Flux does. The
-    two objects themselves go through kustomize too, since Flux or `kubectl apply -k` reads them so."""
+    """The HelmRelease. The two objects themselves go through kustomize too, since Flux or `kubectl apply -k` reads them so."""
     text = values_text("community-8.8/flux-helmrelease.yaml", on)
     with tempfile.TemporaryDirectory() as place:
         place = pathlib.Path(place)
@@ -133,6 +142,12 @@ def flux(on):
     release = next(one for one in read if one["kind"] == "HelmRelease")
     if release["spec"] != snippets.documents(text)[1]["spec"]:
         raise Wrong("kustomize reads the HelmRelease in another way")
+    return check(released(on), {"scheduler", "triggerer", "web", "worker"}, on)
+
+
+def released(on):
+    """The values of the HelmRelease through the chart that it names, then its patches by kustomize, which is what Flux does."""
+    release = snippets.documents(values_text("community-8.8/flux-helmrelease.yaml", on))[1]
     chart, values = release["spec"]["chart"]["spec"], release["spec"]["values"]
     rendered = helm("community", chart["version"], json.dumps(values), {})
     with tempfile.TemporaryDirectory() as place:
@@ -141,8 +156,7 @@ def flux(on):
         patches = release["spec"]["postRenderers"][0]["kustomize"]["patches"]
         kustomization = {"resources": ["rendered.yaml"], "patches": patches}
         (place / "kustomization.yaml").write_text(json.dumps(kustomization), encoding="utf-8")
-        rendered = run([RENDER, "kustomize", place])
-    return check(rendered, {"scheduler", "triggerer", "web", "worker"}, on)
+        return run([RENDER, "kustomize", place])
 
 
 def whole_template(on):
@@ -229,13 +243,38 @@ def patch_forgotten():
 
 
 def newer_official_file_on_an_older_chart():
-    """`workers.kubernetes` is taken and ignored before 1.21, `workers.celery` before 1.19."""
+    """`workers.kubernetes` is taken and ignored by 1.19 and 1.20; before, both keys are refused."""
     more = {"executor": "CeleryExecutor,KubernetesExecutor"}
-    rest = {"scheduler", "triggerer", "dag-processor", "api-server"}
-    pods, *_ = parts(helm("official", "1.20.0", values_text("official-1.21.yaml"), more))
-    expect_init(pods, rest | {"worker"})
-    pods, *_ = parts(helm("official", "1.18.0", values_text("official-1.21.yaml"), more))
-    expect_init(pods, rest)
+    for version in ("1.19.0", "1.20.0"):
+        pods, *_ = parts(helm("official", version, values_text("official-1.21.yaml"), more))
+        expect_init(pods, {"scheduler", "triggerer", "dag-processor", "api-server", "worker"})
+    for section in ("celery", "kubernetes"):
+        refused(json.dumps({"workers": {section: {"extraInitContainers": [{"name": "x"}]}}}), section, "1.18.0")
+
+
+def pod_template_of_the_community_chart_before_it_had_init_containers():
+    """`airflow.kubernetesPodTemplate.extraInitContainers` is ignored before 8.6.0, and a whole template is what helps."""
+    more = {"airflow": {"executor": "KubernetesExecutor"}}
+    pods, *_ = parts(post_rendered("8.5.2", more, on=False))
+    expect_init(pods, {"scheduler", "web", "triggerer"})
+    more["airflow"]["kubernetesPodTemplate"] = {"stringOverride": values_text("pod-template.yaml")}
+    pods, *_ = parts(post_rendered("8.5.2", more, on=False))
+    expect_init(pods, {"scheduler", "web", "triggerer", "task"})
+
+
+def wrong_version_of_airflow():
+    """A major version beside an Airflow of 3.1.6 to 3.1.x is found; so is the other major beside any."""
+    for said, airflow, sound in (
+        ("3", "3.1.8", False),
+        ("3", "3.3.2", True),
+        ("3.1.8", "3.1.8", True),
+        ("2", "3.3.2", False),
+    ):
+        text = values_text("official-1.21.yaml").replace(snippets.AIRFLOW_VERSION, said)
+        pods, secrets, airflow_cfg, _ = parts(helm("official", "1.21.0", text, {"airflowVersion": airflow}))
+        found = {problem.split(":")[0] for problem in promises.of_reader(pods["scheduler"], secrets, airflow_cfg)}
+        if found != (set() if sound else {"version"}):
+            raise Wrong(f"{said} for {airflow}: {sorted(found)}")
 
 
 def global_init_containers_of_the_community_chart():
@@ -296,6 +335,7 @@ def braces_in_pairs():
         ("1.21.0", around, "{{"),
     ):
         text = values_text("official-1.11.yaml").replace('"airflow/connections"', f'"{written}"')
+        text = text.replace(snippets.AIRFLOW_VERSION, "2.9.3")
         pods, *_ = parts(helm("official", version, text, {"airflowVersion": "2.9.3"}))
         env = promises.environment(pods["scheduler"]["spec"]["initContainers"][-1], {})
         if json.loads(env[promises.KWARGS])["connections_prefix"] != expected:
@@ -306,6 +346,8 @@ BAD = [
     newer_community_file_on_an_older_chart,
     patch_forgotten,
     newer_official_file_on_an_older_chart,
+    pod_template_of_the_community_chart_before_it_had_init_containers,
+    wrong_version_of_airflow,
     global_init_containers_of_the_community_chart,
     kwargs_as_a_map,
     misspelt_key,
@@ -321,10 +363,10 @@ def spoilt(name, pattern):
     return entry[1].sub(entry[2], values_text(name))
 
 
-def refused(text, word):
+def refused(text, word, version="1.21.0"):
     """The official chart does not take these values, and says why."""
     try:
-        helm("official", "1.21.0", text, {})
+        helm("official", version, text, {})
     except Wrong as problem:
         if word not in str(problem):
             raise Wrong(f"refused, but not for {word}: {problem}") from problem

@@ -34,6 +34,7 @@ SPOILT = [
     ),
     ("Airflow reads another file", re.compile(r"secrets/connections\.json"), "secrets/other.json", "reader"),
     ("Airflow has another backend", re.compile(re.escape(promises.READER)), "some.other.Backend", "reader"),
+    ("no version of Airflow", re.compile(r'(AIRFLOW_VERSION, value: )"[^"]*"'), r'\1"latest"', "env"),
     ("the volume is on disk", re.compile(r"medium: Memory, "), "", "volume"),
     ("the volume has no size", re.compile(r", sizeLimit: 8Mi"), "", "volume"),
     ("the volume is too small", re.compile(r"sizeLimit: 8Mi"), "sizeLimit: 1Mi", "volume"),
