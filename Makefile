@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs site
 
 test:
 	cargo test --workspace
@@ -29,6 +29,10 @@ e2e:
 # The image, from the Dockerfile, without a registry where there is none. Needs root for podman.
 image:
 	scripts/image
+
+# The documentation as a site with search, below target/site/html. `scripts/site serve` shows it.
+site:
+	scripts/site
 
 # Before a tag: two builds with the same bytes, SBOM, checksums, the forge's workflows. Needs root and Go; a quarter of an hour.
 release-check:

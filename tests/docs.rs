@@ -451,6 +451,18 @@ fn every_relative_link_leads_somewhere() {
     }
 }
 
+/// A reader finds a page by its question: the README and the site lead to each page, and the page opens with what it answers.
+#[test]
+fn every_page_opens_with_its_question_and_is_found() {
+    let (readme, site) = (read("README.md"), read("mkdocs.yml"));
+    for (document, text) in documents().into_iter().filter(|(document, _)| document.starts_with("docs/")) {
+        assert!(readme.contains(&format!("({document}")), "the README does not lead to {document}");
+        assert!(site.contains(&format!(": {document}\n")), "mkdocs.yml does not have {document}");
+        let opening = text.split("\n## ").next().unwrap();
+        assert!(opening.contains('?'), "{document} does not say which question it answers");
+    }
+}
+
 /// What the parity test explains away is told to people: each of its rows is an anchor, and the tests that
 /// COMPATIBILITY.md names exist.
 #[test]

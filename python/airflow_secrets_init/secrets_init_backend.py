@@ -1,0 +1,1 @@
+../../templates/secrets_init_backend.py
