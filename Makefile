@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs site
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs site install dist
 
 test:
 	cargo test --workspace
@@ -29,6 +29,21 @@ e2e:
 # The image, from the Dockerfile, without a registry where there is none. Needs root for podman.
 image:
 	scripts/image
+
+# Program, man pages and completions below PREFIX. PROGRAM is the built one.
+PREFIX ?= /usr/local
+PROGRAM ?= target/release/airflow-secrets-init
+install:
+	test -x $(PROGRAM) || cargo build --release --locked -p airflow-secrets-init
+	install -D -m 0755 -t $(DESTDIR)$(PREFIX)/bin $(PROGRAM)
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/man/man1 man/*.1
+	install -D -m 0644 completions/airflow-secrets-init.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/airflow-secrets-init
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions completions/_airflow-secrets-init
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d completions/airflow-secrets-init.fish
+
+# Wheels, source distribution, archives and checksums, below target/dist. Needs root, or the compilers.
+dist:
+	scripts/dist
 
 # The documentation as a site with search, below target/site/html. `scripts/site serve` shows it.
 site:

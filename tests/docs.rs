@@ -49,10 +49,10 @@ fn every_setting_is_documented_and_no_other_is_mentioned() {
     }
 }
 
-/// `--help` and the table name the same defaults.
+/// `--help-all` and the table name the same defaults.
 #[test]
 fn defaults_in_the_document_are_those_of_the_help() {
-    let help = String::from_utf8(Command::new(PROGRAM).arg("--help").env_clear().output().unwrap().stdout).unwrap();
+    let help = String::from_utf8(Command::new(PROGRAM).arg("--help-all").env_clear().output().unwrap().stdout).unwrap();
     let rows = rows(&read(CONFIGURATION));
     let mut checked = 0;
     let mut flag = None;
@@ -71,7 +71,7 @@ fn defaults_in_the_document_are_those_of_the_help() {
     assert!(checked > 10, "the help names only {checked} defaults");
 }
 
-/// The commands of `--help` and those of the document.
+/// The commands of the program and those of the document.
 #[test]
 fn every_command_is_documented() {
     let documented: Vec<String> =
@@ -338,7 +338,7 @@ fn the_lazy_backend_is_switched_on_as_its_files_are_called() {
     let class = format!("{}.{}", module.file_stem().unwrap().to_str().unwrap(), lazy_backend::CLASS);
     assert_eq!(airflow["AIRFLOW__SECRETS__BACKEND"], class);
     let kwargs: serde_json::Value = serde_json::from_str(&airflow["AIRFLOW__SECRETS__BACKEND_KWARGS"]).unwrap();
-    let help = String::from_utf8(Command::new(PROGRAM).arg("--help").env_clear().output().unwrap().stdout).unwrap();
+    let help = String::from_utf8(Command::new(PROGRAM).arg("--help-all").env_clear().output().unwrap().stdout).unwrap();
     let file = kwargs["connections_file_path"].as_str().unwrap();
     assert!(help.contains(&format!("[default: {file}]")), "{file} is not where connections go");
     assert_eq!(component["extraVolumeMounts"][0]["mountPath"], airflow["PYTHONPATH"]);

@@ -4,7 +4,7 @@
 //! reports all mistakes at once. (Also, `clap` and `envy` repeat a value that they can't parse in their errors.)
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand};
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Deserialize;
 use std::ffi::OsString;
 
@@ -19,15 +19,21 @@ pub const VARIABLE_PREFIX: &str = "SECRETS_INIT_";
 /// Every flag is also a variable: --connections-file is SECRETS_INIT_CONNECTIONS_FILE. A flag beats a variable, a variable the default.
 /// Unset and empty mean the same: the default.
 #[derive(Parser)]
-#[command(name = "airflow-secrets-init", version, disable_help_subcommand = true)]
+#[command(name = "airflow-secrets-init", version, disable_help_subcommand = true, disable_help_flag = true)]
 struct Cli {
     #[command(subcommand)]
     command: Option<CommandName>,
     #[command(flatten)]
     raw: RawSettings,
     /// One template and its target, repeatable: the same as a line of --templates
-    #[arg(long, global = true, value_name = "SRC=DEST", allow_hyphen_values = true)]
+    #[arg(long, global = true, help_heading = "Files", value_name = "SRC=DEST", allow_hyphen_values = true)]
     template: Vec<String>,
+    /// The flags that most runs need; of a command, its own
+    #[arg(short, long, global = true, action = ArgAction::HelpShort)]
+    help: Option<bool>,
+    /// Every flag with its default
+    #[arg(long, global = true, action = ArgAction::HelpLong)]
+    help_all: Option<bool>,
 }
 
 /// What to do.
@@ -52,21 +58,25 @@ pub enum CommandName {
 }
 
 macro_rules! raw_settings {
-    ($($(#[$meta:meta])* $name:ident),* $(,)?) => {
+    ($($heading:literal { $($(#[$meta:meta])* $name:ident),* $(,)? })*) => {
         /// Each setting as text, unset where neither flag nor variable names it.
         #[derive(Args, Clone, Default, Deserialize)]
         pub struct RawSettings {
-            $($(#[$meta])* #[arg(long, global = true, value_name = "VALUE", allow_hyphen_values = true)] pub $name: Option<String>,)*
+            $($(
+                $(#[$meta])*
+                #[arg(long, global = true, help_heading = $heading, value_name = "VALUE", allow_hyphen_values = true)]
+                pub $name: Option<String>,
+            )*)*
         }
 
         impl RawSettings {
             /// The names of all settings, as fields: `connections_file`.
-            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+            pub const NAMES: &'static [&'static str] = &[$($(stringify!($name)),*),*];
 
             /// This setting where it is set, the other's where it is not. The empty string is unset.
             #[must_use]
             pub fn or(self, other: Self) -> Self {
-                Self { $($name: self.$name.filter(|v| !v.is_empty()).or(other.$name.filter(|v| !v.is_empty())),)* }
+                Self { $($($name: self.$name.filter(|v| !v.is_empty()).or(other.$name.filter(|v| !v.is_empty())),)*)* }
             }
         }
     };
@@ -95,71 +105,123 @@ impl RawSettings {
 }
 
 raw_settings! {
-    /// The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow's own variables]
-    backend_kwargs,
-    /// Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]
-    expand_env,
-    /// Take exactly these conn_ids, by name, without listing (comma or newline separated)
-    conn_ids,
-    /// Take exactly these variables, by name, without listing
-    variable_keys,
-    /// Take exactly these config keys, by name, without listing
-    config_keys,
-    /// Globs: of the listed conn_ids take only these
-    include,
-    /// Globs: of the listed conn_ids leave these out
-    exclude,
-    /// conn_ids that must end up in the file; asked for by name where a listing misses them
-    required,
-    /// A listed secret that is malformed: error, warn or ignore [default: warn]
-    on_invalid,
-    /// A secret that may not be read: error, warn or ignore [default: warn]
-    on_denied,
-    /// An id asked for by name that no source has: error, warn or ignore [default: error]
-    on_missing,
-    /// Nothing at all was found: error, warn or ignore [default: error]
-    on_empty,
-    /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
-    on_shared,
-    /// Every policy becomes error: true or false [default: false]
-    strict,
-    /// Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]
-    connections_file,
-    /// Where to write variables, in the same formats [default: not written]
-    variables_file,
-    /// Where to write config values, in the same formats [default: not written]
-    configs_file,
-    /// Where to write AIRFLOW_CONN_*, AIRFLOW_VAR_* and AIRFLOW__* lines: .env for compose and shells, .list for --env-file [default: not written]
-    airflow_env_file,
-    /// Templates of your own and their targets: SRC=DEST, one a line [default: none]
-    templates,
-    /// Mode of the files, octal, set before the first byte [default: 0440]
-    file_mode,
-    /// Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]
-    airflow_version,
-    /// Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]
-    backend_module_file,
-    /// Where secrets come from: aws or file:PATH [default: aws]
-    store,
-    /// How values are read: auto, batch or single [default: auto]
-    fetch,
-    /// Requests in flight to one account at a time, 1 to 64 [default: 40]
-    concurrency,
-    /// How long the whole run may take, such as 60s or 2m [default: 60s]
-    deadline,
-    /// Longest random wait at the start, such as 5s [default: 0s]
-    jitter,
-    /// Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]
-    sandbox,
-    /// Where the reason of a failure is written [default: /dev/termination-log, if it is there]
-    termination_log,
-    /// error, warn, info, debug or trace [default: info]
-    log,
-    /// text or json [default: text on a terminal, json elsewhere]
-    log_format,
-    /// The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]
-    output,
+    "Secrets" {
+        /// The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow's own variables]
+        backend_kwargs,
+        /// Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]
+        expand_env,
+        /// Where secrets come from: aws or file:PATH [default: aws]
+        store,
+    }
+    "Selection" {
+        /// Take exactly these conn_ids, by name, without listing (comma or newline separated)
+        conn_ids,
+        /// Take exactly these variables, by name, without listing
+        variable_keys,
+        /// Take exactly these config keys, by name, without listing
+        config_keys,
+        /// Globs: of the listed conn_ids take only these
+        include,
+        /// Globs: of the listed conn_ids leave these out
+        exclude,
+        /// conn_ids that must end up in the file; asked for by name where a listing misses them
+        required,
+    }
+    "Files" {
+        /// Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]
+        connections_file,
+        /// Where to write variables, in the same formats [default: not written]
+        variables_file,
+        /// Where to write config values, in the same formats [default: not written]
+        configs_file,
+        /// Where to write AIRFLOW_CONN_*, AIRFLOW_VAR_* and AIRFLOW__* lines: .env for compose and shells, .list for --env-file [default: not written]
+        airflow_env_file,
+        /// Templates of your own and their targets: SRC=DEST, one a line [default: none]
+        templates,
+        /// Mode of the files, octal, set before the first byte [default: 0440]
+        file_mode,
+        /// Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]
+        airflow_version,
+        /// Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]
+        backend_module_file,
+    }
+    "Policies" {
+        /// A listed secret that is malformed: error, warn or ignore [default: warn]
+        on_invalid,
+        /// A secret that may not be read: error, warn or ignore [default: warn]
+        on_denied,
+        /// An id asked for by name that no source has: error, warn or ignore [default: error]
+        on_missing,
+        /// Nothing at all was found: error, warn or ignore [default: error]
+        on_empty,
+        /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
+        on_shared,
+        /// Every policy becomes error: true or false [default: false]
+        strict,
+    }
+    "Reading" {
+        /// How values are read: auto, batch or single [default: auto]
+        fetch,
+        /// Requests in flight to one account at a time, 1 to 64 [default: 40]
+        concurrency,
+        /// How long the whole run may take, such as 60s or 2m [default: 60s]
+        deadline,
+        /// Longest random wait at the start, such as 5s [default: 0s]
+        jitter,
+    }
+    "Process and logs" {
+        /// Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]
+        sandbox,
+        /// Where the reason of a failure is written [default: /dev/termination-log, if it is there]
+        termination_log,
+        /// error, warn, info, debug or trace [default: info]
+        log,
+        /// text or json [default: text on a terminal, json elsewhere]
+        log_format,
+        /// The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]
+        output,
+    }
 }
+
+/// One screen, for `--help`. The test below holds each flag in it to the real ones.
+const HELP: &str = "\
+Reads Airflow's connections, variables and config values from AWS Secrets
+Manager and writes the files that LocalFilesystemBackend reads.
+
+Usage: airflow-secrets-init [COMMAND] [FLAG VALUE]...
+
+Commands:
+  render  Read everything, write the files, exit (the default)
+  check   Show what a render would find and what is wrong; write nothing
+  diff    Show what a render would change in the files that are there
+  iam     Print the AWS policies that the settings need
+
+What is read:
+  --backend-kwargs JSON      The kwargs of Airflow's AWS backend, or @PATH
+  --store aws|file:PATH      Where secrets come from
+  --conn-ids LIST            Exactly these connections, by name
+  --include GLOBS            Of the listed connections only these
+  --exclude GLOBS            Of the listed connections all but these
+  --required LIST            Fail without these connections
+
+What is written:
+  --connections-file PATH    .json, .yaml or .env; or none
+  --variables-file PATH      Variables, in the same formats
+  --airflow-env-file PATH    All as environment variables: .env or .list
+  --template SRC=DEST        A file of your own; may be repeated
+  --airflow-version VERSION  Who reads it: 2, 3 or exact, such as 3.1.7
+
+When something is wrong:
+  --on-invalid POLICY        A malformed secret: error, warn or ignore
+  --on-denied POLICY         A secret that may not be read
+  --on-missing POLICY        An id that no account has
+  --strict true              Every policy is error
+  --log LEVEL                error, warn, info, debug or trace
+  --output FORM              text or json; of iam json or terraform
+
+Each flag is a variable too: --conn-ids is SECRETS_INIT_CONN_IDS.
+-h, --help prints this, --help-all every flag, -V, --version the version.
+";
 
 /// The command line as clap has it, for a man page and for completions.
 #[must_use]
@@ -183,6 +245,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure
     let args: Vec<OsString> = args.into_iter().collect();
     let matches = match Cli::command().try_get_matches_from(&args) {
         Ok(matches) => matches,
+        Err(error) if error.kind() == ErrorKind::DisplayHelp && !args.iter().any(|arg| arg == "--help-all") => {
+            return Ok(Parsed::Print(short_help(&args)));
+        }
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Parsed::Print(error.render().to_string()));
         }
@@ -199,6 +264,16 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure
         cli.raw.templates = Some(lines.collect::<Vec<_>>().join("\n"));
     }
     Ok(Parsed::Run(cli.command.unwrap_or_default(), Box::new(cli.raw)))
+}
+
+/// What `--help` prints: of the program one screen, of a command what it is and its own flags. `--help-all` has the rest.
+fn short_help(args: &[OsString]) -> String {
+    let named =
+        Cli::command().get_subcommands().find(|command| args.iter().any(|arg| arg == command.get_name())).cloned();
+    let Some(command) = named else { return HELP.to_owned() };
+    let name = format!("airflow-secrets-init {}", command.get_name());
+    let own = command.disable_help_flag(true).bin_name(name).render_help();
+    format!("{own}\nIt takes all settings of a render: see airflow-secrets-init --help and --help-all.\n")
 }
 
 fn is_template_flag(arg: &OsString) -> bool {
@@ -270,6 +345,38 @@ mod tests {
         assert_eq!(command, CommandName::Check { show: true, offline: false });
         assert_eq!(raw.templates.as_deref(), Some("a=b\nc=d\ne=f"));
         assert!(failure(&["--template", "a=b", "check", "--template", "c=d"]).contains("on one side"));
+    }
+
+    fn printed(args: &[&str]) -> String {
+        let Ok(Parsed::Print(text)) = parse(args.iter().map(OsString::from)) else { panic!("nothing is printed") };
+        text
+    }
+
+    #[test]
+    fn help_fits_a_screen_and_names_flags_that_there_are() {
+        let (help, all) = (printed(&["x", "--help"]), printed(&["x", "--help-all"]));
+        assert_eq!(help, printed(&["x", "-h"]));
+        assert!(help.lines().count() <= 42, "{}", help.lines().count());
+        assert!(help.lines().all(|line| line.len() <= 80), "{help}");
+        let flags =
+            help.split_whitespace().map(|word| word.trim_end_matches(',')).filter(|word| word.starts_with("--"));
+        for flag in flags {
+            assert!(
+                all.contains(&format!("{flag}\n")) || all.contains(&format!("{flag} <")),
+                "{flag} is not there: {all}"
+            );
+        }
+        for heading in ["Secrets:", "Selection:", "Files:", "Policies:", "Reading:", "Process and logs:"] {
+            assert!(all.contains(&format!("\n{heading}\n")), "{heading}: {all}");
+        }
+    }
+
+    #[test]
+    fn help_of_a_command_has_its_own_flags_and_all_on_request() {
+        let check = printed(&["x", "check", "--help"]);
+        assert!(check.contains("Usage: airflow-secrets-init check") && check.contains("--offline"), "{check}");
+        assert!(!check.contains("--conn-ids"), "{check}");
+        assert!(printed(&["x", "check", "--help-all"]).contains("--conn-ids"));
     }
 
     #[test]

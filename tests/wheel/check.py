@@ -134,11 +134,11 @@ def with_airflow(wheel: pathlib.Path, work: pathlib.Path) -> None:
     made = run(sys.executable, ROOT / "tests/airflow/venv.py", *AIRFLOWS)
     for name, python in (line.split(" ", 1) for line in made.splitlines() if line[:1].isdigit()):
         home = work / f"airflow-{name}"
-        run(python, "-m", "venv", "--without-pip", home)
+        run(python, "-m", "venv", home)
         site = pathlib.Path(run(home / "bin/python", "-c", "import site; print(site.getsitepackages()[0])").strip())
         # Airflow itself comes from the environment of the other tests, which stays as it is.
         (site / "airflow.pth").write_text(run(python, "-c", "import site; print(site.getsitepackages()[0])"))
-        run(sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", home / "bin/python", "install", "--no-index", "--no-deps", wheel)
+        run(home / "bin/python", "-m", "pip", "--disable-pip-version-check", "install", "--no-index", "--no-deps", wheel)
         file = work / f"{name}.json"
         run(home / "bin/airflow-secrets-init", "--store", f"file:{ROOT}/examples/dev-secrets.yaml", "--connections-file", file, "--backend-kwargs", "{}")
         environment = {
