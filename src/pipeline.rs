@@ -274,7 +274,8 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries) -> Prepared<'a> {
         (files, not_carried) = files::all(settings, templates, entries)?;
         judge(&not_carried, &settings.policies)?;
         files::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
-        files.iter().try_for_each(|file| verify::check(file, settings.target))
+        files.iter().try_for_each(|file| verify::check(file, settings.target))?;
+        write::check_targets(files.iter().map(|file| file.path))
     });
     Prepared { files, not_carried, verdict }
 }

@@ -12,6 +12,7 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use rustix::process::{getegid, geteuid};
 use tempfile::{Builder, NamedTempFile};
 
@@ -41,6 +42,32 @@ pub enum Change {
     Unchanged,
 }
 
+/// Whether files could be put in place here, as far as that can be seen without writing: `check` and `diff` end as a render
+/// would, and a render reports every target that is wrong.
+///
+/// # Errors
+/// [`Exit::CantCreate`], one line for each directory that is missing or not writable and each target that is no regular file.
+pub fn check_targets<'a>(targets: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
+    let mut lines = Vec::new();
+    let mut directories = BTreeSet::new();
+    for target in targets {
+        lines.extend(existing(target).err().iter().flat_map(|failure| failure.lines().to_vec()));
+        let directory = directory_of(target);
+        if directories.insert(directory) {
+            let may_write = || accessat(CWD, directory, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS);
+            let error = must_be_directory(directory).and_then(|()| may_write().map_err(io::Error::from)).err();
+            lines.extend(error.iter().flat_map(|error| cant_create(directory, error).lines().to_vec()));
+        }
+    }
+    // A directory that is missing is reported by its own line, and every file in it by nothing else.
+    lines.dedup();
+    if lines.is_empty() { Ok(()) } else { Err(Failure::with_lines(Exit::CantCreate, lines)) }
+}
+
+fn must_be_directory(path: &Path) -> io::Result<()> {
+    if fs::metadata(path)?.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
 /// Writes the bytes beside the target and syncs them.
 ///
 /// # Errors
@@ -51,11 +78,11 @@ pub fn stage(target: &Path, bytes: &[u8], mode: u32) -> Result<Staged, Failure> 
         return Ok(Staged { target: target.to_owned(), temporary: None });
     }
     let directory = directory_of(target);
-    let cant_create = |error: &io::Error| failure(Exit::CantCreate, directory, "no file can be made there", error);
-    let mut temporary = temporary_in(directory, mode).map_err(|error| cant_create(&error))?;
+    let cant_create = |error: io::Error| cant_create(directory, &error);
+    let mut temporary = temporary_in(directory, mode).map_err(cant_create)?;
     // The umask may have taken bits away at creation. The file is empty still.
     let file: &File = temporary.as_file();
-    file.set_permissions(Permissions::from_mode(mode)).map_err(|error| cant_create(&error))?;
+    file.set_permissions(Permissions::from_mode(mode)).map_err(cant_create)?;
     temporary
         .write_all(bytes)
         .and_then(|()| temporary.as_file().sync_all())
@@ -156,10 +183,14 @@ fn is_stale(touched: SystemTime, now: SystemTime) -> bool {
     now.duration_since(touched).is_ok_and(|age| age > STALE)
 }
 
-fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
+/// What is there, if it is a regular file; `None` where nothing is.
+fn existing(target: &Path) -> Result<Option<fs::Metadata>, Failure> {
     let metadata = match fs::symlink_metadata(target) {
         Ok(metadata) => metadata,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        // A directory that is missing is found by who makes a file in it.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
         Err(error) => return Err(failure(Exit::CantCreate, target, "can't be looked at", &error)),
     };
     if !metadata.is_file() {
@@ -167,6 +198,11 @@ fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Fail
         let line = format!("{}: is {kind}; give the path of a file, or of one that does not exist yet", shown(target));
         return Err(Failure::new(Exit::CantCreate, line));
     }
+    Ok(Some(metadata))
+}
+
+fn is_there_already(target: &Path, bytes: &[u8], mode: u32) -> Result<bool, Failure> {
+    let Some(metadata) = existing(target)? else { return Ok(false) };
     // Another owner could take the rights back that its mode denies.
     let is_ours = metadata.uid() == geteuid().as_raw() && metadata.gid() == group_of_new_file(directory_of(target));
     let same_shape = metadata.mode() & 0o7777 == mode && metadata.len() == bytes.len() as u64 && is_ours;
@@ -190,6 +226,10 @@ fn holds(target: &Path, bytes: &[u8]) -> io::Result<bool> {
     let mut there = Vec::with_capacity(bytes.len());
     file.take(bytes.len() as u64 + 1).read_to_end(&mut there)?;
     Ok(there == bytes)
+}
+
+fn cant_create(directory: &Path, error: &io::Error) -> Failure {
+    failure(Exit::CantCreate, directory, "no file can be made there", error)
 }
 
 fn failure(exit: Exit, place: &Path, what: &str, error: &io::Error) -> Failure {
@@ -385,7 +425,7 @@ mod tests {
             (path("none/c.json"), "none: no file can be made there: No such file"),
             (path("link.json"), "link.json: is a symbolic link; give"),
             (path(""), "is no regular file; give"),
-            (path("file/c.json"), "c.json: can't be looked at: Not a directory"),
+            (path("file/c.json"), "file: no file can be made there: Not a directory"),
         ] {
             let failure = stage(&target, b"{}", 0o440).err().expect("refused");
             assert_eq!(failure.exit(), Exit::CantCreate, "{failure}");

@@ -130,16 +130,31 @@ fn flags_beat_variables_and_a_misspelt_one_is_told() {
     assert_eq!(version.stdout, format!("airflow-secrets-init {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+/// `check` and `diff` write nothing, and end as a render would.
 #[test]
 fn places_that_cannot_be_written_are_named_and_nothing_else_changes() {
-    let run = Run::on_document(TWO).file("none/connections.json");
-    run.go().code(73).says("make the directory first");
+    let each = |run: &Run, words: &str| {
+        for command in ["render", "check", "diff"] {
+            run.ended(&run.command().arg(command).output().unwrap()).code(73).says(words);
+        }
+    };
+    each(&Run::on_document(TWO).file("none/connections.json"), "make the directory first");
+    let run = Run::on_document(TWO);
+    fs::write(run.path("file"), "").unwrap();
+    each(&run.file("file/connections.json"), "Not a directory");
     let run = Run::on_document(TWO);
     fs::create_dir(run.path("connections.json")).unwrap();
-    run.go().code(73).says("no regular file");
+    each(&run, "no regular file");
+    let run = Run::on_document(TWO);
+    assert!(std::process::Command::new("mkfifo").arg(run.path("connections.json")).status().unwrap().success());
+    each(&run, "no regular file");
     let run = Run::on_document(TWO);
     std::os::unix::fs::symlink("/etc/hostname", run.path("connections.json")).unwrap();
-    run.go().code(73).says("a symbolic link");
+    each(&run, "a symbolic link");
+    // Every target that is wrong, at once.
+    let run = Run::on_document(TWO).file("none/connections.json").module("missing/lazy.py");
+    each(&run, "none: no file can be made there");
+    each(&run, "missing: no file can be made there");
 }
 
 /// root may write anywhere, so this one runs the program as nobody.
