@@ -10,23 +10,27 @@ use std::fmt::Write as _;
 
 use secrecy::ExposeSecret;
 
-use super::files::not_for_file;
 use crate::airflow::uri_write::to_uri;
-use crate::config::settings::{Dialect, EnvFile, Settings};
+use crate::config::settings::{Dialect, EnvFile};
 use crate::convert::Entries;
-use crate::convert::left_out::LeftOut;
 use crate::model::connection::{Connection, Field};
 use crate::model::kind::Kind;
 use crate::python::json::{Json, raw_ascii};
 use crate::render::template::quote;
 
-/// The variables that the file holds, name to value, and its bytes. What it can't carry goes to `left_out`.
-pub fn render(
-    file: &EnvFile,
-    entries: &Entries,
-    settings: &Settings,
-    left_out: &mut Vec<LeftOut>,
-) -> (BTreeMap<String, String>, Vec<u8>) {
+/// The file's content, and what it can't carry.
+pub struct Assignments<'a> {
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// The variables in it, name to value.
+    pub values: BTreeMap<String, String>,
+    /// What is not in it, and why.
+    pub refused: Vec<(Kind, &'a str, &'static str)>,
+}
+
+/// Writes the file.
+#[must_use]
+pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
     for (id, connection) in &entries.connections {
         let value = value_of(connection).ok_or("neither JSON nor a URI says the same in an environment variable");
@@ -62,6 +66,7 @@ pub fn render(
     }
     let mut lines = BTreeMap::new();
     let mut values = BTreeMap::new();
+    let mut refused = Vec::new();
     for (kind, id, name, value) in candidates {
         let carried = match value {
             Ok(_) if first.get(&name) != Some(&(rank(kind, id), 1)) => {
@@ -79,11 +84,11 @@ pub fn render(
                 lines.insert(name.clone(), written);
                 values.insert(name, value);
             }
-            Err(reason) => left_out.push(not_for_file(kind, id, &file.path, reason, settings)),
+            Err(reason) => refused.push((kind, id, reason)),
         }
     }
     let text: String = lines.iter().map(|(name, written)| format!("{name}={written}\n")).collect();
-    (values, text.into_bytes())
+    Assignments { bytes: text.into_bytes(), values, refused }
 }
 
 /// Whether Airflow's `expand_env_var` might change the text: Python's `expandvars` and `expanduser` (Airflow 2.8.1

@@ -13,9 +13,10 @@ use crate::error::{Exit, Failure};
 use crate::model::connection::Connection;
 use crate::model::kind::Kind;
 use crate::model::policy::Policy;
+use crate::render::env_file::{self, Assignments};
 use crate::render::formats::{self, Formatted};
 use crate::render::template::load::Templates;
-use crate::render::{env_file, user_templates};
+use crate::render::user_templates;
 use crate::text::shown;
 
 /// One file, ready to be checked and written.
@@ -77,8 +78,11 @@ pub fn all<'a>(
     }
     files.extend(user_templates::all(settings, templates, entries)?);
     if let Some(file) = &outputs.airflow_env {
-        let (lines, bytes) = env_file::render(file, entries, settings, &mut left_out);
-        files.push(Rendered { path: &file.path, bytes, mode, expected: Expected::Lines(file.dialect, lines) });
+        let Assignments { bytes, values, refused } = env_file::render(file, entries);
+        let refused =
+            refused.into_iter().map(|(kind, id, reason)| not_for_file(kind, id, &file.path, reason, settings));
+        left_out.extend(refused);
+        files.push(Rendered { path: &file.path, bytes, mode, expected: Expected::Lines(file.dialect, values) });
     }
     for kind in [Kind::Config, Kind::Variable] {
         let (Some(OutputFile { path, format }), Some(all)) = (outputs.file_of(kind), entries.texts(kind)) else {
@@ -128,7 +132,7 @@ pub fn refuse_emptied(files: &[Rendered<'_>], not_carried: &[LeftOut], policy: P
     Ok(())
 }
 
-pub(super) fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, settings: &Settings) -> LeftOut {
+fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, settings: &Settings) -> LeftOut {
     let required = kind == Kind::Connection && settings.selection.required.iter().any(|required| required == id);
     LeftOut {
         kind,

@@ -7,12 +7,12 @@ use indexmap::IndexMap;
 use proptest::prelude::*;
 use secrecy::SecretString;
 
-use super::env_file;
+use super::env_file::{self, Assignments};
 use super::files::{Expected, Rendered};
 use super::formats::{Formatted, connections, texts};
 use crate::airflow::secret::from_secret;
 use crate::airflow::versions::{AirflowTarget, Rules};
-use crate::config::settings::{Dialect, EnvFile, Format, Settings};
+use crate::config::settings::{Dialect, EnvFile, Format};
 use crate::convert::Entries;
 use crate::error::{Exit, Failure};
 use crate::model::connection::Connection;
@@ -252,20 +252,13 @@ proptest! {
 /// The file of environment variables that holds these variables, as far as it can.
 fn env_file(variables: BTreeMap<String, String>, dialect: Dialect) -> (BTreeMap<String, String>, Vec<u8>) {
     let variables = variables.into_iter().map(|(id, text)| (id, SecretString::from(text))).collect();
-    of_entries(&Entries { variables, ..Entries::default() }, dialect).0
+    let entries = Entries { variables, ..Entries::default() };
+    let Assignments { bytes, values, .. } = env_file::render(&of_dialect(dialect), &entries);
+    (values, bytes)
 }
 
-type EnvFileAndRest = ((BTreeMap<String, String>, Vec<u8>), Vec<crate::convert::left_out::LeftOut>);
-
-fn of_entries(entries: &Entries, dialect: Dialect) -> EnvFileAndRest {
-    let settings = Settings::load(
-        &[("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}")].into_iter().collect(),
-        crate::config::cli::RawSettings::default(),
-    )
-    .unwrap();
-    let file = EnvFile { path: "a.env".into(), dialect, options: Vec::new() };
-    let mut left_out = Vec::new();
-    (env_file::render(&file, entries, &settings, &mut left_out), left_out)
+fn of_dialect(dialect: Dialect) -> EnvFile {
+    EnvFile { path: "a.env".into(), dialect, options: Vec::new() }
 }
 
 #[test]
@@ -303,8 +296,8 @@ fn environment_variables_have_one_owner_each() {
     let secrets = [("up", "hello"), ("down", r#"{"conn_type": "x", "port": "0", "password": "it's $5 `x` #!\\"}"#)];
     let connections = secrets.map(|(id, text)| (id.to_owned(), from_secret(text, &rules(AirflowTarget::V3)).unwrap()));
     let entries = Entries { connections: connections.into(), ..Entries::default() };
-    let ((lines, _), left_out) = of_entries(&entries, Dialect::Env);
-    assert!(left_out.is_empty());
+    let Assignments { values: lines, refused, .. } = env_file::render(&of_dialect(Dialect::Env), &entries);
+    assert!(refused.is_empty());
     assert_eq!(lines["AIRFLOW_CONN_UP"], "///ello", "JSON would lose the empty type");
     assert_eq!(
         lines["AIRFLOW_CONN_DOWN"],
