@@ -19,12 +19,14 @@ lint:
 	scripts/cargo-deny check bans licenses sources
 
 # What needs Go, or root for podman: the env file, read by what docker, compose and podman read it with; what Terraform's own
-# formatter says of `iam`; the Helm snippets, rendered by Helm; the image, alone, in a Pod and in compose.
+# formatter says of `iam`; the Helm snippets, rendered by Helm; the image, alone, in a Pod and in compose; every way to deploy as real
+# Pods, by a kubelet that is built here once.
 e2e:
 	scripts/e2e-env-file
 	scripts/e2e-iam
 	scripts/e2e-helm
 	scripts/e2e-image
+	scripts/e2e-kubelet
 
 # The image, from the Dockerfile, without a registry where there is none. Needs root for podman.
 image:
