@@ -1,8 +1,8 @@
-//! Which accounts are asked for what, in which order, under which names. Pure, printable, and holds no secret.
+//! Which accounts are asked for what, in which order, with whose credentials, under which names. Pure and printable.
 
 use crate::airflow::pattern::LookupPattern;
-use crate::config::kwargs::{KnownBy, SharedAccount};
-use crate::config::settings::{Settings, StoreChoice};
+use crate::config::kwargs::{KnownBy, OwnAccess, Role, SharedAccount};
+use crate::config::settings::{Regions, Settings, StoreChoice};
 use crate::model::ask::Need;
 use crate::model::aws::{AccountId, Arn, Region, SecretId};
 use crate::model::kind::{ByKind, Kind};
@@ -11,6 +11,10 @@ use crate::text::unique;
 /// Accounts in order of precedence, and what is wanted of them.
 #[derive(Debug)]
 pub struct Plan {
+    /// How the own account is reached.
+    pub own: OwnAccess,
+    /// Where the own account is read, and what a shared account without a region of its own takes.
+    pub regions: Regions,
     /// The own account first, then the shared ones in order; those alone of which something is wanted. One store each.
     pub accounts: Vec<AccountPlan>,
     /// One for each kind that some output asks for.
@@ -22,14 +26,40 @@ pub struct Plan {
 /// One account, seen with one identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPlan {
-    /// Which.
+    /// Which account.
     pub source: Source,
-    /// Of a shared account: its place in the kwargs.
-    pub shared: Option<usize>,
-    /// Whether secrets are addressed by name (credentials of the owner's account) or by ARN.
-    pub addressed_by: AddressedBy,
-    /// Whether it has no role of its own and may be listed only if it turns out to be the caller's account.
-    pub only_if_own: bool,
+    /// With whose credentials it is read.
+    pub access: Access,
+}
+
+/// With whose credentials an account is read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Those of the own account ([`Plan::own`]).
+    Own,
+    /// The pod's, let in by the resource policies of the secrets.
+    Pod,
+    /// Those of a role in the account.
+    Role(Role),
+}
+
+#[cfg(test)]
+impl Plan {
+    /// A plan of a test's own making, for these accounts, that wants nothing yet.
+    #[must_use]
+    pub fn for_tests(accounts: impl IntoIterator<Item = (Source, Access)>) -> Self {
+        let accounts = accounts.into_iter().map(|(source, access)| AccountPlan { source, access }).collect();
+        let regions = Regions { own: None, shared: Region::of_shared_by_default() };
+        Self { own: OwnAccess::default(), regions, accounts, wants: Vec::new(), notices: Vec::new() }
+    }
+}
+
+impl AccountPlan {
+    /// Whether it is a shared account without a role, which may be listed only if it turns out to be the own account.
+    #[must_use]
+    pub fn only_if_own(&self) -> bool {
+        self.source != Source::Own && self.access == Access::Own
+    }
 }
 
 /// What is wanted of one kind.
@@ -195,23 +225,27 @@ impl Plan {
     /// Makes the plan, for outputs with these needs. Nothing can go wrong any more: the settings were checked.
     #[must_use]
     pub fn of(settings: &Settings, needs: &ByKind<Need>) -> Self {
-        let mut plan = Self { accounts: Vec::new(), wants: Vec::new(), notices: Vec::new() };
+        let (mut wants, mut notices) = (Vec::new(), Vec::new());
         for (kind, need) in needs.iter() {
             let exactly = settings.selection.exactly[kind].as_ref();
-            let want = if need.everything {
-                plan.want(settings, kind, exactly.cloned(), need.named.clone())
+            let (exactly, named) = if need.everything {
+                (exactly.cloned(), need.named.clone())
             } else if need.named.is_empty() {
-                plan.notices.extend(exactly.map(|_| {
+                notices.extend(exactly.map(|_| {
                     format!("{} is set, but no file wants a {}; name one", kind.names_setting(), kind.thing())
                 }));
                 continue;
             } else {
-                let exactly = unique(exactly.into_iter().flatten().chain(&need.named));
-                plan.want(settings, kind, Some(exactly), Vec::new())
+                (Some(unique(exactly.into_iter().flatten().chain(&need.named))), Vec::new())
             };
-            plan.wants.push(want);
+            let required = if kind == Kind::Connection { settings.selection.required.clone() } else { Vec::new() };
+            wants.push(Want { kind, exactly, named, required, sources: Vec::new() });
         }
-        plan.in_order();
+        let (own, regions) = (settings.kwargs.own.clone(), settings.regions.clone());
+        let mut plan = Self { own, regions, accounts: Vec::new(), wants, notices };
+        for shared in std::iter::once(None).chain(settings.kwargs.shared.iter().map(Some)) {
+            plan.add_account(settings, shared);
+        }
         plan
     }
 
@@ -226,87 +260,76 @@ impl Plan {
         self.wants.iter().find(|want| want.kind == kind)
     }
 
-    fn want(&mut self, settings: &Settings, kind: Kind, exactly: Option<Vec<String>>, named: Vec<String>) -> Want {
-        let required = if kind == Kind::Connection { settings.selection.required.clone() } else { Vec::new() };
-        let sources = self.sources(settings, kind, exactly.is_some());
-        Want { kind, exactly, named, required, sources }
-    }
-
-    fn sources(&mut self, settings: &Settings, kind: Kind, by_name_alone: bool) -> Vec<SourcePlan> {
-        let kwargs = &settings.kwargs;
-        let own = &kwargs.names[kind];
-        // The Python backend then asks nobody, not even the shared account.
-        let Some(prefix) = &own.prefix else { return Vec::new() };
-        let enumerated = |how: Enumerate| if by_name_alone { Enumerate::Nothing } else { how };
-        let mut sources = vec![SourcePlan {
-            kind,
-            account: self.account(AccountPlan {
-                source: Source::Own,
-                shared: None,
-                addressed_by: AddressedBy::Name,
-                only_if_own: false,
-            }),
-            source: Source::Own,
-            enumerate: enumerated(Enumerate::Listing),
-            addressed_by: AddressedBy::Name,
-            // Airflow 2.8.1 providers/amazon/aws/secrets/secrets_manager.py _get_secret: an empty prefix means
-            // that the secret is called as the connection.
-            prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}{}", kwargs.sep) },
-            pattern: own.lookup_pattern.clone(),
-        }];
-        for (place, shared) in kwargs.shared.iter().enumerate() {
-            let Some(names) = &shared.names[kind] else { continue };
-            let in_file = matches!(settings.store, StoreChoice::File(_));
-            let has_role = shared.role.is_some();
-            let how = match &names.known_by {
-                KnownBy::Ids(ids) => Enumerate::Ids(unique(ids)),
-                KnownBy::Index(index) => Enumerate::Index(index.clone()),
-                KnownBy::Listing if has_role || in_file => Enumerate::Listing,
-                KnownBy::Listing => Enumerate::ListingIfOwnAccount,
+    /// Adds what is wanted of a shared account, or of the own one. It is there twice where kinds are read with different
+    /// credentials.
+    fn add_account(&mut self, settings: &Settings, shared: Option<&SharedAccount>) {
+        let first = self.accounts.len();
+        for want in &mut self.wants {
+            // The Python backend then asks nobody, not even the shared account.
+            let Some(own_prefix) = &settings.kwargs.names[want.kind].prefix else { continue };
+            let made = match shared {
+                None => Some(own_source(settings, want, own_prefix)),
+                Some(shared) => shared_source(settings, want, shared),
             };
-            let only_if_own = how == Enumerate::ListingIfOwnAccount && !by_name_alone;
-            let addressed_by =
-                if has_role || in_file || only_if_own { AddressedBy::Name } else { AddressedBy::PartialArn };
-            let source = source_of(shared, settings);
-            let account =
-                self.account(AccountPlan { source: source.clone(), shared: Some(place), addressed_by, only_if_own });
-            sources.push(SourcePlan {
-                kind,
-                account,
-                source,
-                enumerate: enumerated(how),
-                addressed_by,
-                // airflow-aws-shared-secrets 0.0.5 joins with the separator even after an empty prefix.
-                prefix: format!("{}{}", names.prefix, kwargs.sep),
-                pattern: None,
-            });
+            let Some((access, mut source)) = made else { continue };
+            let account = AccountPlan { source: source.source.clone(), access };
+            let known = self.accounts.iter().skip(first).position(|known| *known == account);
+            source.account = known.map_or(self.accounts.len(), |known| first + known);
+            if known.is_none() {
+                self.accounts.push(account);
+            }
+            want.sources.push(source);
         }
-        sources
-    }
-
-    /// The place of an account, added if it is new.
-    fn account(&mut self, account: AccountPlan) -> usize {
-        self.accounts.iter().position(|known| *known == account).unwrap_or_else(|| {
-            self.accounts.push(account);
-            self.accounts.len() - 1
-        })
-    }
-
-    /// Puts the accounts into the order of precedence, in which their answers are weighed against each other.
-    fn in_order(&mut self) {
-        let mut order: Vec<usize> = (0..self.accounts.len()).collect();
-        order.sort_by_key(|place| self.accounts.get(*place).and_then(|account| account.shared));
-        let new_place = |old: usize| order.iter().position(|place| *place == old).unwrap_or(old);
-        for source in self.wants.iter_mut().flat_map(|want| &mut want.sources) {
-            source.account = new_place(source.account);
-        }
-        self.accounts = order.iter().filter_map(|place| self.accounts.get(*place).cloned()).collect();
     }
 }
 
-fn source_of(shared: &SharedAccount, settings: &Settings) -> Source {
-    let region = shared.region.clone().unwrap_or_else(|| settings.regions.shared.clone());
-    Source::Shared { account: shared.account.clone(), region }
+/// The own account's secrets of a kind; which place the account has is added later.
+fn own_source(settings: &Settings, want: &Want, prefix: &str) -> (Access, SourcePlan) {
+    let source = SourcePlan {
+        kind: want.kind,
+        account: 0,
+        source: Source::Own,
+        enumerate: if want.exactly.is_some() { Enumerate::Nothing } else { Enumerate::Listing },
+        addressed_by: AddressedBy::Name,
+        // Airflow 2.8.1 providers/amazon/aws/secrets/secrets_manager.py _get_secret: an empty prefix means
+        // that the secret is called as the connection.
+        prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}{}", settings.kwargs.sep) },
+        pattern: settings.kwargs.names[want.kind].lookup_pattern.clone(),
+    };
+    (Access::Own, source)
+}
+
+/// The same of a shared account; `None` where the kind is not looked up there.
+fn shared_source(settings: &Settings, want: &Want, shared: &SharedAccount) -> Option<(Access, SourcePlan)> {
+    let names = shared.names[want.kind].as_ref()?;
+    let in_file = matches!(settings.store, StoreChoice::File(_));
+    let enumerate = match &names.known_by {
+        _ if want.exactly.is_some() => Enumerate::Nothing,
+        KnownBy::Ids(ids) => Enumerate::Ids(unique(ids)),
+        KnownBy::Index(index) => Enumerate::Index(index.clone()),
+        KnownBy::Listing if shared.role.is_some() || in_file => Enumerate::Listing,
+        KnownBy::Listing => Enumerate::ListingIfOwnAccount,
+    };
+    let access = match &shared.role {
+        Some(role) => Access::Role(role.clone()),
+        None if enumerate == Enumerate::ListingIfOwnAccount => Access::Own,
+        None => Access::Pod,
+    };
+    let is_across = access == Access::Pod && !in_file;
+    let source = SourcePlan {
+        kind: want.kind,
+        account: 0,
+        source: Source::Shared {
+            account: shared.account.clone(),
+            region: shared.region.clone().unwrap_or_else(|| settings.regions.shared.clone()),
+        },
+        enumerate,
+        addressed_by: if is_across { AddressedBy::PartialArn } else { AddressedBy::Name },
+        // airflow-aws-shared-secrets 0.0.5 joins with the separator even after an empty prefix.
+        prefix: format!("{}{}", names.prefix, settings.kwargs.sep),
+        pattern: None,
+    };
+    Some((access, source))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub struct OwnNames {
 }
 
 /// How the own account is reached, as the provider passes it to its AWS session.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct OwnAccess {
     /// A profile of the AWS configuration files.
     pub profile_name: Option<String>,
@@ -123,6 +123,13 @@ pub enum KnownBy {
     Ids(Vec<String>),
     /// `shared_index`: the secret with this name or ARN says.
     Index(String),
+}
+
+/// Never the keys.
+impl fmt::Debug for StaticKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StaticKeys").finish_non_exhaustive()
+    }
 }
 
 /// Never the values: kwargs may hold static keys.

@@ -179,7 +179,7 @@ fn a_run_that_finds_nothing_says_where_it_looked() {
     for policy in [Policy::Warn, Policy::Ignore] {
         assert_eq!(lines(&nothing, &both, policy), None);
     }
-    let no_wants = Plan { accounts: Vec::new(), wants: Vec::new(), notices: Vec::new() };
+    let no_wants = Plan::for_tests([]);
     assert_eq!(lines(&nothing, &no_wants, Policy::Error), None);
     let shared = plan(SHARED, &[]);
     let entries = BTreeMap::from([("b".to_owned(), entry(0, State::Unreadable(denied())))]);

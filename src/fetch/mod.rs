@@ -19,7 +19,7 @@ use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::SecretId;
 use crate::model::kind::{ByKind, Kind};
-use crate::plan::{Enumerate, Plan, Source, SourcePlan};
+use crate::plan::{AccountPlan, Enumerate, Plan, Source, SourcePlan};
 use crate::store::error::StoreError;
 use crate::store::secret_store::{Answer, Found, NotThere, SecretStore, Value, Wanted};
 use crate::text::{count, printable};
@@ -277,7 +277,7 @@ async fn enumerate<S: SecretStore>(
         }
         answers.extend(of_account.into_iter().flatten());
     }
-    if plan.accounts.iter().any(|account| account.only_if_own) {
+    if plan.accounts.iter().any(AccountPlan::only_if_own) {
         if own_account.is_none() {
             // The own prefix is empty of secrets, so no ARN tells whose account it is.
             if let Some(own) = stores.first() {

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use super::*;
-use crate::plan::{AccountPlan, AddressedBy, Want};
+use crate::plan::{Access, AddressedBy, Want};
 use crate::report::log::tests::logged;
 use crate::store::error::ErrorKind;
 use crate::store::memory::MemoryStore;
@@ -95,10 +95,8 @@ fn shared_source() -> Source {
 }
 
 fn plan(own: Enumerate, shared: Enumerate) -> Plan {
-    let only_if_own = shared == Enumerate::ListingIfOwnAccount;
-    let account = |source, shared| AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own };
-    let accounts = vec![account(Source::Own, None), account(shared_source(), Some(0))];
-    let mut plan = Plan { accounts, wants: Vec::new(), notices: Vec::new() };
+    let access = if shared == Enumerate::ListingIfOwnAccount { Access::Own } else { Access::Pod };
+    let mut plan = Plan::for_tests([(Source::Own, Access::Own), (shared_source(), access)]);
     want(&mut plan, Kind::Connection, own, shared, ["o/", "s/"]);
     plan
 }
@@ -291,7 +289,7 @@ fn the_ways_out_are_those_of_the_kind() {
     for (kind, ways) in [(Kind::Variable, 3), (Kind::Config, 2)] {
         let mut plan = plan(Enumerate::Listing, Enumerate::Nothing);
         want(&mut plan, kind, Enumerate::Listing, Enumerate::ListingIfOwnAccount, ["o/", "s/"]);
-        plan.accounts[1].only_if_own = true;
+        plan.accounts[1].access = Access::Own;
         let own = TestStore { account: Some("111111111111"), ..TestStore::default() };
         let failure = run(&plan, &[own, TestStore::default()]).err().unwrap();
         assert_eq!(failure.lines().len(), ways, "{failure}");
@@ -352,8 +350,7 @@ fn names_of_every_kind_are_looked_up_together() {
 /// A second shared account, the last in order.
 fn third(mut plan: Plan) -> Plan {
     let source = Source::shared("333333333333", "eu-central-1");
-    let first = AccountPlan { source: source.clone(), shared: Some(1), ..plan.accounts[0].clone() };
-    plan.accounts.push(first);
+    plan.accounts.push(AccountPlan { source: source.clone(), access: Access::Pod });
     let kind = Kind::Connection;
     plan.wants[0].sources.push(SourcePlan::for_tests((kind, 2), source, Enumerate::Listing, AddressedBy::Name, "t/"));
     plan

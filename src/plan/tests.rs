@@ -3,6 +3,7 @@
 use super::*;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
+use crate::config::kwargs::RoleVia;
 use crate::error::ConfigErrors;
 use crate::render::template::load::Templates;
 
@@ -39,7 +40,7 @@ fn assert_sources(plan: &Plan, kind: Kind, expected: &[Row]) {
 }
 
 fn shared_in(region: &str) -> Source {
-    Source::Shared { account: "222222222222".parse().unwrap(), region: region.parse().unwrap() }
+    Source::shared("222222222222", region)
 }
 
 fn name(name: &str) -> SecretId {
@@ -68,7 +69,7 @@ fn a_shared_account_is_listed_with_a_role_or_from_a_file_and_else_only_if_it_is_
         (index, &[FILE], by_index, name("core/x")),
     ] {
         let plan = of_kwargs(&of(more), variables);
-        let only_if_own = plan.accounts.iter().map(|account| account.only_if_own).collect::<Vec<_>>();
+        let only_if_own = plan.accounts.iter().map(AccountPlan::only_if_own).collect::<Vec<_>>();
         assert_eq!(only_if_own, [false, how == Enumerate::ListingIfOwnAccount]);
         let shared = (shared_in("eu-west-1"), how, "core/", asked);
         assert_sources(&plan, Kind::Connection, &[own(Enumerate::Listing), shared]);
@@ -117,21 +118,18 @@ fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
             {"account": "333333333333", "role_arn": "arn:aws:iam::333333333333:role/r", "variables_prefix": "v"}]}"#,
         &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
     );
-    let account = |source: &Source, shared, addressed_by, only_if_own| AccountPlan {
-        source: source.clone(),
-        shared,
-        addressed_by,
-        only_if_own,
-    };
-    let third = Source::Shared { account: "333333333333".parse().unwrap(), region: "eu-west-1".parse().unwrap() };
+    let account = |source: &Source, access| AccountPlan { source: source.clone(), access };
+    let third = Source::shared("333333333333", "eu-west-1");
     let second = shared_in("eu-west-1");
+    let arn = Arn::of_role("arn:aws:iam::333333333333:role/r").unwrap();
+    let role = Role { arn, external_id: None, session_name: None, via: RoleVia::AssumeRole, token_file: None };
     assert_eq!(
         plan.accounts,
         [
-            account(&Source::Own, None, AddressedBy::Name, false),
-            account(&second, Some(0), AddressedBy::PartialArn, false),
-            account(&second, Some(0), AddressedBy::Name, true),
-            account(&third, Some(1), AddressedBy::Name, false),
+            account(&Source::Own, Access::Own),
+            account(&second, Access::Pod),
+            account(&second, Access::Own),
+            account(&third, Access::Role(role)),
         ]
     );
     let of_account = |account| plan.sources_of(account).map(|source| source.kind).collect::<Vec<_>>();

@@ -185,12 +185,8 @@ mod tests {
 
     use super::*;
     use crate::model::aws::SecretId;
-    use crate::plan::{AccountPlan, AddressedBy};
+    use crate::plan::Access;
     use crate::store::secret_store::{Found, SecretStore};
-
-    fn account(source: Source, shared: Option<usize>) -> AccountPlan {
-        AccountPlan { source, shared, addressed_by: AddressedBy::Name, only_if_own: false }
-    }
 
     /// Writes a document under this name and gives what each account's store says to a name.
     fn opened(name: &str, document: &str) -> Result<Vec<Option<String>>, Failure> {
@@ -199,7 +195,7 @@ mod tests {
         fs::write(&path, document).unwrap();
         let shared = |account: &str| Source::shared(account, "eu-central-1");
         let [two, three] = ["222222222222", "333333333333"].map(shared);
-        let accounts = vec![account(Source::Own, None), account(two, Some(0)), account(three, Some(1))];
+        let plan = Plan::for_tests([(Source::Own, Access::Own), (two, Access::Pod), (three, Access::Pod)]);
         let ask = |store: &MemoryStore| {
             let answers = store.read(&[SecretId::Name("a".to_owned())]).now_or_never().unwrap();
             match answers.as_slice() {
@@ -207,7 +203,7 @@ mod tests {
                 _ => None,
             }
         };
-        Ok(open(&path, &Plan { accounts, wants: Vec::new(), notices: Vec::new() })?.iter().map(ask).collect())
+        Ok(open(&path, &plan)?.iter().map(ask).collect())
     }
 
     #[test]
@@ -228,7 +224,7 @@ mod tests {
 
     #[test]
     fn a_document_that_is_not_there_and_one_that_is_wrong_are_told_apart() {
-        let none = Plan { accounts: Vec::new(), wants: Vec::new(), notices: Vec::new() };
+        let none = Plan::for_tests([]);
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("x.yaml");
         let refused = |problem: &str| vec![format!("file store {}: {problem}", path.display())];

@@ -16,7 +16,7 @@ use crate::config::kwargs::RoleVia;
 use crate::config::settings::{FetchMode, Settings};
 use crate::model::aws::Arn;
 use crate::model::aws_names::action;
-use crate::plan::{AccountPlan, Plan, Source};
+use crate::plan::{Access, AccountPlan, Plan, Source};
 use crate::text::printable;
 
 /// An endpoint has one policy of at most 20,480 characters (AWS PrivateLink quotas).
@@ -45,20 +45,19 @@ struct Build<'a> {
 impl Build<'_> {
     fn account(&mut self, place: usize) {
         let Some(account) = self.who.plan.accounts.get(place) else { return };
-        let role = account.shared.and_then(|shared| self.who.settings.kwargs.shared.get(shared)?.role.as_ref());
         let reads = self.who.reads(place);
-        match (&account.source, role) {
+        match (&account.source, &account.access) {
             (Source::Own, _) => {
                 let own = self.who.own_identity();
                 if let Identity::Role { arn, .. } = &own
-                    && let Some(role) = &self.who.settings.kwargs.own.role
+                    && let Some(role) = &self.who.plan.own.role
                 {
                     let (by, external_id) = (self.who.before_own_role(), role.external_id.as_deref());
                     self.role(arn, (OWN_ROLE, "own_role_trust"), &by, role.via, external_id);
                 }
                 self.owner_reads(&own, account, &reads);
             }
-            (Source::Shared { .. }, Some(role)) => {
+            (Source::Shared { .. }, Access::Role(role)) => {
                 let label = self.who.label(&account.source);
                 let names = ("AssumeSharedRole", format!("shared_{label}_role_trust"));
                 let external_id = role.external_id.as_deref();
@@ -66,7 +65,7 @@ impl Build<'_> {
                 let identity = Identity::Role { arn: role.arn.clone(), shared: Some(label) };
                 self.owner_reads(&identity, account, &reads);
             }
-            (Source::Shared { account: number, .. }, None) if account.only_if_own => {
+            (Source::Shared { account: number, .. }, Access::Own) => {
                 self.notices.push(format!(
                     "nothing says which secrets shared account {number} holds: these policies are right only if it is the \
                      own account; docs/CONFIGURATION.md has the other ways"
@@ -74,7 +73,7 @@ impl Build<'_> {
                 self.owner_reads(&self.who.own_identity(), account, &reads);
                 self.who_am_i();
             }
-            (source @ Source::Shared { .. }, None) => self.reads_across(source, &reads),
+            (source @ Source::Shared { .. }, Access::Pod) => self.reads_across(source, &reads),
         }
     }
 
@@ -357,19 +356,16 @@ impl Build<'_> {
     /// Credentials from IRSA come through STS too; those of Pod Identity do not.
     fn takes_pod_role(&self) -> bool {
         let own = self.who.own_identity();
-        let reads_with = |account: &AccountPlan| match (&account.source, account.shared) {
-            (Source::Own, _) => own == Identity::Pod || self.own_role_by_pod(),
-            (_, Some(place)) => {
-                let role = self.who.settings.kwargs.shared.get(place).and_then(|shared| shared.role.as_ref());
-                role.is_none_or(|role| role.via == RoleVia::AssumeRole) && !account.only_if_own
-            }
-            _ => false,
+        let reads_with = |account: &AccountPlan| match &account.access {
+            Access::Own => own == Identity::Pod || self.own_role_by_pod(),
+            Access::Pod => true,
+            Access::Role(role) => role.via == RoleVia::AssumeRole,
         };
         self.who.plan.accounts.iter().any(reads_with)
     }
 
     fn own_role_by_pod(&self) -> bool {
-        let role = self.who.settings.kwargs.own.role.as_ref();
+        let role = self.who.plan.own.role.as_ref();
         role.is_some_and(|role| role.via == RoleVia::AssumeRole) && self.who.before_own_role() == Identity::Pod
     }
 

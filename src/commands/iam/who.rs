@@ -6,7 +6,7 @@ use crate::config::kwargs::RoleVia;
 use crate::config::settings::Settings;
 use crate::model::aws::{AccountId, Arn};
 use crate::model::aws_names::variable;
-use crate::plan::{AccountPlan, Plan, Source};
+use crate::plan::{Access, AccountPlan, Plan, Source};
 
 /// What the environment says of the pod's own identity, if `iam` runs where the pod does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -67,12 +67,11 @@ impl Who<'_> {
     }
 
     pub fn has_keys(&self) -> bool {
-        let own = &self.settings.kwargs.own;
-        own.keys.is_some() || own.profile_name.is_some()
+        self.plan.own.keys.is_some() || self.plan.own.profile_name.is_some()
     }
 
     pub fn own_identity(&self) -> Identity {
-        match &self.settings.kwargs.own.role {
+        match &self.plan.own.role {
             Some(role) => Identity::Role { arn: role.arn.clone(), shared: None },
             None => self.before_own_role(),
         }
@@ -85,23 +84,25 @@ impl Who<'_> {
 
     /// Whether the pod's credentials may carry the session tags of Pod Identity. A token that is handed to STS comes from IRSA.
     pub fn may_be_tagged(&self) -> bool {
-        let own = self.settings.kwargs.own.role.iter().map(|role| role.via);
-        let shared = self.settings.kwargs.shared.iter().filter_map(|shared| Some(shared.role.as_ref()?.via));
-        !self.pod.irsa && own.chain(shared).all(|via| via == RoleVia::AssumeRole)
+        let shared = self.plan.accounts.iter().filter_map(|account| match &account.access {
+            Access::Role(role) => Some(role),
+            Access::Own | Access::Pod => None,
+        });
+        !self.pod.irsa && self.plan.own.role.iter().chain(shared).all(|role| role.via == RoleVia::AssumeRole)
     }
 
     pub fn own_partition(&self) -> &'static str {
-        self.settings.regions.own.as_ref().unwrap_or(&self.settings.regions.shared).partition()
+        self.plan.regions.own.as_ref().unwrap_or(&self.plan.regions.shared).partition()
     }
 
     pub fn own_region(&self) -> Text {
-        match &self.settings.regions.own {
+        match &self.plan.regions.own {
             Some(region) => Text::literal(region.as_str()),
             None => slot(
                 "OWN_REGION",
                 &format!(
                     "Region of the own account's secrets: the AWS profile's, or {} without one",
-                    self.settings.regions.shared
+                    self.plan.regions.shared
                 ),
             ),
         }
@@ -109,10 +110,9 @@ impl Who<'_> {
 
     /// The account whose secrets are the own ones.
     pub fn own_account(&self) -> Text {
-        let only_if_own = self.plan.accounts.iter().find(|account| account.only_if_own);
-        let own = &self.settings.kwargs.own;
+        let only_if_own = self.plan.accounts.iter().find(|account| account.only_if_own());
         let of_pod = self.pod.role_arn.as_ref().filter(|_| !self.has_keys());
-        let known = own.role.as_ref().map(|role| &role.arn).or(of_pod).map(|arn| &arn.account);
+        let known = self.plan.own.role.as_ref().map(|role| &role.arn).or(of_pod).map(|arn| &arn.account);
         match (known, only_if_own.map(|account| &account.source)) {
             (Some(account), _) | (None, Some(Source::Shared { account, .. })) => Text::literal(account.as_str()),
             _ => slot("OWN_ACCOUNT", "Number of the own account: 12 digits"),

@@ -110,7 +110,7 @@ impl ProvideCredentials for Once {
 
 /// A role taken by our own STS call, so that what STS says reaches the operator.
 #[derive(Debug)]
-pub struct Role {
+pub struct AssumedRole {
     pub arn: String,
     pub external_id: Option<String>,
     pub session_name: Option<String>,
@@ -122,7 +122,7 @@ pub struct Role {
     pub opened: Opened,
 }
 
-impl Role {
+impl AssumedRole {
     pub fn provider(self) -> SharedCredentialsProvider {
         let retries = self.retries.clone();
         Once::asking(SharedCredentialsProvider::new(self), retries)
@@ -230,7 +230,7 @@ impl fmt::Debug for CallerArn {
     }
 }
 
-impl ProvideCredentials for Role {
+impl ProvideCredentials for AssumedRole {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::config::env::Env;
 use crate::config::files;
-use crate::config::settings::Settings;
+use crate::config::kwargs::OwnAccess;
 use crate::error::{Exit, Failure};
 use crate::model::aws_names;
 use crate::model::cause::Notice;
@@ -59,10 +59,9 @@ const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
 /// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed. A profile may name
 /// endpoints of its own, so with one the answer is no.
-pub fn plain_http_only(settings: &Settings, only_own: bool, env: &Env) -> bool {
+pub fn plain_http_only(access: &OwnAccess, only_own: bool, env: &Env) -> bool {
     let variable = |name| env.get(name).ok().flatten();
     let [all, secrets, sts] = aws_names::variable::ENDPOINTS.map(variable);
-    let access = &settings.kwargs.own;
     let own = access.endpoint_url.as_deref();
     let named = [all, secrets, sts, own];
     let is_covered =
