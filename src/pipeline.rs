@@ -16,8 +16,8 @@ use crate::error::{Exit, Failure};
 use crate::model::policy::Policy;
 use crate::plan::Plan;
 use crate::process::harden::Process;
-use crate::process::memory;
 use crate::process::signals::Signals;
+use crate::process::{limits, memory};
 use crate::render::files::{self, File, Rendered};
 use crate::render::template::load::Templates;
 use crate::render::user_templates;
@@ -209,6 +209,7 @@ impl<'a> Run<'a> {
         }
         match &settings.store {
             StoreChoice::Aws => {
+                limits::check_threads()?;
                 let opening = tokio::time::timeout_at(end, store::aws::client::open(settings, plan, self.env)).await;
                 let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
                 Box::pin(self.ask(plan, &stores, settings, end)).await
@@ -315,11 +316,11 @@ fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
 
 /// Runs on the one thread that asks, with handlers for signals.
 fn block_on<T>(work: impl AsyncFnOnce(&mut Signals) -> Result<T, Failure>) -> Result<T, Failure> {
+    limits::check_open_files()?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::new(Exit::Bug, format!("the runtime can't start: {}", text::os_error(&error))))?;
+    let runtime = runtime.enable_all().build().map_err(|error| {
+        Failure::new(Exit::TempFail, format!("the runtime can't start: {}", text::os_error(&error)))
+    })?;
     let outcome = runtime.block_on(async { work(&mut Signals::listen()?).await });
     // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
     runtime.shutdown_background();

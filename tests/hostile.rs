@@ -446,7 +446,7 @@ fn no_room_for_a_thread() {
 fn more_secrets_than_are_taken() {
     let entries: Vec<Value> = (0..100).map(|i| entry(&format!("{PREFIX}{{request_id}}{i}"))).collect();
     for (what, text) in largest() {
-        let value = json!({"Name": "x", "SecretString": text}).to_string();
+        let value = json!({"SecretString": text}).to_string();
         let faults = [
             lists(listing(&entries, Some("{request_id}"))),
             Fault::on("BatchGetSecretValue").account(SHARED).error(400, "AccessDeniedException", "not in batches"),
@@ -459,7 +459,7 @@ fn more_secrets_than_are_taken() {
     let entries: Vec<Value> = theirs.iter().map(|name| entry(name)).collect();
     for (what, text) in largest() {
         let values: Vec<(&str, String)> = theirs.iter().map(|name| (name.as_str(), text.clone())).collect();
-        let value = json!({"Name": "x", "SecretString": text}).to_string();
+        let value = json!({"SecretString": text}).to_string();
         let faults = [
             lists(listing(&entries, None)),
             batches(&values),
@@ -475,7 +475,7 @@ fn more_text_than_is_taken() {
     // A page of names that are all there, each with what a secret can hold and more.
     let entries: Vec<Value> = (0..100).map(|i| entry(&format!("{PREFIX}{{request_id}}{i}"))).collect();
     let text = format!("mysql://h/?{}", "x".repeat(900_000));
-    let value = json!({"Name": "x", "SecretString": text}).to_string();
+    let value = json!({"SecretString": text}).to_string();
     let faults = [
         lists(listing(&entries, Some("{request_id}"))),
         Fault::on("BatchGetSecretValue").account(SHARED).error(400, "AccessDeniedException", "not in batches"),

@@ -194,3 +194,66 @@ fn the_same_bytes_of_another_owner_are_replaced_and_a_directory_mounted_twice_is
         .code(78)
         .says("is where SECRETS_INIT_CONNECTIONS_FILE is written; give each its own file");
 }
+
+// ---- limits of the process ---------------------------------------------------------------------------------------
+
+/// A run of AWS that has no connection to lose, under these limits of the shell.
+fn limited(limit: &str, run: &Run) -> Ended {
+    let mut command = Command::new("sh");
+    let script = format!("{limit}; exec \"$0\"");
+    command.args(["-c", &script]).arg(run.command().get_program()).current_dir(run.directory.path());
+    command.env_clear().envs(run.environment()).env("PATH", "/usr/bin:/bin");
+    run.ended(&command.output().unwrap())
+}
+
+#[test]
+fn a_run_without_open_files_says_so() {
+    let run = Run::on_document("own:\n  airflow/connections/a: mysql://u:p@h/db\n");
+    for files in 4..=16 {
+        let ended = limited(&format!("ulimit -n {files}"), &run).code(75);
+        ended.says("raise the limit of open files").says(&format!("RLIMIT_NOFILE is {files}"));
+    }
+    limited("ulimit -n 24", &run).code(0);
+}
+
+#[test]
+fn a_file_larger_than_is_allowed_is_an_error_and_leaves_nothing() {
+    let run = Run::on_document(&format!("own:\n  airflow/connections/a: mysql://u:{}@h/db\n", "p".repeat(3000)));
+    limited("ulimit -f 1", &run).code(74).says("connections.json: can't be written: File too large");
+    assert_eq!(common::names(run.directory.path()), ["secrets.yaml", "termination-log"]);
+}
+
+#[test]
+fn templates_of_any_length_are_refused_before_they_are_read() {
+    for text in ["+1", ".a", "|d", " and 1", "{%elif a%}"].map(|link| link.repeat(100_000)) {
+        let run = Run::on_document("own: {}\n").var("SECRETS_INIT_TEMPLATES", "t.j2=t").arg("check").arg("--offline");
+        let text =
+            if text.starts_with('{') { format!("{{%if a%}}{text}{{%endif%}}") } else { format!("{{{{ 1{text} }}}}") };
+        fs::write(run.path("t.j2"), text).unwrap();
+        run.go().code(78).says("more than");
+    }
+}
+
+#[test]
+fn a_long_line_of_names_that_never_close_is_read_at_once() {
+    let run = Run::on_document("own: {}\n").without("AIRFLOW__SECRETS__BACKEND_KWARGS");
+    fs::write(run.path("kwargs.json"), "${".repeat(500_000)).unwrap();
+    run.var("SECRETS_INIT_BACKEND_KWARGS", "@kwargs.json").go().code(78).says("SECRETS_INIT_BACKEND_KWARGS");
+}
+
+/// As another user than root, whom no limit of processes holds.
+#[test]
+fn a_run_without_threads_says_so() {
+    let run = Run::on_aws("http://127.0.0.1:9", "{}").var("AWS_ACCESS_KEY_ID", "x").var("AWS_SECRET_ACCESS_KEY", "x");
+    let is_root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    let program = if is_root {
+        std::os::unix::fs::chown(run.directory.path(), Some(54321), None).unwrap();
+        "setpriv --reuid 54321 --clear-groups \"$0\""
+    } else {
+        "\"$0\""
+    };
+    let mut command = Command::new("bash");
+    command.args(["-c", &format!("ulimit -u 1; exec {program}")]).arg(run.command().get_program()).current_dir("/");
+    command.env_clear().envs(run.environment()).env("PATH", "/usr/bin:/bin");
+    run.ended(&command.output().unwrap()).code(75).says("a run needs a thread beside its first");
+}

@@ -47,10 +47,13 @@ fn once(text: &str, env: &Env) -> Result<(String, BTreeSet<String>), Endless> {
     let mut out = String::with_capacity(text.len());
     let mut unset = BTreeSet::new();
     let mut rest = text;
+    // Beyond it no brace is closed, and none need be looked for: a text of open braces alone would take a search for each.
+    let last_closing = text.rfind('}').unwrap_or_default();
     while let Some(at) = rest.find('$') {
         let (before, from_dollar) = rest.split_at(at);
         out.push_str(before);
-        let (name, length) = name_at(&from_dollar[1..]);
+        let has_closing = text.len() - from_dollar.len() < last_closing;
+        let (name, length) = name_at(&from_dollar[1..], has_closing);
         let whole = &from_dollar[..=length];
         match name.and_then(|name| env.raw(name)) {
             Some(value) if out.len().saturating_add(value.len()) > longest => return Err(Endless),
@@ -69,9 +72,9 @@ fn once(text: &str, env: &Env) -> Result<(String, BTreeSet<String>), Endless> {
 }
 
 /// The name after a `$` and how many bytes it takes there, braces included: `\w+` (ASCII) or `{[^}]*}`.
-fn name_at(after: &str) -> (Option<&str>, usize) {
+fn name_at(after: &str, has_closing: bool) -> (Option<&str>, usize) {
     if let Some(inner) = after.strip_prefix('{') {
-        return match inner.find('}') {
+        return match has_closing.then(|| inner.find('}')).flatten() {
             Some(end) => (Some(&inner[..end]).filter(|name| !name.is_empty()), end + 2),
             None => (None, 0),
         };
@@ -119,6 +122,16 @@ mod tests {
         // What is long by itself may stay so.
         assert_eq!(length(&format!("{large}${{B}}")), Ok(LONGEST + 1));
         assert_eq!(length(&format!("{large}!$nope")), Ok(LONGEST + 6));
+    }
+
+    /// One search to the end for each of them would take hours.
+    #[test]
+    fn names_that_do_not_end_are_passed_over_at_once() {
+        for text in ["${".repeat(LONGEST / 2), "$".repeat(LONGEST), format!("}}{}", "${".repeat(LONGEST / 2 - 1))] {
+            assert_eq!(expanded(&text), (text, Vec::new()));
+        }
+        let names = "$nope".repeat(LONGEST / 8) + "}";
+        assert_eq!(expanded(&names).0, names);
     }
 
     #[test]

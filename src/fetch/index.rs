@@ -14,7 +14,7 @@ use crate::model::cause::Cause;
 use crate::plan::{AddressedBy, Source, SourcePlan};
 use crate::store::error::StoreError;
 use crate::store::secret_store::{Found, NotThere, SecretStore};
-use crate::text::printable;
+use crate::text::{count, printable};
 
 /// The most conn_ids of an index: what 64 KiB hold of names as they are. Each costs a call where the account is another's.
 const MOST_IDS: usize = 5_000;
@@ -53,10 +53,16 @@ pub async fn read<S: SecretStore>(
             ));
         }
     };
-    let entries = parse(text.expose_secret(), source)
+    let Index { entries, nameless } = parse(text.expose_secret(), source)
         .map_err(|problem| Failure::new(Exit::InvalidData, format!("{shown}: {problem}")))?;
     let mut asked = Vec::new();
     let mut refused = Vec::new();
+    if nameless > 0 {
+        // What they are is not repeated: the secret may be no index.
+        let reason =
+            Said { state: Some(State::Refused("the index has items that no conn_id can be")), ambiguous: false };
+        refused.push((format!("({})", count(nameless, "item")), reason));
+    }
     for (id, secret) in entries.into_iter().filter(|(id, _)| selection.takes(source.kind, id)) {
         match secret {
             Ok(secret) => asked.push(Asked { source, id, secret }),
@@ -78,10 +84,18 @@ fn index_id(source: &SourcePlan, index: &str) -> SecretId {
     }
 }
 
-/// What an index names: for each conn_id how to read it, or why it can't be taken at its word.
-type Entries = Vec<(String, Result<SecretId, &'static str>)>;
+/// What an index names.
+#[derive(Debug)]
+struct Index {
+    /// For each conn_id how to read it, or why it can't be taken at its word.
+    entries: Vec<(String, Result<SecretId, &'static str>)>,
+    /// How many items are no conn_ids.
+    nameless: usize,
+}
 
-fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
+/// Another secret may be a list or mapping of texts as well, and its items must not be taken for conn_ids: an index is what
+/// has a conn_id at least, and full ARNs alone where it is an object.
+fn parse(text: &str, source: &SourcePlan) -> Result<Index, String> {
     let value: Value = serde_json::from_str(text)
         .map_err(|error| format!("is not JSON (line {} column {}); it {FORM}", error.line(), error.column()))?;
     let entries: Option<Vec<(String, SecretId)>> = match value {
@@ -90,7 +104,10 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
         }
         Value::Object(items) => items
             .iter()
-            .map(|(conn_id, arn)| arn.as_str().map(|arn| (conn_id.clone(), SecretId::Arn(arn.to_owned()))))
+            .map(|(conn_id, arn)| {
+                let arn = arn.as_str().filter(|arn| arn.parse::<Arn>().is_ok())?;
+                Some((conn_id.clone(), SecretId::Arn(arn.to_owned())))
+            })
             .collect(),
         _ => None,
     };
@@ -100,21 +117,24 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Entries, String> {
     if entries.len() > MOST_IDS {
         return Err(format!("names {} conn_ids, and at most {MOST_IDS} are read", entries.len()));
     }
-    Ok(entries.into_iter().map(|(conn_id, id)| check(conn_id, id, source)).collect())
+    let all = entries.len();
+    entries.retain(|(conn_id, _)| is_id(conn_id));
+    let nameless = all - entries.len();
+    if nameless > 0 && entries.is_empty() {
+        return Err(FORM.to_owned());
+    }
+    Ok(Index { entries: entries.into_iter().map(|(conn_id, id)| check(conn_id, id, source)).collect(), nameless })
 }
 
 /// One bad entry harms no other: whoever writes the index could stop every pod otherwise.
 fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<SecretId, &'static str>) {
-    let is_name = is_id(&conn_id);
     let is_elsewhere = match (&id, &source.source) {
         (SecretId::Arn(given), Source::Shared { account, region }) => {
             !given.starts_with(&Arn::of_secret(account, region, "").to_string())
         }
         _ => false,
     };
-    let checked = if !is_name {
-        Err("the index names a conn_id that no secret can be called by")
-    } else if is_elsewhere {
+    let checked = if is_elsewhere {
         Err("the index gives an ARN that is not of a secret in its own account and region")
     } else {
         Ok(id)
@@ -140,12 +160,12 @@ mod tests {
 
     #[test]
     fn an_array_names_conn_ids_and_an_object_full_arns() {
-        let of_array = parse(r#"["a", "b", "a"]"#, &source()).unwrap();
+        let of_array = parse(r#"["a", "b", "a"]"#, &source()).unwrap().entries;
         let a = SecretId::Arn("arn:aws:secretsmanager:eu-central-1:222222222222:secret:airflow/connections/a".into());
         assert_eq!(of_array.len(), 2);
         assert_eq!(of_array[0], ("a".into(), Ok(a)));
         let arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:other/name-AbCdEf";
-        let of_object = parse(&format!(r#"{{"x": "{arn}"}}"#), &source()).unwrap();
+        let of_object = parse(&format!(r#"{{"x": "{arn}"}}"#), &source()).unwrap().entries;
         assert_eq!(of_object, [("x".to_owned(), Ok(SecretId::Arn(arn.into())))]);
     }
 
@@ -157,13 +177,13 @@ mod tests {
                 "own account and region",
             ),
             (r#"{"x": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:own-AbCdEf"}"#, "own account and region"),
-            (r#"["a\nb"]"#, "called by"),
-            (r#"[""]"#, "called by"),
         ] {
-            let entries = parse(text, &source()).unwrap();
+            let entries = parse(text, &source()).unwrap().entries;
             assert!(entries[0].1.as_ref().is_err_and(|reason| reason.contains(words)), "{text}");
         }
-        assert!(parse(r#"["a b", "ok"]"#, &source()).unwrap()[1].1.is_ok());
+        let index = parse(r#"["a\nb", "", "ok"]"#, &source()).unwrap();
+        assert_eq!((index.entries.len(), index.nameless), (1, 2));
+        assert!(index.entries[0].1.is_ok());
     }
 
     #[test]
@@ -185,7 +205,7 @@ mod tests {
             let ids: Vec<String> = (0..ids).map(|id| id.to_string()).collect();
             serde_json::to_string(&ids.iter().chain(&ids[..1]).collect::<Vec<_>>()).unwrap()
         };
-        assert_eq!(parse(&text(MOST_IDS), &source()).unwrap().len(), MOST_IDS);
+        assert_eq!(parse(&text(MOST_IDS), &source()).unwrap().entries.len(), MOST_IDS);
         assert_eq!(
             parse(&text(MOST_IDS + 1), &source()).unwrap_err(),
             "names 5001 conn_ids, and at most 5000 are read"
@@ -194,7 +214,13 @@ mod tests {
 
     #[test]
     fn what_is_no_index_is_refused_as_a_whole_and_not_repeated() {
-        for (text, word) in [("[1]", "array"), ("\"x\"", "array"), ("canary", "not JSON")] {
+        for (text, word) in [
+            ("[1]", "array"),
+            ("\"x\"", "array"),
+            ("canary", "not JSON"),
+            (r#"["canary canary\n", "canary#"]"#, "array"),
+            (r#"{"canary": "canary", "password": "canary"}"#, "full ARN"),
+        ] {
             let problem = parse(text, &source()).unwrap_err();
             assert!(problem.contains(word) && !problem.contains("canary"), "{problem}");
         }

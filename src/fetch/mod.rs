@@ -352,10 +352,12 @@ async fn list<S: SecretStore>(
         if !selection.takes(source.kind, id) {
             return Some(SkippedBy::Globs);
         }
-        let matches = pattern_takes(source, id).unwrap_or_else(|failure| {
-            failed.borrow_mut().get_or_insert(failure);
-            false
-        });
+        // After one that failed the rest is not tried: each would take as long.
+        let matches = failed.borrow().is_none()
+            && pattern_takes(source, id).unwrap_or_else(|failure| {
+                failed.borrow_mut().get_or_insert(failure);
+                false
+            });
         (!matches).then_some(SkippedBy::Pattern)
     };
     let takes = |source: &SourcePlan, name: &str| source.id_of(name).is_some_and(|id| leaves_out(source, id).is_none());
@@ -385,6 +387,10 @@ async fn list<S: SecretStore>(
     }
     let mut fatal = Fatal::default();
     for (secret, answer) in listed.secrets {
+        // A pattern takes its time: the deadline and signals have their turn.
+        if sources.iter().any(|source| source.has_pattern()) {
+            tokio::task::yield_now().await;
+        }
         let members: Vec<&SourcePlan> = sources.iter().copied().filter(|source| takes(source, &secret.name)).collect();
         let (Some(first), ambiguous) = (members.first(), members.len() > 1) else { continue };
         let id = first.id_of(&secret.name).unwrap_or_default();
@@ -558,6 +564,9 @@ async fn ask_by_name<S: SecretStore>(
             let known = answers.get(&(source.kind, account));
             for id in &open[source.kind] {
                 // A listing lags by minutes: what it does not name may be there all the same.
+                if source.has_pattern() {
+                    tokio::task::yield_now().await;
+                }
                 if !known.is_some_and(|known| known.said.contains_key(*id)) && pattern_takes(source, id)? {
                     asked.push(Asked::of(source, id));
                 }

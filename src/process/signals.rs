@@ -12,20 +12,26 @@ use crate::error::{Exit, Failure};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// A file that would be larger than RLIMIT_FSIZE is then an error of its write; without a handler it ends the process.
+    _file_size: Signal,
 }
 
 impl Signals {
     /// Starts to listen. Must be called inside the runtime.
     ///
     /// # Errors
-    /// [`Exit::Bug`] when the kernel refuses a handler.
+    /// [`Exit::TempFail`] when the kernel refuses a handler.
     pub fn listen() -> Result<Self, Failure> {
         let listen = |kind| {
             signal(kind).map_err(|error| {
-                Failure::new(Exit::Bug, format!("no signal handler: {}", crate::text::os_error(&error)))
+                Failure::new(Exit::TempFail, format!("no signal handler: {}", crate::text::os_error(&error)))
             })
         };
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            _file_size: listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
+        })
     }
 
     /// What `work` gives, unless a signal comes first.

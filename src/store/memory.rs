@@ -31,7 +31,14 @@ impl SecretStore for MemoryStore {
         self.calls.set(self.calls.get() + 1);
         let is_under = |name: &&String| prefixes.iter().any(|prefix| name.starts_with(prefix));
         let under: Vec<&String> = self.secrets.keys().filter(is_under).collect();
-        let taken: Vec<&String> = under.iter().copied().filter(|name| (wanted.takes)(name)).collect();
+        let mut taken: Vec<&String> = Vec::new();
+        for name in &under {
+            // A pattern takes its time: the deadline and signals have their turn.
+            if !wanted.everything {
+                tokio::task::yield_now().await;
+            }
+            taken.extend((wanted.takes)(name).then_some(*name));
+        }
         let ids: Vec<SecretId> = taken.iter().map(|name| SecretId::Name((*name).clone())).collect();
         let answers = if ids.is_empty() { Vec::new() } else { self.read(&ids).await };
         let listed = taken.iter().zip(&ids).map(|(name, id)| Listed { name: (*name).clone(), id: id.clone() });

@@ -6,6 +6,7 @@ use minijinja::{Error, ErrorKind};
 
 use super::errors::{Problem, Required};
 use super::source::{Template, context_name};
+use super::tags::{Tags, words};
 use super::values::{Miss, Misses};
 use crate::model::ask::Ask;
 use crate::model::kind::Kind;
@@ -16,6 +17,13 @@ use crate::text::{printable, shown};
 pub fn describe_syntax(template: &Template, error: &Error) -> String {
     let words = printable(error.detail().unwrap_or("the syntax is wrong"));
     format!("{}: {words}; docs/TEMPLATES.md has the syntax", place(template, error))
+}
+
+/// A tag that is too long, at this byte of the body.
+#[must_use]
+pub fn describe_limit(template: &Template, at: usize, problem: &str) -> String {
+    let (line, column) = template.place_of(at);
+    format!("template {} line {line} column {column}: {problem}", shown(&template.source))
 }
 
 /// An error while rendering, as one line.
@@ -67,7 +75,7 @@ fn shortened(expression: &str) -> String {
 }
 
 fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression: Option<&str>) -> String {
-    if let Some(words) = own_words(template, error) {
+    if let Some(words) = own_words(error, expression) {
         return words;
     }
     let body = template.body();
@@ -75,7 +83,8 @@ fn what_is_wrong(template: &Template, error: &Error, misses: &Misses, expression
         ErrorKind::UndefinedError => {
             // From what is nearest to the error to what is farthest.
             let texts = [error.range().and_then(|range| body.get(range)), expression, Some(body)];
-            let miss = texts.into_iter().flatten().find_map(|text| misses.first_by(|miss| spells_out(text, miss)));
+            let texts = texts.into_iter().flatten().filter(|text| !tags_of(text).any(looks_up_by_value));
+            let miss = { texts }.find_map(|text| misses.first_by(|miss| spells_out(text, miss)));
             match miss {
                 Some(miss) => undefined(template, &miss),
                 None => "something in it is undefined".to_owned(),
@@ -120,14 +129,15 @@ fn undefined(template: &Template, miss: &Miss) -> String {
 }
 
 /// Words of ours, wherever in the chain of causes they stand.
-fn own_words(template: &Template, error: &Error) -> Option<String> {
+fn own_words(error: &Error, expression: Option<&str>) -> Option<String> {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = std::error::Error::source(error);
     while let Some(error) = cause {
         if let Some(Problem(words)) = error.downcast_ref() {
             return Some((*words).to_owned());
         }
         if let Some(Required(message)) = error.downcast_ref() {
-            let message = message.as_deref().filter(|message| template.body().contains(message));
+            let is_literal = |message: &&str| expression.is_some_and(|tag| is_message_of(tag, message));
+            let message = message.as_deref().filter(is_literal);
             return Some(message.map_or_else(|| "a required value is not there".to_owned(), printable));
         }
         cause = error.source();
@@ -135,14 +145,53 @@ fn own_words(template: &Template, error: &Error) -> Option<String> {
     None
 }
 
+/// Whether `required` is called in this tag with literals alone, and one of them is this message: anything else may come from
+/// a value, of which a part may stand in the template by chance.
+fn is_message_of(tag: &str, message: &str) -> bool {
+    const NAME: &str = "required";
+    let calls: Vec<_> =
+        words(tag, NAME).map(|at| literal_call(tag.get(at + NAME.len()..).unwrap_or_default())).collect();
+    calls.iter().all(Option::is_some) && calls.contains(&Some(message)) && words(tag, "map").next().is_none()
+}
+
+/// The literal in `("literal")`.
+fn literal_call(after: &str) -> Option<&str> {
+    let inner = after.trim_start().strip_prefix('(')?.trim_start();
+    let mark = inner.chars().next().filter(|mark| matches!(mark, '"' | '\''))?;
+    let (literal, rest) = inner.get(1..)?.split_once(mark)?;
+    (!literal.contains('\\') && rest.trim_start().starts_with(')')).then_some(literal)
+}
+
 /// minijinja names it, but the name may come from a value: `map(name)`. So it is shown only where the template spells it out.
 fn unknown(what: &str, error: &Error, expression: Option<&str>) -> String {
     let named = error.detail().unwrap_or_default();
-    let is_spelled_out = |word: &&str| expression.is_some_and(|text| words(text, word).next().is_some());
+    let is_spelled_out = |word: &&str| {
+        expression.filter(|text| !looks_up_by_value(text)).is_some_and(|text| words(text, word).next().is_some())
+    };
     match named.split_whitespace().find(|word| *word != what && is_spelled_out(word)) {
         Some(name) => format!("there is no {what} {}; docs/TEMPLATES.md has them all", printable(name)),
         None => format!("there is no such {what}; docs/TEMPLATES.md has them all"),
     }
+}
+
+/// The tags of a text of the template; the text itself where it is a part of one.
+fn tags_of(text: &str) -> impl Iterator<Item = &str> {
+    let is_part = !text.contains("{{") && !text.contains("{%");
+    is_part.then_some(text).into_iter().chain(Tags::of(text).map(|(_, tag)| tag))
+}
+
+/// Whether a tag asks for a name that it does not spell out: `connections[x]`, `attr(x)`. That name may be a value, and the
+/// template may spell the same one elsewhere.
+fn looks_up_by_value(tag: &str) -> bool {
+    const LOOKUPS: [&str; 8] = ["attr", "get", "groupby", "map", "reject", "rejectattr", "select", "selectattr"];
+    let is_subscript = |at: usize| {
+        let before = tag.get(..at).unwrap_or_default().trim_end();
+        let after = tag.get(at + 1..).unwrap_or_default().trim_start();
+        let follows_value = before.ends_with(|c: char| c.is_alphanumeric() || "_)]\"'".contains(c));
+        follows_value && !after.starts_with(|c: char| c.is_ascii_digit() || "\"':-".contains(c))
+    };
+    tag.match_indices('[').any(|(at, _)| is_subscript(at))
+        || LOOKUPS.iter().any(|name| words(tag, name).next().is_some())
 }
 
 /// Where a text of the template spells out the name that was missed, so that showing it shows nothing of a value, and does
@@ -168,31 +217,34 @@ fn is_only_asked_for(after: &str) -> bool {
     is_test || filter.starts_with("default") || filter.starts_with("d(")
 }
 
-/// The places of a text where a name stands as a word of its own.
-pub fn words<'a>(text: &'a str, name: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let is_of_word = |c: char| c.is_alphanumeric() || c == '_';
-    let is_word = !name.is_empty() && name.chars().all(is_of_word);
-    // What is no word stands nowhere as one.
-    let places = is_word.then(|| text.match_indices(name)).into_iter().flatten();
-    places.map(|(at, _)| at).filter(move |at| {
-        let before = text.get(..*at).and_then(|text| text.chars().next_back());
-        let after = text.get(at + name.len()..).and_then(|text| text.chars().next());
-        !before.is_some_and(is_of_word) && !after.is_some_and(is_of_word)
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What is shown of a name that was missed is what the template itself says: the rest may be a value.
     #[test]
-    fn a_name_is_spelled_out_as_a_word_of_its_own_and_never_by_what_it_is_not() {
-        let places = |text: &str, name: &str| words(text, name).collect::<Vec<_>>();
-        assert_eq!(places("a.my_db, my_db2 (my_db)", "my_db"), [2, 17]);
-        for name in ["", "which-value", "a b", "\0", "é!"] {
-            assert_eq!(places("connections.\0\0 which-value a b é! x", name), [0_usize; 0], "{name}");
+    fn a_message_is_a_whole_literal_of_its_call() {
+        for (tag, message, expected) in [
+            ("x|required('no x')", "no x", true),
+            ("x | required( \"it's\" )", "it's", true),
+            ("x|required(password[:3])", "pas", false),
+            ("x|required(x[0])", "x", false),
+            ("x|required('abc' ~ p)", "abc", false),
+            ("x|required('abcd')", "abc", false),
+            ("'abc' ~ x|required(p)", "abc", false),
+            ("x|required('abc') ~ y|required(p)", "abc", false),
+            ("x|map('required', p) ~ y|required('abc')", "abc", false),
+        ] {
+            assert_eq!(is_message_of(tag, message), expected, "{tag}");
         }
-        assert_eq!(places("a.é", "é"), [2]);
+    }
+
+    #[test]
+    fn a_tag_that_asks_for_a_name_by_a_value_is_known() {
+        for tag in ["connections[x]", "connections[ x ]", "(a)[b]", "a|attr(b)", "a.get(b)", "a|map(b)", "a['b'][c]"] {
+            assert!(looks_up_by_value(tag), "{tag}");
+        }
+        for tag in ["connections['x']", "a[0]", "a[:3]", "[a, b]", "set x = [a]", "a.b.c|default('x')"] {
+            assert!(!looks_up_by_value(tag), "{tag}");
+        }
     }
 }

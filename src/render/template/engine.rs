@@ -9,10 +9,12 @@ use minijinja::value::{Kwargs, Rest, Value};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior};
 use sha2::{Digest as _, Sha256};
 
-use super::describe::{describe, describe_syntax, words};
+use super::describe::{describe, describe_limit, describe_syntax};
 use super::errors::{problem, required};
+use super::limits;
 use super::quote::{self, Cannot, Escape};
 use super::source::Template;
+use super::tags::{Tags, words};
 use super::values::{Misses, Names, to_json, to_json_indented, to_text};
 use crate::error::{Exit, Failure};
 
@@ -43,6 +45,7 @@ const FUNCTIONS: [&str; 3] = ["range", "dict", "namespace"];
 /// # Errors
 /// What is wrong and where, as one line.
 pub fn check_syntax(template: &Template) -> Result<(), String> {
+    limits::check(template.body()).map_err(|(at, problem)| describe_limit(template, at, &problem))?;
     let mut environment = environment(template.escape);
     environment.add_template(NAME, template.body()).map_err(|error| describe_syntax(template, &error))
 }
@@ -52,13 +55,7 @@ pub fn check_syntax(template: &Template) -> Result<(), String> {
 /// minijinja's own `undeclared_variables` does not look into slices (3.1.0): `{{ connections.a.password[:4] }}`.
 #[must_use]
 pub fn mentions(template: &Template, name: &str) -> bool {
-    let body = template.body();
-    let last = |text: &str, of: &[&str]| of.iter().filter_map(|tag| text.rfind(tag)).max();
-    words(body, name).any(|at| {
-        let before = body.get(..at).unwrap_or_default();
-        let is_comment = last(before, &["{#"]) > last(before, &["#}"]);
-        !is_comment && last(before, &["{{", "{%"]) > last(before, &["}}", "%}"])
-    })
+    Tags::of(template.body()).any(|(_, tag)| words(tag, name).next().is_some())
 }
 
 /// Renders a template that sees so many entries, on a stack of its own. `make` is given where missed names are noted, and makes

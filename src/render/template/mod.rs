@@ -3,7 +3,9 @@
 pub mod describe;
 pub mod engine;
 pub mod errors;
+pub mod limits;
 pub mod load;
 pub mod quote;
 pub mod source;
+pub mod tags;
 pub mod values;

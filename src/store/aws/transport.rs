@@ -7,7 +7,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::future::poll_fn;
-use std::net::IpAddr;
+use std::io;
+use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
@@ -149,10 +150,22 @@ impl ResolveDns for OneLookup {
         DnsFuture::new(async move {
             // A lookup that fails fills nothing: the next caller tries again.
             let addresses = lookup.get_or_try_init(|| async {
-                let found = tokio::net::lookup_host((name, 0)).await.map_err(ResolveDnsError::new)?;
-                Ok(found.map(|address| address.ip()).collect())
+                let found = look_up(name.to_owned()).await.map_err(ResolveDnsError::new)?;
+                Ok::<_, ResolveDnsError>(found)
             });
             addresses.await.cloned()
         })
     }
+}
+
+/// Asks the system's resolver on a thread of its own. Not on one of tokio's: where there can be none, those panic.
+async fn look_up(name: String) -> io::Result<Vec<IpAddr>> {
+    let (done, when_done) = tokio::sync::oneshot::channel();
+    let look_up = move || {
+        let found = (name.as_str(), 0).to_socket_addrs();
+        drop(done.send(found.map(|addresses| addresses.map(|address| address.ip()).collect())));
+    };
+    let started = std::thread::Builder::new().spawn(look_up);
+    started.map_err(|_| io::Error::other("there can be no thread to look a name up"))?;
+    when_done.await.unwrap_or_else(|_| Err(io::Error::other("the lookup was cut off")))
 }

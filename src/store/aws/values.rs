@@ -110,10 +110,16 @@ impl Values {
         let request_id = output.request_id().map(str::to_owned);
         let mut answers: HashMap<String, Answer> = answers_of_errors(output.errors, request_id.as_deref()).collect();
         for entry in output.secret_values.unwrap_or_default() {
+            if !agree(entry.name.as_deref(), entry.arn.as_deref()) {
+                return to_all(&another_secret(BATCH_GET));
+            }
+            let text = text_of(BATCH_GET, entry.secret_string, entry.secret_binary.is_some());
             // AWS does not promise an order, and answers may go by name or by ARN.
             let id = [entry.arn, entry.name].into_iter().flatten().find(|id| asked.contains(id.as_str()));
             if let Some(id) = id {
-                answers.insert(id, self.found(entry.secret_string, entry.created_date));
+                let answer =
+                    text.and_then(|text| self.found(text, entry.created_date)).map_err(|error| error.about(&id));
+                answers.insert(id, answer);
             }
         }
         self.read_open(ids, &answers).await
@@ -139,7 +145,12 @@ impl Values {
             return Err(self.too_much(GET));
         }
         match self.calls.get(id).await {
-            Ok(output) => self.found(output.secret_string, output.created_date),
+            Ok(output) if !is_of(id, output.name.as_deref(), output.arn.as_deref()) => {
+                Err(another_secret(GET).about(id.as_str()))
+            }
+            Ok(output) => text_of(GET, output.secret_string, output.secret_binary.is_some())
+                .map_err(|error| error.about(id.as_str()))
+                .and_then(|text| self.found(text, output.created_date)),
             Err(error) => answer_of(error),
         }
     }
@@ -205,6 +216,11 @@ impl Values {
             Ok(output) => {
                 let request_id = output.request_id().map(str::to_owned);
                 for entry in output.secret_values.unwrap_or_default() {
+                    // What is wrong here is asked for again, and refused then.
+                    let has_text = entry.secret_string.is_some() || entry.secret_binary.is_some();
+                    if !has_text || !agree(entry.name.as_deref(), entry.arn.as_deref()) {
+                        continue;
+                    }
                     let Some(listed) = self.calls.listed(entry.name, entry.arn) else { continue };
                     if prefixes.iter().any(|prefix| listed.name.starts_with(prefix)) {
                         let answer = self.found(entry.secret_string, entry.created_date);
@@ -218,6 +234,42 @@ impl Values {
         }
         first
     }
+}
+
+/// The text of an answer; `None` where it is binary. An answer that holds neither is not AWS's.
+fn text_of(action: &'static str, text: Option<String>, is_binary: bool) -> Result<Option<String>, StoreError> {
+    if text.is_none() && !is_binary {
+        return Err(StoreError::new(Cause::NotAws, action, "the answer holds no value"));
+    }
+    Ok(text)
+}
+
+fn another_secret(action: &'static str) -> StoreError {
+    StoreError::new(Cause::NotAws, action, "the answer is of another secret than was asked for")
+}
+
+/// Whether an answer's name and ARN are of one secret, as far as it has both: an ARN ends in the name, a hyphen and six
+/// characters (Secrets Manager user guide, "Secret ARN").
+fn agree(name: Option<&str>, arn: Option<&str>) -> bool {
+    let (Some(name), Some(arn)) = (name, arn) else { return true };
+    arn.split_once(":secret:").is_some_and(|(_, resource)| is_with_suffix(resource, name))
+}
+
+/// Whether an answer is of the secret that was asked for, as far as it says so. An ARN may be asked for without its suffix.
+fn is_of(asked: &SecretId, name: Option<&str>, arn: Option<&str>) -> bool {
+    let is_asked = match asked {
+        SecretId::Name(asked) => name.is_none_or(|name| name == asked),
+        SecretId::Arn(asked) => {
+            let resource = asked.split_once(":secret:").map_or(asked.as_str(), |(_, resource)| resource);
+            arn.is_none_or(|arn| arn == asked || is_with_suffix(arn, asked))
+                && name.is_none_or(|name| name == resource || is_with_suffix(resource, name))
+        }
+    };
+    is_asked && agree(name, arn)
+}
+
+fn is_with_suffix(whole: &str, start: &str) -> bool {
+    whole.strip_prefix(start).and_then(|suffix| suffix.strip_prefix('-')).is_some_and(|suffix| suffix.len() == 6)
 }
 
 /// The final ones among the errors of a batch, by the id that AWS names; the request is the batch's. What may pass is left
@@ -237,4 +289,41 @@ fn answers_of_errors(
 
 fn answer_of(error: StoreError) -> Answer {
     codes::not_there(&error).map_or(Err(error), |reason| Ok(Found::NotThere(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:airflow/connections/a-AbCdEf";
+
+    #[test]
+    fn an_answer_is_of_the_secret_that_was_asked_for() {
+        let name = |name: &str| SecretId::Name(name.to_owned());
+        let arn = |arn: &str| SecretId::Arn(arn.to_owned());
+        let (a, b) = ("airflow/connections/a", "airflow/connections/b");
+        for (asked, named, at, expected) in [
+            (name(a), Some(a), Some(ARN), true),
+            (name(a), None, None, true),
+            (arn(ARN), Some(a), Some(ARN), true),
+            (arn(&ARN[..ARN.len() - 7]), Some(a), Some(ARN), true),
+            (name(a), Some(b), None, false),
+            (name(b), Some(b), Some(ARN), false),
+            (arn(&ARN[..ARN.len() - 8]), Some(a), Some(ARN), false),
+            (arn(&ARN.replace("111111111111", "222222222222")), Some(a), Some(ARN), false),
+            (arn(ARN), Some(b), Some(ARN), false),
+            (arn(ARN), Some(a), None, true),
+            (arn(ARN), Some(b), None, false),
+            (arn(ARN), Some(a), Some("no ARN"), false),
+        ] {
+            assert_eq!(is_of(&asked, named, at), expected, "{asked:?} {named:?} {at:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_without_a_value_is_not_of_aws() {
+        assert_eq!(text_of(GET, None, false).unwrap_err().cause, Cause::NotAws);
+        assert_eq!(text_of(GET, None, true), Ok(None));
+        assert_eq!(text_of(GET, Some("x".to_owned()), false), Ok(Some("x".to_owned())));
+    }
 }
