@@ -20,7 +20,6 @@ use crate::process::signals::Signals;
 use crate::process::{limits, memory};
 use crate::render::files::{self, File, Rendered};
 use crate::render::template::load::Templates;
-use crate::render::user_templates;
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
 use crate::store::error::StoreError;
@@ -102,7 +101,7 @@ pub fn show(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
         run.rendered(&entries, signals, |prepared| prepared.verdict).await??;
         let inputs = run.inputs.clone();
         let shown = on_thread(signals, inputs.settings.deadline, move || {
-            let files = user_templates::all(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
+            let files = files::user_templates(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
             Ok(files.into_iter().map(File::from).collect::<Vec<_>>())
         });
         shown.await?

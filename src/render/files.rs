@@ -76,7 +76,7 @@ pub fn all<'a>(
     if let Some(path) = &outputs.backend_module {
         files.push(Rendered { path, bytes: lazy_backend::SOURCE.into(), mode, expected: Expected::Anything });
     }
-    files.extend(user_templates::all(settings, templates, entries)?);
+    files.extend(user_templates(settings, templates, entries)?);
     if let Some(file) = &outputs.airflow_env {
         let Assignments { bytes, values, refused } = env_file::render(file, entries);
         let refused =
@@ -103,6 +103,31 @@ pub fn all<'a>(
         files.push(Rendered { path, bytes, mode, expected: Expected::Connections(*format, carried) });
     }
     Ok((files, left_out))
+}
+
+/// Renders the user's templates.
+///
+/// # Errors
+/// [`Exit::InvalidData`], one line for each template that can't be rendered.
+pub fn user_templates<'a>(
+    settings: &Settings,
+    templates: &'a Templates,
+    entries: &Entries,
+) -> Result<Vec<Rendered<'a>>, Failure> {
+    let mut files = Vec::new();
+    let mut lines = Vec::new();
+    for template in &templates.all {
+        match user_templates::one(template, settings.target, entries) {
+            Ok(text) => files.push(Rendered {
+                path: &template.target,
+                bytes: text.into_bytes(),
+                mode: template.mode.unwrap_or(settings.file_mode),
+                expected: Expected::Anything,
+            }),
+            Err(failure) => lines.extend(failure.lines().iter().cloned()),
+        }
+    }
+    if lines.is_empty() { Ok(files) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) }
 }
 
 /// Applies the policy for empty files to those that could carry nothing of what there is.

@@ -5,42 +5,18 @@ use minijinja::value::Value;
 use secrecy::ExposeSecret;
 
 use crate::airflow::versions::AirflowTarget;
-use crate::config::settings::Settings;
 use crate::convert::Entries;
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::model::ask::Ask;
 use crate::model::kind::Kind;
-use crate::render::files::{Expected, Rendered};
-use crate::render::template::load::Templates;
 use crate::render::template::source::Template;
 use crate::render::template::values::Names;
 use crate::render::template::{engine, values};
 
-/// Renders the user's templates.
-///
-/// # Errors
-/// [`Exit::InvalidData`], one line for each template that can't be rendered.
-pub fn all<'a>(settings: &Settings, templates: &'a Templates, entries: &Entries) -> Result<Vec<Rendered<'a>>, Failure> {
-    let mut files = Vec::new();
-    let mut lines = Vec::new();
-    for template in &templates.all {
-        match one(template, settings.target, entries) {
-            Ok(text) => files.push(Rendered {
-                path: &template.target,
-                bytes: text.into_bytes(),
-                mode: template.mode.unwrap_or(settings.file_mode),
-                expected: Expected::Anything,
-            }),
-            Err(failure) => lines.extend(failure.lines().iter().cloned()),
-        }
-    }
-    if lines.is_empty() { Ok(files) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) }
-}
-
 /// Renders one template of the user's, for this Airflow's URIs.
 ///
 /// # Errors
-/// As [`all`].
+/// [`crate::error::Exit::InvalidData`]: it can't be rendered.
 pub fn one(template: &Template, target: AirflowTarget, entries: &Entries) -> Result<String, Failure> {
     let is_seen = |kind: Kind, id: &str| match &template.needs[kind] {
         Ask::Nothing => false,
