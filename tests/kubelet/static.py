@@ -23,8 +23,8 @@ import pathlib
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 INIT = "airflow-secrets-init"
-IMAGE = "registry.example.com/airflow-secrets-init:0.1.0"
-COMPOSE_IMAGE = "localhost/airflow-secrets-init:0.1.0"
+IMAGE = "registry.example.com/airflow-secrets-init:0.2.0"
+COMPOSE_IMAGE = "localhost/airflow-secrets-init:0.2.0"
 SKIP = "eks.amazonaws.com/skip-containers"
 NAMESPACE = "airflow"
 TOKENS = "/var/run/secrets/eks.amazonaws.com/serviceaccount"

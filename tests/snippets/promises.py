@@ -13,7 +13,7 @@ import kubernetes_validate
 from kubernetes_validate import utils
 
 # The one place that the tests know it from: what every snippet calls the image.
-IMAGE = "registry.example.com/airflow-secrets-init:0.1.0"
+IMAGE = "registry.example.com/airflow-secrets-init:0.2.0"
 INIT = "airflow-secrets-init"
 DIRECTORY = "/opt/airflow/secrets"
 FILE = f"{DIRECTORY}/connections.json"

@@ -121,7 +121,7 @@ def installs(wheel: pathlib.Path, work: pathlib.Path) -> None:
             continue
         run(*pip)
         said = run(home / "bin/airflow-secrets-init", "--version")
-        assert said.startswith("airflow-secrets-init "), said
+        assert said.strip() == f"airflow-secrets-init {wheel.name.split('-')[1]}", said
         imported = run(home / "bin/python", "-c", IMPORTS).strip()
         assert imported == "['airflow_secrets_init']", imported
         listed = json.loads(run(home / "bin/python", "-m", "pip", "--disable-pip-version-check", "list", "--format", "json"))
