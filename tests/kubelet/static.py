@@ -20,11 +20,13 @@ import copy
 import json
 import os
 import pathlib
+import re
 
 PROJECT = pathlib.Path(__file__).resolve().parents[2]
 INIT = "airflow-secrets-init"
-IMAGE = "registry.example.com/airflow-secrets-init:0.2.0"
-COMPOSE_IMAGE = "localhost/airflow-secrets-init:0.2.0"
+VERSION = re.search(r'^version = "(.*)"', (PROJECT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+IMAGE = f"registry.example.com/airflow-secrets-init:{VERSION}"
+COMPOSE_IMAGE = f"localhost/airflow-secrets-init:{VERSION}"
 SKIP = "eks.amazonaws.com/skip-containers"
 NAMESPACE = "airflow"
 TOKENS = "/var/run/secrets/eks.amazonaws.com/serviceaccount"
