@@ -563,7 +563,10 @@ fn what_an_env_file_cannot_carry_is_named_and_the_rest_is_there() {
     run.go()
         .code(0)
         .says("conn_id my-db can't be written to .env: a shell has no variable of this name")
-        .says("conn_id Db can't be written to .env: Airflow would look for it under the same variable")
+        .says(
+            "conn_id Db can't be written to .env: Airflow would look for it under the same variable, AIRFLOW_CONN_DB, as for \
+             conn_id dB of the own account; rename one of them",
+        )
         .says("variable quotes can't be written to .env: docker compose and a shell read a backtick")
         .says("3 conn_ids not in .env: Db, dB, my-db");
     assert_eq!(

@@ -1,5 +1,7 @@
 //! What is left out of the files, why, and whether that ends the run.
 
+use std::borrow::Cow;
+
 use crate::airflow::invalid::Invalid;
 use crate::error::{Exit, Failure};
 use crate::model::kind::Kind;
@@ -37,7 +39,7 @@ pub enum Why {
         /// Which, as a log line shows it.
         file: String,
         /// Why.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// An index names it in a way that can't be trusted.
     Refused(&'static str),

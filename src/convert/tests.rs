@@ -108,7 +108,7 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
         kind: Kind::Variable,
         id: "a\nb".to_owned(),
         source: None,
-        why: Why::NotForFile { file: "/x/v.env".to_owned(), reason: "why" },
+        why: Why::NotForFile { file: "/x/v.env".to_owned(), reason: "why".into() },
         required: false,
         near: None,
     };
@@ -232,7 +232,7 @@ fn everything_that_a_policy_makes_an_error_fails_the_run() {
     let invalid = || crate::airflow::secret::from_secret("{", &plain_rules()).unwrap_err();
     let mut all = vec![
         (Why::Invalid(invalid()), Exit::InvalidData),
-        (Why::NotForFile { file: "f".to_owned(), reason: "r" }, Exit::InvalidData),
+        (Why::NotForFile { file: "f".to_owned(), reason: "r".into() }, Exit::InvalidData),
         (Why::Refused("r"), Exit::InvalidData),
         (Why::Unreadable(denied()), Exit::Denied),
         (Why::Missing, Exit::NotFound),

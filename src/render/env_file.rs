@@ -4,7 +4,7 @@
 //! `airflow/secrets/environment_variables.py`), and takes a value that begins with `{` for a JSON connection, in every
 //! version from 2.3 on (`airflow/secrets/base_secrets.py` `deserialize_connection`).
 
-use std::cmp::Ordering;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -17,6 +17,7 @@ use crate::model::connection::{Connection, Field};
 use crate::model::kind::Kind;
 use crate::python::json::{Json, raw_ascii};
 use crate::render::template::quote;
+use crate::text::printable;
 
 /// The file's content, and what it can't carry.
 pub struct Assignments<'a> {
@@ -25,7 +26,7 @@ pub struct Assignments<'a> {
     /// The variables in it, name to value.
     pub values: BTreeMap<String, String>,
     /// What is not in it, and why.
-    pub refused: Vec<(Kind, &'a str, &'static str)>,
+    pub refused: Vec<(Kind, &'a str, Cow<'static, str>)>,
 }
 
 /// Writes the file.
@@ -34,11 +35,10 @@ pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
     for (id, connection) in &entries.connections {
         let value = value_of(connection).ok_or("neither JSON nor a URI says the same in an environment variable");
-        candidates.push((Kind::Connection, id, format!("AIRFLOW_CONN_{}", id.to_ascii_uppercase()), value));
+        candidates.push((Kind::Connection, id, name_of(CONN, id), value));
     }
     for (id, text) in &entries.variables {
-        let name = format!("AIRFLOW_VAR_{}", id.to_ascii_uppercase());
-        candidates.push((Kind::Variable, id, name, Ok(text.expose_secret().to_owned())));
+        candidates.push((Kind::Variable, id, name_of(VAR, id), Ok(text.expose_secret().to_owned())));
     }
     for option in &file.options {
         let Some((id, text)) = entries.configs.get_key_value(&option.key) else { continue };
@@ -52,32 +52,25 @@ pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
         };
         candidates.push((Kind::Config, id, option.variable.clone(), value));
     }
-    // Which account has it: the own one is the first, and nobody after it can take a variable away.
-    let rank = |kind: Kind, id: &str| entries.details[kind].get(id).map_or(0, |detail| detail.source);
-    let mut first: BTreeMap<String, (usize, usize)> = BTreeMap::new();
-    for (kind, id, name, _) in &candidates {
-        let rank = rank(*kind, id);
-        let (least, uses) = first.entry(name.clone()).or_insert((rank, 0));
-        match rank.cmp(least) {
-            Ordering::Less => (*least, *uses) = (rank, 1),
-            Ordering::Equal => *uses += 1,
-            Ordering::Greater => {}
-        }
-    }
+    let owners = Owners::of(entries);
     let mut lines = BTreeMap::new();
     let mut values = BTreeMap::new();
     let mut refused = Vec::new();
     for (kind, id, name, value) in candidates {
         let carried = match value {
-            Ok(_) if first.get(&name) != Some(&(rank(kind, id), 1)) => {
-                Err("Airflow would look for it under the same variable as for another one that differs in case alone")
-            }
-            Ok(_) if !name_fits(&name, file.dialect) => Err(match file.dialect {
+            Ok(_) if let Some(other) = owners.other_than(kind, id, &name) => Err(Cow::Owned(format!(
+                "Airflow would look for it under the same variable, {}, as for {other}; rename one of them",
+                printable(&name)
+            ))),
+            Ok(_) if !name_fits(&name, file.dialect) => Err(Cow::Borrowed(match file.dialect {
                 Dialect::Env => "a shell has no variable of this name: only letters, digits and _ are allowed",
                 Dialect::List => "no environment variable can have this name",
-            }),
-            Ok(value) => written(&value, file.dialect).map(|written| (written, value)),
-            Err(reason) => Err(reason),
+            })),
+            Ok(value) => match written(&value, file.dialect) {
+                Ok(written) => Ok((written, value)),
+                Err(reason) => Err(Cow::Borrowed(reason)),
+            },
+            Err(reason) => Err(Cow::Borrowed(reason)),
         };
         match carried {
             Ok((written, value)) => {
@@ -89,6 +82,62 @@ pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     }
     let text: String = lines.iter().map(|(name, written)| format!("{name}={written}\n")).collect();
     Assignments { bytes: text.into_bytes(), values, refused }
+}
+
+const CONN: &str = "AIRFLOW_CONN_";
+const VAR: &str = "AIRFLOW_VAR_";
+
+fn name_of(prefix: &str, id: &str) -> String {
+    format!("{prefix}{}", id.to_ascii_uppercase())
+}
+
+/// Whose each variable is: the first account's that has any id of that spelling, whether or not it can be read and whether or not
+/// the settings leave it out. The live backend would give nobody the secret of another account under that id.
+struct Owners<'a>(BTreeMap<String, Vec<Owner<'a>>>);
+
+/// An id, and what is known of it.
+struct Owner<'a> {
+    kind: Kind,
+    id: &'a str,
+    /// Which of the kind's sources has it.
+    source: usize,
+    /// Whether it has a value in this run.
+    is_there: bool,
+}
+
+impl<'a> Owners<'a> {
+    fn of(entries: &'a Entries) -> Self {
+        let mut all: BTreeMap<String, Vec<Owner<'a>>> = BTreeMap::new();
+        for (kind, prefix) in [(Kind::Connection, CONN), (Kind::Variable, VAR)] {
+            let found = entries.details[kind].iter().map(|(id, detail)| (id, detail.source));
+            let skipped = entries.skipped[kind].iter().map(|skipped| (&skipped.id, skipped.source));
+            for (id, source) in found.chain(skipped) {
+                let is_there = match entries.texts(kind) {
+                    None => entries.connections.contains_key(id),
+                    Some(texts) => texts.contains_key(id),
+                };
+                all.entry(name_of(prefix, id)).or_default().push(Owner { kind, id, source, is_there });
+            }
+        }
+        for owners in all.values_mut() {
+            let first = owners.iter().map(|owner| owner.source).min();
+            owners.retain(|owner| Some(owner.source) == first);
+        }
+        Self(all)
+    }
+
+    /// An id that keeps this one from the variable: of an account before, or another one of the same.
+    fn other_than(&self, kind: Kind, id: &str, name: &str) -> Option<&Owner<'a>> {
+        self.0.get(name)?.iter().find(|owner| owner.kind == kind && owner.id != id)
+    }
+}
+
+impl std::fmt::Display for Owner<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let account = if self.source == 0 { "the own account" } else { "a shared account" };
+        let and_is_left_out = if self.is_there { "" } else { " (which is left out itself, and keeps the name)" };
+        write!(f, "{} {} of {account}{and_is_left_out}", self.kind.noun(), printable(self.id))
+    }
 }
 
 /// Whether Airflow's `expand_env_var` might change the text: Python's `expandvars` and `expanduser` (Airflow 2.8.1

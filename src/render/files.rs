@@ -1,5 +1,6 @@
 //! All files of a run, in the order in which they are put in place, and what each of them can't carry.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -157,13 +158,19 @@ pub fn refuse_emptied(files: &[Rendered<'_>], not_carried: &[LeftOut], policy: P
     Ok(())
 }
 
-fn not_for_file(kind: Kind, id: &str, path: &Path, reason: &'static str, settings: &Settings) -> LeftOut {
+fn not_for_file(
+    kind: Kind,
+    id: &str,
+    path: &Path,
+    reason: impl Into<Cow<'static, str>>,
+    settings: &Settings,
+) -> LeftOut {
     let required = kind == Kind::Connection && settings.selection.required.iter().any(|required| required == id);
     LeftOut {
         kind,
         id: id.to_owned(),
         source: None,
-        why: Why::NotForFile { file: shown(path), reason },
+        why: Why::NotForFile { file: shown(path), reason: reason.into() },
         required,
         near: None,
     }

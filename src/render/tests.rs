@@ -13,9 +13,11 @@ use super::formats::{Formatted, connections, texts};
 use crate::airflow::secret::from_secret;
 use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, EnvFile, Format};
-use crate::convert::Entries;
+use crate::convert::{Detail, Entries};
 use crate::error::{Exit, Failure};
+use crate::fetch::{Skipped, SkippedBy};
 use crate::model::connection::Connection;
+use crate::model::kind::Kind;
 use crate::verify;
 
 fn rules(target: AirflowTarget) -> Rules {
@@ -304,4 +306,85 @@ fn environment_variables_have_one_owner_each() {
         r#"{"conn_type": "x", "password": "it\u0027s \u00245 \u0060x\u0060 \u0023\u0021\u005c", "port": "0"}"#,
         "nothing that any reader treats in a way of its own"
     );
+}
+
+/// A variable belongs to the first account that has any id of its spelling, and to nobody if that account has two.
+#[test]
+fn an_environment_variable_is_never_that_of_another_account() {
+    let detail = |source| Detail { source, ..Detail::default() };
+    let skipped = |id: &str, source, by| Skipped { id: id.to_owned(), source, by };
+    let nothing: &[Skipped] = &[];
+    // Ids that were found, each with the place of its account and whether it has a value; what is skipped; what the file holds.
+    type Case<'a> = (&'a str, &'a [(&'a str, usize, bool)], &'a [Skipped], Option<&'a str>, Option<&'a str>);
+    let by_globs = [skipped("MY_DB", 0, SkippedBy::Globs)];
+    let by_pattern = [skipped("MY_DB", 0, SkippedBy::Pattern)];
+    let shared_skipped = [skipped("My_Db", 1, SkippedBy::Globs)];
+    let itself = [skipped("my_db", 0, SkippedBy::Pattern)];
+    let cases: &[Case<'_>] = &[
+        (
+            "own before shared",
+            &[("MY_DB", 0, true), ("my_db", 1, true)],
+            nothing,
+            Some("MY_DB"),
+            Some("MY_DB of the own account;"),
+        ),
+        (
+            "own that can't be read",
+            &[("MY_DB", 0, false), ("my_db", 1, true)],
+            nothing,
+            None,
+            Some("MY_DB of the own account ("),
+        ),
+        ("own that a filter skips", &[("my_db", 1, true)], &by_globs, None, Some("MY_DB of the own account (")),
+        ("own that a pattern skips", &[("my_db", 1, true)], &by_pattern, None, Some("MY_DB of the own account (")),
+        ("the same id, skipped in the own account", &[("my_db", 1, true)], &itself, Some("my_db"), None),
+        (
+            "one that the same account skips",
+            &[("my_db", 1, true)],
+            &shared_skipped,
+            None,
+            Some("My_Db of a shared account ("),
+        ),
+        ("one that a later account skips", &[("my_db", 0, true)], &shared_skipped, Some("my_db"), None),
+        (
+            "two of one account, one unreadable",
+            &[("MY_DB", 1, false), ("my_db", 1, true)],
+            nothing,
+            None,
+            Some("MY_DB of a shared"),
+        ),
+        ("a later account can't be read", &[("my_db", 1, true), ("MY_DB", 2, false)], nothing, Some("my_db"), None),
+    ];
+    for (case, found, skipped, expected, reason) in cases {
+        for kind in [Kind::Connection, Kind::Variable] {
+            let mut entries = Entries::default();
+            for (id, source, is_there) in *found {
+                entries.details[kind].insert((*id).to_owned(), detail(*source));
+                if !is_there {
+                    continue;
+                }
+                if kind == Kind::Connection {
+                    let connection = from_secret(&format!("x://{id}"), &rules(AirflowTarget::V3)).unwrap();
+                    entries.connections.insert((*id).to_owned(), connection);
+                } else {
+                    entries.variables.insert((*id).to_owned(), SecretString::from(format!("x://{id}")));
+                }
+            }
+            entries.skipped[kind] = skipped.to_vec();
+            let Assignments { values: lines, refused, .. } = env_file::render(&of_dialect(Dialect::Env), &entries);
+            let held = lines.values().next().map(|value| value.to_lowercase().contains("my_db"));
+            let name = if kind == Kind::Connection { "AIRFLOW_CONN_MY_DB" } else { "AIRFLOW_VAR_MY_DB" };
+            assert_eq!(lines.keys().collect::<Vec<_>>(), expected.iter().map(|_| name).collect::<Vec<_>>(), "{case}");
+            assert_eq!(held, expected.map(|_| true), "{case}");
+            if let (Some(expected), Kind::Variable) = (expected, kind) {
+                assert_eq!(lines[name], format!("x://{expected}"), "{case}");
+            }
+            let reasons: Vec<&str> = refused.iter().map(|(_, _, reason)| reason.as_ref()).collect();
+            assert_eq!(reasons.len(), usize::from(reason.is_some()), "{case}: {reasons:?}");
+            if let Some(reason) = reason {
+                let reason = format!("the same variable, {name}, as for {} {reason}", kind.noun());
+                assert!(reasons[0].contains(&reason), "{case}: {reasons:?} has no {reason}");
+            }
+        }
+    }
 }
