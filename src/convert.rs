@@ -10,7 +10,8 @@ use std::collections::BTreeMap;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::airflow::invalid::Invalid;
-use crate::airflow::secret::from_secret;
+use crate::airflow::note::{Note, Reading};
+use crate::airflow::secret::read_secret;
 use crate::airflow::versions::Rules;
 use crate::error::{Exit, Failure};
 use crate::fetch::{Aside, Fetched, Resolved, Skipped, State};
@@ -59,6 +60,8 @@ pub struct Detail {
     pub bytes: Option<usize>,
     /// When its current version was made, where the store knows.
     pub changed: Option<String>,
+    /// What is odd about a connection. Not of a secret that is of another kind too: most likely it is meant to be that.
+    pub note: Option<Note>,
 }
 
 impl Entries {
@@ -89,20 +92,26 @@ impl Entries {
         for (id, entry) in resolved.entries {
             self.shadowed[kind] += usize::from(!entry.shadowed.is_empty());
             let value = if let State::Value(value) = &entry.state { Some(value) } else { None };
-            let detail = Detail {
+            let mut detail = Detail {
                 source: entry.source,
                 shadowed: entry.shadowed,
                 bytes: value.map(|value| value.text.expose_secret().len()),
                 changed: value.and_then(|value| value.changed.clone()),
+                note: None,
             };
-            self.details[kind].insert(id.clone(), detail);
             let taken = match entry.state {
                 State::Unreadable(error) => Err(Why::Unreadable(error)),
                 State::Refused(reason) => Err(Why::Refused(reason)),
-                State::Value(value) => self.take_text(kind, &id, value.text, rules).map_err(|invalid| {
-                    if entry.ambiguous { Why::InvalidAndOfOtherKind(invalid) } else { Why::Invalid(invalid) }
-                }),
+                State::Value(value) => match self.take_text(kind, &id, value.text, rules) {
+                    Ok(note) => {
+                        detail.note = note.filter(|_| !entry.ambiguous);
+                        Ok(())
+                    }
+                    Err(invalid) if entry.ambiguous => Err(Why::InvalidAndOfOtherKind(invalid)),
+                    Err(invalid) => Err(Why::Invalid(invalid)),
+                },
             };
+            self.details[kind].insert(id.clone(), detail);
             match taken {
                 Ok(()) if kind == Kind::Connection => {
                     self.connections_by_source.get_mut(entry.source).into_iter().for_each(|count| *count += 1);
@@ -124,16 +133,17 @@ impl Entries {
         }));
     }
 
-    fn take_text(&mut self, kind: Kind, id: &str, text: SecretString, rules: &Rules) -> Result<(), Invalid> {
+    fn take_text(&mut self, kind: Kind, id: &str, text: SecretString, rules: &Rules) -> Result<Option<Note>, Invalid> {
         match kind {
             Kind::Connection => {
-                let connection = from_secret(text.expose_secret(), rules)?;
+                let Reading { connection, note } = read_secret(text.expose_secret(), rules)?;
                 self.connections.insert(id.to_owned(), connection);
+                return Ok(note);
             }
             Kind::Variable => drop(self.variables.insert(id.to_owned(), text)),
             Kind::Config => drop(self.configs.insert(id.to_owned(), text)),
         }
-        Ok(())
+        Ok(None)
     }
 
     /// Variables or config values: texts by key.

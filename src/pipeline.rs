@@ -262,6 +262,7 @@ impl<'a> Run<'a> {
     fn report_left_out(&self, entries: &Entries) {
         let settings = &self.inputs.settings;
         left_out::report(entries.left_out.iter().chain(&self.not_carried), &settings.policies);
+        left_out::notes(entries);
         left_out::large_set(entries.connections.len(), settings);
     }
 }

@@ -11,6 +11,9 @@ use common::{Run, names};
 use fake_aws::{FakeAws, Principal, Role, Scenario, Secret, Statement};
 use serde_json::{Value, json};
 
+/// What is odd about the secret of `odd`.
+const ODD: &str = "not a URI: no scheme";
+
 const KWARGS: &str = r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader",
     "connections_lookup_pattern": "[^z]"}"#;
 
@@ -71,6 +74,7 @@ fn the_document_has_everything_but_values() {
     assert_eq!(row("only")["from"]["account"], SHARED);
     // A text that is no connection would be shown as one whose type is a part of it.
     assert_eq!((&row("odd")["conn_type"], &row("odd")["problem"]), (&Value::Null, &Value::Null));
+    assert_eq!((&row("odd")["note"], &row("both")["note"]), (&json!(ODD), &Value::Null));
     assert_eq!((&row("broken")["problem"], &row("denied")["problem"]), (&json!("invalid"), &json!("denied")));
     let by = |id: &str| found["skipped"].as_array().unwrap().iter().find(|row| row["id"] == id).unwrap()["by"].clone();
     assert_eq!((ids("skipped").len(), by("zz")), (2, json!("connections_lookup_pattern")));
@@ -93,7 +97,7 @@ fn the_table_is_for_people_and_the_exit_code_is_that_of_a_render() {
     let ended = run(&aws).var("SECRETS_INIT_REQUIRED", "onyl").go().code(66);
     let lines: Vec<&str> = ended.stdout.lines().collect();
     assert_eq!(lines[0], "5 connections");
-    let columns = ["conn_id", "from", "also in", "conn_type", "form", "bytes", "changed", "problem"];
+    let columns = ["conn_id", "from", "also in", "conn_type", "form", "bytes", "changed", "problem", "note", ODD];
     assert!(columns.iter().all(|column| lines[1].contains(column)), "{}", ended.stdout);
     for words in [
         "skipped by connections_lookup_pattern: 1 connection: zz",

@@ -547,6 +547,32 @@ fn keys_asked_by_name_are_looked_up_in_every_account() {
 }
 
 #[test]
+fn connections_that_say_less_than_their_secrets_are_written_and_named() {
+    let document = r#"own:
+  airflow/connections/console: '{"my_db": "mysql://u:canary@h/db"}'
+  airflow/connections/fine: mysql://u:canary@h/db
+  airflow/connections/later: CHANGEME
+  airflow/connections/rds: '{"engine": "mysql", "host": "h", "password": "canary", "dbname": "d"}'
+"#;
+    let ended = Run::on_document(document).go().code(0).says(
+        "3 connections may not say what was meant, here as with the live backend: console (no key that Airflow knows), later \
+         (not a URI: no scheme), rds (1 of 4 keys unused: dbname); correct the secret",
+    );
+    assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    let file: serde_json::Value = serde_json::from_str(&ended.file.unwrap()).unwrap();
+    assert_eq!(file.as_object().unwrap().len(), 4, "what the live backend finds is found");
+    let fine = "own: {airflow/connections/fine: 'mysql://u:p@h/db'}\n";
+    let ended = Run::on_document(fine).go().code(0);
+    assert!(!ended.stderr.contains("may not say"), "{}", ended.stderr);
+    // The same prefix for variables: a text is most likely one of those.
+    let run = Run::on_document("own: {airflow/connections/text: plain}\n")
+        .kwargs(r#"{"variables_prefix": "airflow/connections"}"#)
+        .var("SECRETS_INIT_VARIABLES_FILE", "v.json");
+    let ended = run.go().code(0);
+    assert!(!ended.stderr.contains("may not say"), "{}", ended.stderr);
+}
+
+#[test]
 fn what_an_env_file_cannot_carry_is_named_and_the_rest_is_there() {
     let document = "own:
   airflow/connections/my-db: mysql://u:p@h/db

@@ -8,6 +8,7 @@ use indexmap::IndexMap;
 
 use crate::airflow::checks::{check_extra, normalize_conn_type};
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
+use crate::airflow::note::{Note, Reading};
 use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::model::connection::{Connection, Field, SecretForm};
 use crate::python::json::{Json, loads};
@@ -29,24 +30,41 @@ fn keys(field: Field) -> &'static [&'static str] {
 }
 
 /// Parses `text`, which is not blank and starts with `{` after white space.
-pub(super) fn parse(text: &str, rules: &Rules) -> Result<Connection, Invalid> {
+pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     let document = loads(text)
         .map_err(|error| Invalid { reason: Reason::Json(error.kind), place: InvalidPlace::Byte(error.offset) })?;
     let Json::Object(entries) = document else {
         let reason = Reason::Kind { found: document.kind(), needed: "an object" };
         return Err(Invalid { reason, place: InvalidPlace::Secret });
     };
-    let read = |field| Ok((field, converted(field, standardized(&entries, field, rules)?, rules.target)?));
-    let fields: Result<Vec<_>, Invalid> = Field::ALL.into_iter().map(read).collect();
-    Ok(Connection::new(SecretForm::Json, fields?))
+    let mut used = Vec::new();
+    let mut fields = Vec::new();
+    for field in Field::ALL {
+        let found = first_key(&entries, field, rules);
+        used.extend(found.map(|(key, _)| key.as_str()));
+        let value = standardized(field, found.map(|(_, value)| value), rules)?;
+        fields.push((field, converted(field, value, rules.target)?));
+    }
+    let note = if used.is_empty() {
+        Some(Note::NoKnownKey)
+    } else if !fields.iter().any(|(_, value)| value.as_ref().is_some_and(Json::is_truthy)) {
+        Some(Note::NoValue)
+    } else {
+        let unused = entries.keys().map(String::as_str).filter(|key| !used.contains(key));
+        Note::of_unused(unused, entries.len())
+    };
+    Ok(Reading { connection: Connection::new(SecretForm::Json, fields), note })
 }
 
-/// The value of a field: the first key of the document that stands for it counts, even if its
-/// value is null.
-fn standardized(entries: &IndexMap<String, Json>, field: Field, rules: &Rules) -> Result<Json, Invalid> {
+/// The first key of the document that stands for a field: it counts, even if its value is null.
+fn first_key<'a>(entries: &'a IndexMap<String, Json>, field: Field, rules: &Rules) -> Option<(&'a String, &'a Json)> {
     let more = rules.extra_conn_words.get(&field).map_or(&[][..], Vec::as_slice);
-    let found = entries.iter().find(|(key, _)| keys(field).contains(&key.as_str()) || more.contains(key));
-    let value = found.map_or(Json::Null, |(_, value)| value.clone());
+    entries.iter().find(|(key, _)| keys(field).contains(&key.as_str()) || more.contains(key))
+}
+
+/// The value of a field as the provider hands it to Airflow; null where no key stands for it.
+fn standardized(field: Field, value: Option<&Json>, rules: &Rules) -> Result<Json, Invalid> {
+    let value = value.cloned().unwrap_or(Json::Null);
     if rules.urlencoded { unescaped(field, value) } else { Ok(value) }
 }
 

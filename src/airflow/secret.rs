@@ -11,6 +11,7 @@
 //! `get_uri()` raises: Airflow calls that on each lookup and then takes the connection as missing.
 
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
+use crate::airflow::note::Reading;
 use crate::airflow::versions::Rules;
 use crate::airflow::{json_secret, uri_secret};
 use crate::model::connection::Connection;
@@ -22,6 +23,14 @@ use crate::python::str as pystr;
 /// When the live backend raises, when it returns a connection that Airflow then cannot use, or
 /// when the connection cannot be written to a file of the target version.
 pub fn from_secret(text: &str, rules: &Rules) -> Result<Connection, Invalid> {
+    read_secret(text, rules).map(|reading| reading.connection)
+}
+
+/// As [`from_secret`], with what is odd about the secret.
+///
+/// # Errors
+/// As [`from_secret`].
+pub fn read_secret(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     let stripped = pystr::py_strip(text);
     if stripped.is_empty() {
         return Err(Invalid { reason: Reason::Blank, place: InvalidPlace::Secret });

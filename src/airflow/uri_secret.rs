@@ -12,6 +12,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use crate::airflow::checks::{check_extra, normalize_conn_type};
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
+use crate::airflow::note::{Note, Reading};
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field, SecretForm};
 use crate::python::json::{Json, JsonErrorKind, dumps, loads};
@@ -22,13 +23,13 @@ use crate::python::str::{unquote, unquote_plus};
 pub(super) const EXTRA_KEY: &str = "__extra__";
 
 /// Parses `uri`, which is stripped and not empty.
-pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Connection, Invalid> {
+pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid> {
     let protocols = uri.matches("://").count();
     if protocols > 2 {
         return Err(Invalid { reason: Reason::TooManyProtocols, place: InvalidPlace::Secret });
     }
     let host_with_protocol = protocols == 2;
-    let scheme = urlsplit(uri)?.scheme;
+    let Split { scheme, has_authority, .. } = urlsplit(uri)?;
     // Replaces every occurrence, wherever it is, and compares case, as str.replace does: an
     // upper-case scheme stays in the rest and is split off below.
     let replacement = if host_with_protocol { "" } else { "//" };
@@ -57,7 +58,12 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Connection, Inva
         (Field::Port, port(authority.port)?.map(|port| Json::Number(Number::of_integer(port)))),
         (Field::Extra, extra(&parts.query, target)?),
     ];
-    Ok(Connection::new(SecretForm::Uri, fields))
+    let note = match (scheme.is_empty(), has_authority) {
+        (true, _) => Some(Note::NoScheme),
+        (false, false) => Some(Note::NoAuthority),
+        (false, true) => None,
+    };
+    Ok(Reading { connection: Connection::new(SecretForm::Uri, fields), note })
 }
 
 fn unquoted(text: &str) -> Json {
@@ -148,6 +154,8 @@ fn parse_qsl(query: &str) -> IndexMap<String, String> {
 /// The result of `urlsplit`, without the fragment.
 struct Split {
     scheme: String,
+    /// Whether `//` comes after the scheme.
+    has_authority: bool,
     netloc: String,
     path: String,
     query: String,
@@ -157,6 +165,7 @@ struct Split {
 fn urlsplit(uri: &str) -> Result<Split, Invalid> {
     let uri = uri.trim_start_matches(|c| c <= ' ').replace(['\t', '\r', '\n'], "");
     let (scheme, rest) = split_scheme(&uri);
+    let has_authority = rest.starts_with("//");
     let (netloc, rest) = match rest.strip_prefix("//") {
         Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
         None => ("", rest),
@@ -165,7 +174,7 @@ fn urlsplit(uri: &str) -> Result<Split, Invalid> {
     let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     check_netloc(netloc)?;
-    Ok(Split { scheme, netloc: netloc.to_owned(), path: path.to_owned(), query: query.to_owned() })
+    Ok(Split { scheme, has_authority, netloc: netloc.to_owned(), path: path.to_owned(), query: query.to_owned() })
 }
 
 /// The scheme in lower case, empty if there is none, and what follows.

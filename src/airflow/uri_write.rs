@@ -66,7 +66,7 @@ pub fn to_uri(connection: &Connection) -> Option<String> {
     // The check that makes the rules above safe: what does not come back is not written.
     // Airflow 2 refuses some extras that 3 takes, and the reverse; what was taken from the secret is right for its target.
     let read = uri::parse(&out, AirflowTarget::V2).or_else(|_| uri::parse(&out, AirflowTarget::V3)).ok()?;
-    is_same_in_a_uri(connection, &read).then_some(out)
+    is_same_in_a_uri(connection, &read.connection).then_some(out)
 }
 
 /// Whether two connections are the same, as far as a URI can say: it can't tell a missing type, host or schema from an empty

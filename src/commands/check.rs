@@ -85,6 +85,8 @@ struct Row {
     changed: Option<String>,
     /// In a word; `problems` has the sentence.
     problem: Option<&'static str>,
+    /// Of a connection that is written: what is odd about its secret.
+    note: Option<String>,
 }
 
 /// An id that a listing has and the settings leave out.
@@ -236,6 +238,7 @@ fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Ve
             bytes: detail.bytes,
             changed: detail.changed.clone(),
             problem: problems.get(id.as_str()).copied(),
+            note: detail.note.as_ref().map(ToString::to_string),
         })
     };
     entries.details[kind].iter().filter_map(row).collect()
@@ -300,6 +303,9 @@ fn table(id: &str, rows: &[Row], colour: bool) -> String {
     if has(|row| row.problem.is_some()) {
         add("problem", &|row| row.problem.map(str::to_owned));
     }
+    if has(|row| row.note.is_some()) {
+        add("note", &|row| row.note.clone());
+    }
     let widths: Vec<usize> = columns
         .iter()
         .map(|(title, cells)| cells.iter().map(|cell| cell.chars().count()).max().unwrap_or(0).max(title.len()))
@@ -316,7 +322,8 @@ fn table(id: &str, rows: &[Row], colour: bool) -> String {
     for (position, row) in rows.iter().enumerate() {
         let cells: Vec<&str> =
             columns.iter().filter_map(|(_, cells)| cells.get(position).map(String::as_str)).collect();
-        let with = row.problem.map(|_| RED).or((!row.also_in.is_empty()).then_some(YELLOW));
+        let is_odd = !row.also_in.is_empty() || row.note.is_some();
+        let with = row.problem.map(|_| RED).or(is_odd.then_some(YELLOW));
         line(&cells, with);
     }
     out

@@ -1,6 +1,7 @@
 //! What becomes of what was found, and what is said of the rest.
 
 use super::*;
+use crate::airflow::secret::from_secret;
 use crate::airflow::versions::AirflowTarget;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
@@ -82,8 +83,13 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
     assert_eq!((entries.connections_by_source.as_slice(), entries.count(Kind::Connection)), ([1, 1].as_slice(), 2));
     assert_eq!(Kind::ALL.map(|kind| entries.shadowed[kind]), [1, 0, 0]);
     let details = &entries.details[Kind::Connection];
-    let fine =
-        Detail { source: 0, shadowed: vec![1], bytes: Some(5), changed: Some("2026-11-24T18:25:00Z".to_owned()) };
+    let fine = Detail {
+        source: 0,
+        shadowed: vec![1],
+        bytes: Some(5),
+        changed: Some("2026-11-24T18:25:00Z".to_owned()),
+        note: None,
+    };
     assert_eq!((details.len(), &details["fine"]), (6, &fine));
     assert_eq!(details["denied"], Detail::default());
     let skipped: Vec<&str> = entries.skipped[Kind::Connection].iter().map(|skipped| skipped.id.as_str()).collect();

@@ -1,4 +1,4 @@
-//! What is not in the files, and what a large file costs: named before the summary.
+//! What is not in the files, what is odd in them, and what a large file costs: named before the summary.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use tracing::{debug, warn};
 
 use crate::airflow::lazy_backend;
 use crate::config::settings::Settings;
+use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
 use crate::fetch::Aside;
 use crate::model::kind::Kind;
@@ -54,10 +55,31 @@ pub fn report<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Policie
         }
     }
     for ((kind, file), ids) in named {
-        let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
-        let more = ids.len().saturating_sub(MOST_NAMES);
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        warn!("{} not in {file}: {first}{more}", count(ids.len(), kind.noun()));
+        warn!("{} not in {file}: {}", count(ids.len(), kind.noun()), first_of(&ids));
+    }
+}
+
+/// The first names of a list, and how many more there are.
+fn first_of(ids: &[String]) -> String {
+    let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
+    let more = ids.len().saturating_sub(MOST_NAMES);
+    if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+/// Names the connections that say nothing, or less than their secrets: they are written as Airflow reads them.
+pub fn notes(entries: &Entries) {
+    let noted = entries.details[Kind::Connection].iter().filter_map(|(id, detail)| {
+        let note = detail.note.as_ref()?;
+        Some(format!("{} ({note})", printable(id)))
+    });
+    let noted: Vec<String> = noted.collect();
+    if !noted.is_empty() {
+        warn!(
+            "{} may not say what was meant, here as with the live backend: {}; correct the secret, or name its keys in \
+             extra_conn_words",
+            count(noted.len(), "connection"),
+            first_of(&noted)
+        );
     }
 }
 
