@@ -146,6 +146,15 @@ impl Entries {
         Ok(None)
     }
 
+    /// Why an id of this kind is not there, in a clause, for each that was found or asked for and is not. No values.
+    pub fn absent(&self, kind: Kind) -> impl Iterator<Item = (&str, String)> {
+        let left_out = self.left_out.iter().filter(move |left| left.kind == kind);
+        let skipped = self.skipped[kind]
+            .iter()
+            .map(move |skipped| (skipped.id.as_str(), format!("{} excludes it", skipped.by.settings(kind))));
+        skipped.chain(left_out.map(|left| (left.id.as_str(), left.clause())))
+    }
+
     /// Variables or config values: texts by key.
     #[must_use]
     pub const fn texts(&self, kind: Kind) -> Option<&BTreeMap<String, SecretString>> {

@@ -573,6 +573,52 @@ fn connections_that_say_less_than_their_secrets_are_written_and_named() {
 }
 
 #[test]
+fn a_template_says_why_what_it_wants_was_left_out() {
+    let document = r#"own:
+  airflow/connections/fine: mysql://h
+  airflow/connections/broken: '{"port": "canary"}'
+  airflow/connections/cut: '{"password": "canary'
+  airflow/connections/old: mysql://u:canary@h
+  airflow/connections/zz: mysql://u:canary@h
+  airflow/variables/old: canary
+"#;
+    let rows = [
+        (
+            "connections.broken.host",
+            "connections.broken is undefined: it is left out, its secret is malformed (field `port`);",
+        ),
+        (
+            "connections.cut.host",
+            "connections.cut is undefined: it is left out, its secret is malformed (secret, byte 13);",
+        ),
+        (
+            "connections['old'].host",
+            "connections.old is undefined: it is left out, SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE excludes it;",
+        ),
+        (
+            "variables.old",
+            "variables.old is undefined: it is left out, SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE excludes it;",
+        ),
+        ("connections.zz.host", "connections.zz is undefined: it is left out, connections_lookup_pattern excludes it;"),
+        ("connections.nope.host", "connections.nope is undefined;"),
+    ];
+    for (expression, words) in rows {
+        let run = Run::on_document(document)
+            .kwargs(r#"{"connections_lookup_pattern": "[^z]"}"#)
+            .var("SECRETS_INIT_EXCLUDE", "old")
+            .var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+        fs::write(run.path("t.j2"), format!("{{{{ {expression} }}}}")).unwrap();
+        let ended = run.go().code(65).says(words);
+        assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
+    }
+    // What the front matter names is asked for by name.
+    let run =
+        Run::on_document(document).var("SECRETS_INIT_ON_MISSING", "warn").var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+    fs::write(run.path("t.j2"), "---\nconn_ids: [fime]\n---\n{{ connections.fime.host }}").unwrap();
+    run.go().code(65).says("connections.fime is undefined: it is left out, no account has it; did you mean fine?;");
+}
+
+#[test]
 fn what_an_env_file_cannot_carry_is_named_and_the_rest_is_there() {
     let document = "own:
   airflow/connections/my-db: mysql://u:p@h/db

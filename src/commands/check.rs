@@ -12,7 +12,7 @@ use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
 use crate::convert::placeholders::shown_type;
 use crate::error::{Exit, Failure};
-use crate::fetch::{Aside, SkippedBy};
+use crate::fetch::Aside;
 use crate::model::connection::SecretForm;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
@@ -135,10 +135,7 @@ pub fn report(
                 kind: kind.thing(),
                 id: skipped.id.clone(),
                 from: Place::of(&source.source),
-                by: match skipped.by {
-                    SkippedBy::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
-                    SkippedBy::Pattern => kind.pattern_key(),
-                },
+                by: skipped.by.settings(kind),
             })
         })
     });

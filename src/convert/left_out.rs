@@ -81,6 +81,23 @@ impl std::fmt::Display for LeftOut {
 }
 
 impl LeftOut {
+    /// Why, in one short clause without a value.
+    #[must_use]
+    pub fn clause(&self) -> String {
+        match &self.why {
+            Why::Invalid(invalid) => format!("its secret is malformed ({})", invalid.place),
+            Why::InvalidAndOfOtherKind(_) => "its secret is no connection".to_owned(),
+            Why::NotForFile { .. } => "it can't be carried".to_owned(),
+            Why::Refused(_) => "its entry in the index is wrong".to_owned(),
+            Why::Unreadable(error) => format!("its secret can't be read ({})", error.cause.code()),
+            Why::Missing => match &self.near {
+                Some(near) => format!("no account has it; did you mean {}?", printable(near)),
+                None => "no account has it".to_owned(),
+            },
+            Why::Unknown(_) => "no account that could be read has it".to_owned(),
+        }
+    }
+
     /// The policy that decides about this one. What is required must end up in the files, whatever the policies say.
     #[must_use]
     pub const fn policy(&self, policies: &Policies) -> Policy {

@@ -119,6 +119,17 @@ pub enum SkippedBy {
     Pattern,
 }
 
+impl SkippedBy {
+    /// The settings that leave it out.
+    #[must_use]
+    pub const fn settings(self, kind: Kind) -> &'static str {
+        match self {
+            Self::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
+            Self::Pattern => kind.pattern_key(),
+        }
+    }
+}
+
 /// The winner for one conn_id or key.
 pub struct Entry {
     /// Which of the kind's sources won.

@@ -9,7 +9,7 @@ use crate::convert::Entries;
 use crate::error::Failure;
 use crate::model::ask::Ask;
 use crate::model::kind::Kind;
-use crate::render::template::source::Template;
+use crate::render::template::source::{Template, context_name};
 use crate::render::template::values::Names;
 use crate::render::template::{engine, values};
 
@@ -36,15 +36,20 @@ pub fn one(template: &Template, target: AirflowTarget, entries: &Entries) -> Res
         let allowed = template.env.iter().filter_map(|name| entries.env.get_key_value(name));
         let env = allowed.map(|(name, value)| (name.clone(), Value::from(value.expose_secret())));
         let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
+        let of_kind = |kind: Kind, values| {
+            let absent = entries.absent(kind).map(|(id, why)| (id.to_owned(), why)).collect();
+            let name = context_name(kind);
+            (name.to_owned(), Names::with_absent(name, values, absent, misses))
+        };
+        let other = |name: &str, values| (name.to_owned(), Names::at(name, values, misses));
         [
-            ("connections", connections),
-            ("variables", texts(Kind::Variable)),
-            ("configs", texts(Kind::Config)),
-            ("env", env.collect()),
-            ("meta", meta),
+            of_kind(Kind::Connection, connections),
+            of_kind(Kind::Variable, texts(Kind::Variable)),
+            of_kind(Kind::Config, texts(Kind::Config)),
+            other("env", env.collect()),
+            other("meta", meta),
         ]
         .into_iter()
-        .map(|(name, entries)| (name.to_owned(), Names::at(name, entries, misses)))
         .collect()
     })
 }

@@ -121,6 +121,8 @@ fn undefined(template: &Template, miss: &Miss) -> String {
         format!("; name it in the front matter: `env: [{name}]`")
     } else if Kind::ALL.into_iter().any(named_alone) {
         "; a template whose front matter names some sees no others".to_owned()
+    } else if let Some(why) = miss.why() {
+        format!(": it is left out, {why}")
     } else {
         miss.nearest().map(|near| format!("; did you mean {}?", printable(&near))).unwrap_or_default()
     };

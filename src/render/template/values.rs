@@ -3,6 +3,7 @@
 //! Every mapping remembers what was asked of it and was not there, so that an error can name it. Nothing here prints a
 //! value: `Debug` shows names of places alone.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
@@ -30,6 +31,12 @@ pub struct Miss {
 }
 
 impl Miss {
+    /// Why it is not there, where that is known: a clause without values.
+    #[must_use]
+    pub fn why(&self) -> Option<String> {
+        self.among.upgrade()?.absent.get(&self.name).cloned()
+    }
+
     /// The nearest name that is there, if any is near. Looked for when it is to be told: a loop may miss thousands.
     #[must_use]
     pub fn nearest(&self) -> Option<String> {
@@ -70,6 +77,8 @@ impl Misses {
 pub struct Names {
     path: String,
     entries: IndexMap<String, Value>,
+    /// Why names are not there that might be.
+    absent: BTreeMap<String, String>,
     /// Names that are looked up here first and found elsewhere: functions.
     elsewhere: &'static [&'static str],
     misses: Arc<Misses>,
@@ -79,13 +88,30 @@ impl Names {
     /// The top of a context. `elsewhere` are the names of functions.
     #[must_use]
     pub fn top(entries: IndexMap<String, Value>, elsewhere: &'static [&'static str], misses: &Arc<Misses>) -> Value {
-        Value::from_object(Self { path: String::new(), entries, elsewhere, misses: Arc::clone(misses) })
+        Value::from_object(Self {
+            path: String::new(),
+            entries,
+            absent: BTreeMap::new(),
+            elsewhere,
+            misses: Arc::clone(misses),
+        })
     }
 
     /// A mapping below the top.
     #[must_use]
     pub fn at(path: &str, entries: IndexMap<String, Value>, misses: &Arc<Misses>) -> Value {
-        Value::from_object(Self { path: path.to_owned(), entries, elsewhere: &[], misses: Arc::clone(misses) })
+        Self::with_absent(path, entries, BTreeMap::new(), misses)
+    }
+
+    /// The same; `absent` has why some names are not there, in a clause without values.
+    #[must_use]
+    pub fn with_absent(
+        path: &str,
+        entries: IndexMap<String, Value>,
+        absent: BTreeMap<String, String>,
+        misses: &Arc<Misses>,
+    ) -> Value {
+        Value::from_object(Self { path: path.to_owned(), entries, absent, elsewhere: &[], misses: Arc::clone(misses) })
     }
 
     fn path_of(&self, name: &str) -> String {
