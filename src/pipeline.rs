@@ -146,7 +146,7 @@ pub fn check_offline(settings: &Settings, plan: &Plan, stdout: &mut dyn Write) -
 /// # Errors
 /// [`Exit::Config`] for settings that no policy can serve; [`Exit::Io`] when they can't be printed.
 pub fn iam(settings: &Settings, plan: &Plan, env: &Env, stdout: &mut dyn Write) -> Result<Exit, Failure> {
-    let policies = iam::Policies::of(settings, plan, &iam::PodHints::of(env))?;
+    let policies = iam::build::policies(settings, plan, env)?;
     for notice in &policies.notices {
         tracing::warn!("{notice}");
     }

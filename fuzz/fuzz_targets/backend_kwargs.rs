@@ -13,7 +13,7 @@ use airflow_secrets_init::config::kwargs::BackendKwargs;
 use airflow_secrets_init::config::kwargs_reader::parse;
 use airflow_secrets_init::config::env::Env;
 use airflow_secrets_init::config::expand::expand;
-use airflow_secrets_init::commands::iam::{self, PodHints, Policies};
+use airflow_secrets_init::commands::iam::{self, build};
 use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
@@ -116,7 +116,7 @@ fn policies(kwargs: BackendKwargs) {
     let settings = settings(kwargs);
     let plan = Plan::of(&settings, &settings.needs());
     assert!(!holds_a_piece(&format!("{plan:?}")), "the plan holds a key of AWS");
-    match Policies::of(&settings, &plan, &PodHints::of(&Env::default())) {
+    match build::policies(&settings, &plan, &Env::default()) {
         Ok(policies) => {
             let text = iam::json::text(&policies);
             assert!(serde_json::from_str::<Value>(&text).is_ok(), "the policies are no JSON");

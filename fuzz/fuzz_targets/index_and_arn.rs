@@ -16,7 +16,7 @@ use airflow_secrets_init::config::kwargs_reader::parse;
 use airflow_secrets_init::convert::{Entries, rules};
 use airflow_secrets_init::error::Exit;
 use airflow_secrets_init::fetch::{Shared, State, fetch};
-use airflow_secrets_init::commands::iam::{self, PodHints, Policies};
+use airflow_secrets_init::commands::iam::{self, build};
 use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::{Plan};
@@ -95,7 +95,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     }
     let settings = settings(kwargs);
     let plan = Plan::of(&settings, &settings.needs());
-    match Policies::of(&settings, &plan, &PodHints::of(&Default::default())) {
+    match build::policies(&settings, &plan, &Default::default()) {
         Ok(policies) => {
             let text = iam::json::text(&policies);
             assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok(), "the policies are no JSON");

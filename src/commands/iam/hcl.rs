@@ -1,32 +1,25 @@
 //! The policies as Terraform: a variable for each slot, a data source `aws_iam_policy_document` for each policy, and what is to
 //! be said of a statement as a comment above it. Laid out as `terraform fmt` does it.
 
-use super::{Condition, Document, Part, Policies, Slot, Statement, Text, special_characters};
+use super::document::{Condition, IamPolicies, OnlyWith, PolicyDocument, Statement, Text, special_characters};
 
 /// Where comments are broken.
 const WIDTH: usize = 110;
 
 /// The whole file.
 #[must_use]
-pub fn text(policies: &Policies) -> String {
-    let mut blocks: Vec<String> = policies.slots().into_iter().map(variable).collect();
+pub fn text(policies: &IamPolicies) -> String {
+    let mut blocks: Vec<String> = policies.slots().into_iter().map(|(name, what)| variable(name, what)).collect();
     blocks.extend(policies.documents.iter().map(document));
     blocks.join("\n")
 }
 
-fn variable(slot: &Slot) -> String {
-    format!(
-        "variable \"{}\" {{\n  description = {}\n  type        = string\n}}\n",
-        variable_name(slot),
-        quoted(&template_literal(&slot.what))
-    )
+fn variable(name: &str, what: &str) -> String {
+    let (name, what) = (quoted(&name.to_lowercase()), quoted(&template_literal(what)));
+    format!("variable {name} {{\n  description = {what}\n  type        = string\n}}\n")
 }
 
-fn variable_name(slot: &Slot) -> String {
-    slot.name.to_lowercase()
-}
-
-fn document(document: &Document) -> String {
+fn document(document: &PolicyDocument) -> String {
     let mut out = String::new();
     comment(&mut out, 0, &format!("Attach to: {}", document.attach_to.in_words()));
     comment(&mut out, 0, &document.why);
@@ -45,14 +38,15 @@ fn statement(out: &mut String, statement: &Statement) {
     comment(out, 2, &format!("Needed for: {}", statement.needed_for));
     comment(out, 2, &format!("Without it: {}", statement.without_it));
     if !statement.only_with.is_empty() {
-        let only: Vec<&str> = statement.only_with.iter().map(|only| only.words()).collect();
+        let only: Vec<&str> = statement.only_with.iter().copied().map(OnlyWith::words).collect();
         comment(out, 2, &format!("Only with {}.", only.join(" and ")));
     }
     out.push_str("  statement {\n");
     let attributes = vec![("sid", quoted(&statement.sid)), ("actions", format!("[{}]", quoted(statement.action)))];
     columns(out, "    ", attributes, ("resources", &statement.resources));
-    for (word, who) in statement.principals_by_type() {
-        block(out, "principals", &[("type", quoted(word))], ("identifiers", &who));
+    if !statement.principals.is_empty() {
+        let of_type = ("type", quoted(statement.principal_type));
+        block(out, "principals", &[of_type], ("identifiers", &statement.principals));
     }
     for Condition { operator, key, values } in &statement.conditions {
         block(out, "condition", &[("test", quoted(operator)), ("variable", quoted(&in_hcl(key)))], ("values", values));
@@ -97,12 +91,8 @@ fn line(out: &mut String, text: &str) {
 /// The text within quotes. What IAM writes `${*}` is written `&{*}` in this data source (AWS provider,
 /// `aws_iam_policy_document`, "Context Variable Interpolation").
 fn in_hcl(text: &Text) -> String {
-    let written = |part: &Part| match part {
-        Part::Literal(literal) => template_literal(&special_characters(literal, '&')),
-        Part::Wildcard(wildcard) => (*wildcard).to_owned(),
-        Part::Slot(slot) => format!("${{var.{}}}", variable_name(slot)),
-    };
-    text.0.iter().map(written).collect()
+    let literal = |text: &str| template_literal(&special_characters(text, '&'));
+    text.written(literal, |slot| format!("${{var.{}}}", slot.to_lowercase()))
 }
 
 /// A literal within a quoted template (HCL native syntax, "Template Expressions").

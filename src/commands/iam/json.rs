@@ -3,33 +3,31 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Condition, Document, Policies, Statement, Text};
+use super::document::{Condition, IamPolicies, PolicyDocument, Statement, Text};
 
 /// The whole document, with a line end.
 #[must_use]
-pub fn text(policies: &Policies) -> String {
+pub fn text(policies: &IamPolicies) -> String {
     let placeholders: Map<String, Value> =
-        policies.slots().into_iter().map(|slot| (slot.name.clone(), Value::from(slot.what.as_str()))).collect();
+        policies.slots().into_iter().map(|(name, what)| (name.to_owned(), what.into())).collect();
     let documents: Vec<Value> = policies.documents.iter().map(document).collect();
-    let whole = json!({"version": 1, "placeholders": placeholders, "documents": documents});
-    format!("{whole:#}\n")
+    format!("{:#}\n", json!({"version": 1, "placeholders": placeholders, "documents": documents}))
 }
 
-fn document(document: &Document) -> Value {
-    let statements: Vec<Value> = document.statements.iter().map(about).collect();
+fn document(document: &PolicyDocument) -> Value {
     json!({
         "name": document.name,
-        "form": document.form.word(),
+        "form": document.form,
         "attach_to": document.attach_to.in_words(),
         "why": document.why,
         "policy": policy(document),
-        "statements": statements,
+        "statements": document.statements.iter().map(about).collect::<Vec<_>>(),
     })
 }
 
 /// The policy as IAM takes it.
 #[must_use]
-pub fn policy(document: &Document) -> Value {
+pub fn policy(document: &PolicyDocument) -> Value {
     let statements: Vec<Value> = document.statements.iter().map(statement).collect();
     json!({"Version": "2012-10-17", "Statement": statements})
 }
@@ -39,18 +37,20 @@ fn about(statement: &Statement) -> Value {
         "sid": statement.sid,
         "needed_for": statement.needed_for,
         "without_it": statement.without_it,
-        "impact": statement.impact.word(),
+        "impact": statement.impact,
     });
     if !statement.only_with.is_empty() {
-        about["only_with"] = statement.only_with.iter().map(|only| only.word()).collect();
+        about["only_with"] = json!(statement.only_with);
     }
     about
 }
 
 fn statement(statement: &Statement) -> Value {
     let mut object = json!({"Sid": statement.sid, "Effect": "Allow"});
-    if !statement.principals.is_empty() {
-        object["Principal"] = principals(statement);
+    match statement.principal_type {
+        _ if statement.principals.is_empty() => {}
+        "*" => object["Principal"] = "*".into(),
+        of_type => object["Principal"][of_type] = one_or_many(&statement.principals),
     }
     object["Action"] = statement.action.into();
     if !statement.resources.is_empty() {
@@ -60,14 +60,6 @@ fn statement(statement: &Statement) -> Value {
         object["Condition"][operator][key.in_json()] = one_or_many(values);
     }
     object
-}
-
-fn principals(statement: &Statement) -> Value {
-    let types = statement.principals_by_type();
-    if types.iter().any(|(word, _)| *word == "*") {
-        return "*".into();
-    }
-    types.into_iter().map(|(word, who)| (word.to_owned(), one_or_many(&who))).collect::<Map<_, _>>().into()
 }
 
 fn one_or_many(texts: &[Text]) -> Value {

@@ -1,216 +1,176 @@
-//! Single statements, and documents put together from them.
+//! The statements: for each call what needs it, and what happens without it.
 
-use super::who::slot;
-use super::{Condition, Document, Form, Impact, OnlyWith, Part, Principal, Statement, Text, json};
+use super::document::{Impact, OnlyWith, Statement, Text, TextPart};
+use super::reads::Reads;
 use crate::model::aws::Arn;
 use crate::model::aws_names::action;
 
-/// A managed policy has at most 6,144 characters, white space not counted (IAM and AWS STS quotas). Placeholders may be
-/// shorter than what they stand for.
-const LONGEST_POLICY: usize = 5_800;
-/// Of that, what one statement may take before it is cut.
-const LONGEST_STATEMENT: usize = 2_800;
+const RUN_ENDS: &str = "the run ends with 77.";
+const NO_INDEX: &str = "the run ends with 77: nothing says which secrets there are.";
+const LEFT_OUT: &str = "these secrets are left out as SECRETS_INIT_ON_DENIED says.";
 
-impl Document {
-    /// Adds a statement, or widens the one of its name and conditions.
-    pub(super) fn add(&mut self, mut statement: Statement) {
-        fn keys(of: &Statement) -> impl Iterator<Item = (&'static str, &Text)> {
-            of.conditions.iter().map(|condition| (condition.operator, &condition.key))
-        }
-        let like = |known: &Statement, sid: &str| {
-            known.sid.trim_end_matches(|c: char| c.is_ascii_digit()) == sid && keys(known).eq(keys(&statement))
-        };
-        let Some(known) = self.statements.iter_mut().find(|known| like(known, &statement.sid)) else {
-            let of_name = |known: &&Statement| known.sid.starts_with(&statement.sid);
-            let number = self.statements.iter().filter(of_name).count();
-            if number > 0 {
-                statement.sid = format!("{}{}", statement.sid, number + 1);
-            }
-            self.statements.push(statement);
-            return;
-        };
-        join(&mut known.resources, statement.resources);
-        join(&mut known.principals, statement.principals);
-        for (known, condition) in known.conditions.iter_mut().zip(statement.conditions) {
-            join(&mut known.values, condition.values);
-        }
-        known.only_with.retain(|only| statement.only_with.contains(only));
-        if statement.impact == Impact::RunFails {
-            (known.impact, known.without_it) = (statement.impact, statement.without_it);
-        }
-    }
+// ---- of the identity that reads --------------------------------------------------------------------------------
+
+/// `names` are the settings that name ids.
+pub fn list(names: &[&str]) -> Statement {
+    let named = names.join(", ");
+    let without = format!("{RUN_ENDS} With every id named ({named}) nothing is listed and this is not needed.");
+    let needed = "secretsmanager:ListSecrets, which finds the names under the prefixes. It takes no resource, so it shows the \
+                  names of all secrets of the account, and no value.";
+    Statement::new(action::LIST_SECRETS, Impact::RunFails, needed, &without)
 }
 
-fn join<T: PartialEq>(known: &mut Vec<T>, more: Vec<T>) {
-    for one in more {
-        if !known.contains(&one) {
-            known.push(one);
-        }
-    }
+pub fn batch() -> Statement {
+    let needed = "secretsmanager:BatchGetSecretValue, which reads twenty secrets a call. It takes no resource, and gives no \
+                  value without GetSecretValue on that secret.";
+    let without = "secrets are read by GetSecretValue, one a call, and one line at INFO says so.";
+    Statement::new(action::BATCH_GET_SECRET_VALUE, Impact::OneByOne, needed, without)
 }
 
-/// A policy of an identity that is longer than a managed policy may be becomes several.
-pub fn fit(document: Document) -> Vec<Document> {
-    let size = |document: &Document| json::policy(document).to_string().len();
-    if document.form != Form::Identity || size(&document) <= LONGEST_POLICY {
-        return vec![document];
-    }
-    let empty = |number: usize| {
-        let name = if number == 1 { document.name.clone() } else { format!("{}_{number}", document.name) };
-        let why = format!("{} Part {number}: one policy can't be longer.", document.why);
-        Document { name, why, statements: Vec::new(), ..document.clone() }
+pub fn get(reads: &Reads, is_own: bool) -> Statement {
+    let reads_all = reads.words.iter().any(|word| word == "*");
+    let all = if reads_all { " A prefix is empty, so that is every secret of the account." } else { "" };
+    let needed = format!("secretsmanager:GetSecretValue, alone and for each secret of a batch.{all}");
+    let never_replaced = if is_own { "; none of them is replaced by a shared one" } else { "" };
+    let without = format!("these secrets are left out as SECRETS_INIT_ON_DENIED says{never_replaced}.");
+    Statement::new(action::GET_SECRET_VALUE, Impact::LeftOut, &needed, &without).on(&reads.secrets)
+}
+
+pub fn get_across(reads: &Reads) -> Statement {
+    let needed = "secretsmanager:GetSecretValue in shared accounts. Both this and the policy of the secret must allow it. \
+                  ListSecrets and BatchGetSecretValue do not work across accounts.";
+    Statement::new(action::GET_SECRET_VALUE, Impact::LeftOut, needed, LEFT_OUT)
+        .called("GetSharedSecretValue")
+        .on(&reads.secrets)
+}
+
+pub fn index(reads: &Reads) -> Statement {
+    let needed = "secretsmanager:GetSecretValue on the index. An index of full ARNs may name secrets outside the prefix; add \
+                  them to the statement on the secrets.";
+    Statement::new(action::GET_SECRET_VALUE, Impact::RunFails, needed, NO_INDEX).called("GetIndex").on(&reads.indices)
+}
+
+/// `service` is Secrets Manager as KMS sees it.
+fn decrypt(sid: &str, service: Text, reads: &Reads, needed: &str) -> Statement {
+    let operator = if matches!(service.0.last(), Some(TextPart::Wildcard(_))) { "StringLike" } else { "StringEquals" };
+    let (impact, without) = if reads.indices.is_empty() {
+        (Impact::LeftOut, "the secrets under that key are left out as SECRETS_INIT_ON_DENIED says.")
+    } else {
+        (Impact::RunFails, "the run ends with 77 if the index is under that key; other secrets under it are left out.")
     };
-    let mut parts = vec![empty(1)];
-    for piece in document.statements.iter().flat_map(cut) {
-        let number = parts.len();
-        if let Some(last) = parts.last_mut() {
-            last.statements.push(piece.clone());
-            if size(last) <= LONGEST_POLICY || last.statements.len() == 1 {
-                continue;
-            }
-            last.statements.pop();
-        }
-        parts.push(Document { statements: vec![piece], ..empty(number + 1) });
-    }
-    parts
+    Statement::new(action::DECRYPT, impact, needed, without).called(sid).when(
+        operator,
+        Text::literal("kms:ViaService"),
+        service,
+    )
 }
 
-/// A statement with many resources as several with fewer.
-fn cut(statement: &Statement) -> Vec<Statement> {
-    let mut pieces: Vec<Vec<Text>> = vec![Vec::new()];
-    let mut size = 0;
-    for resource in &statement.resources {
-        size += resource.in_json().len() + 3;
-        if size > LONGEST_STATEMENT {
-            pieces.push(Vec::new());
-            size = resource.in_json().len() + 3;
-        }
-        if let Some(piece) = pieces.last_mut() {
-            piece.push(resource.clone());
-        }
-    }
-    let numbered = |(number, resources): (usize, Vec<Text>)| {
-        let sid = if number == 0 { statement.sid.clone() } else { format!("{}{}", statement.sid, number + 1) };
-        Statement { sid, resources, ..statement.clone() }
-    };
-    pieces.into_iter().enumerate().map(numbered).collect()
+pub fn decrypt_own(key: &Text, service: Text, reads: &Reads) -> Statement {
+    let needed =
+        "kms:Decrypt, which Secrets Manager calls for each value. The key aws/secretsmanager needs no permission.";
+    decrypt("DecryptSecrets", service, reads, needed).on([key]).only_with(OnlyWith::CustomerManagedKey)
 }
 
-pub fn index(indices: &[Text]) -> Statement {
-    statement("GetIndex", action::GET_SECRET_VALUE, Impact::RunFails)
-        .on(indices.to_vec())
-        .needed(
-            "secretsmanager:GetSecretValue on the index. An index of full ARNs may name secrets outside the prefix; add them to \
-             the statement on the secrets.",
-        )
-        .without("the run ends with 77: nothing says which secrets there are.")
+pub fn decrypt_across(key: &Text, service: Text, reads: &Reads) -> Statement {
+    let needed = "kms:Decrypt, which Secrets Manager calls for each value. Secrets of another account can't be read under \
+                  aws/secretsmanager, so there is a key of one's own, and both this and its policy must allow it.";
+    decrypt("DecryptSharedSecrets", service, reads, needed).on([key])
 }
 
-/// Taking a role.
+// ---- of what lets another account's pod in ---------------------------------------------------------------------
+
+const BY_POD: &str = "secretsmanager:GetSecretValue with the pod's own credentials.";
+
+pub fn secret_by_pod(pod: &Text) -> Statement {
+    let without = "the secret is left out as SECRETS_INIT_ON_DENIED says.";
+    Statement::new(action::GET_SECRET_VALUE, Impact::LeftOut, BY_POD, without).called("ReadByPod").by(pod)
+}
+
+pub fn index_by_pod(pod: &Text) -> Statement {
+    Statement::new(action::GET_SECRET_VALUE, Impact::RunFails, BY_POD, NO_INDEX).called("ReadByPod").by(pod)
+}
+
+pub fn decrypt_by_pod(pod: &Text, service: Text, reads: &Reads) -> Statement {
+    let needed = "kms:Decrypt, which Secrets Manager calls with the pod's own credentials.";
+    decrypt("DecryptForPod", service, reads, needed).by(pod)
+}
+
+// ---- of roles --------------------------------------------------------------------------------------------------
+
 pub fn assume(role: &Text) -> Statement {
-    statement("AssumeRole", action::ASSUME_ROLE, Impact::RunFails)
-        .on([role.clone()])
-        .needed("sts:AssumeRole, once a run. Both this and the role's trust policy must allow it.")
-        .without("the run ends with 77.")
+    let needed = "sts:AssumeRole, once a run. Both this and the role's trust policy must allow it.";
+    Statement::new(action::ASSUME_ROLE, Impact::RunFails, needed, RUN_ENDS).on([role])
 }
 
 /// Passing on the session tags that EKS Pod Identity gives the pod (EKS user guide, "Define permissions for EKS Pod Identities
 /// to assume roles based on tags", and IAM user guide, "Pass session tags in AWS STS").
 pub fn tag(role: &Text) -> Statement {
-    statement("TagSession", action::TAG_SESSION, Impact::RunFails)
-        .on([role.clone()])
-        .needed(
-            "sts:AssumeRole with credentials of EKS Pod Identity: their session tags are transitive, so they are passed on. Not \
-             needed where the association has its session tags off.",
-        )
-        .without("the run ends with 77; AWS names sts:TagSession.")
-        .only_with(OnlyWith::PodIdentity)
+    let needed = "sts:AssumeRole with credentials of EKS Pod Identity: their session tags are transitive, so they are passed on. \
+                  Not needed where the association has its session tags off.";
+    let without = "the run ends with 77; AWS names sts:TagSession.";
+    Statement::new(action::TAG_SESSION, Impact::RunFails, needed, without).on([role]).only_with(OnlyWith::PodIdentity)
 }
 
-pub fn by_web_identity(sid: &str, role: &Text) -> Statement {
-    statement(sid, action::ASSUME_ROLE_WITH_WEB_IDENTITY, Impact::RunFails)
-        .by(Principal::Anybody)
-        .on([role.clone()])
-        .needed("sts:AssumeRoleWithWebIdentity, which is called without credentials. Only the role's trust policy judges it.")
-        .without("the run ends with 77.")
+pub fn by_web_identity(role: &Text) -> Statement {
+    let needed =
+        "sts:AssumeRoleWithWebIdentity, which is called without credentials. Only the role's trust policy judges it.";
+    let all = Text::everything();
+    let call = Statement::new(action::ASSUME_ROLE_WITH_WEB_IDENTITY, Impact::RunFails, needed, RUN_ENDS);
+    Statement { principal_type: "*", ..call.on([role]).by(&all) }
 }
 
 /// The role trusts the cluster's OIDC provider, which its own account knows (EKS user guide, "Assign IAM roles to Kubernetes
 /// service accounts" and "Authenticate to another account with IRSA").
 pub fn trusted_service_account(role: &Arn) -> Statement {
-    let issuer = slot("OIDC_ISSUER", "The cluster's OIDC issuer without https://: oidc.eks.REGION.amazonaws.com/id/ID");
+    let needed = "sts:AssumeRoleWithWebIdentity with the token of the pod's service account. The cluster's OIDC provider is to \
+                  be registered in the account of this role.";
+    let issuer =
+        Text::slot("OIDC_ISSUER", "The cluster's OIDC issuer without https://: oidc.eks.REGION.amazonaws.com/id/ID");
     let Arn { partition, account, .. } = role;
     let provider = Text::literal(format!("arn:{partition}:iam::{account}:oidc-provider/")).and(&issuer);
     let who = Text::literal("system:serviceaccount:")
-        .and(&slot("NAMESPACE", "Kubernetes namespace of the pods"))
+        .and(&Text::slot("NAMESPACE", "Kubernetes namespace of the pods"))
         .then(":")
-        .and(&slot("SERVICE_ACCOUNT", "Service account of the pods; * stands for any characters, as in airflow-*"));
-    let audience = Condition {
-        operator: "StringEquals",
-        key: issuer.clone().then(":aud"),
-        values: vec![Text::literal("sts.amazonaws.com")],
+        .and(&Text::slot(
+            "SERVICE_ACCOUNT",
+            "Service account of the pods; * stands for any characters, as in airflow-*",
+        ));
+    let call = Statement::new(action::ASSUME_ROLE_WITH_WEB_IDENTITY, Impact::RunFails, needed, RUN_ENDS);
+    let audience = Text::literal("sts.amazonaws.com");
+    Statement { principal_type: "Federated", ..call.on([]).by(&provider) }
+        .when("StringEquals", issuer.clone().then(":aud"), audience)
+        .when("StringLike", issuer.then(":sub"), who)
+}
+
+// ---- of VPC endpoints ------------------------------------------------------------------------------------------
+
+/// `secrets` are those of the reads, or what they have in common.
+pub fn through_endpoint(who: &Text, reads: &Reads, batches: bool, secrets: &[Text]) -> Vec<Statement> {
+    let call = |action: &'static str, impact, without: &str| {
+        Statement::new(action, impact, &format!("{action}."), without).by(who)
     };
-    let subject = Condition { operator: "StringLike", key: issuer.then(":sub"), values: vec![who] };
-    Statement {
-        conditions: vec![audience, subject],
-        ..statement("AssumeRoleWithWebIdentity", action::ASSUME_ROLE_WITH_WEB_IDENTITY, Impact::RunFails)
-            .by(Principal::Federated(provider))
-            .needed(
-                "sts:AssumeRoleWithWebIdentity with the token of the pod's service account. The cluster's OIDC provider is to be \
-                 registered in the account of this role.",
-            )
-            .without("the run ends with 77.")
+    let mut calls = Vec::new();
+    if reads.lists {
+        calls.push(call(action::LIST_SECRETS, Impact::RunFails, RUN_ENDS));
     }
+    if batches {
+        let without = "secrets are read by GetSecretValue, one a call.";
+        calls.push(call(action::BATCH_GET_SECRET_VALUE, Impact::OneByOne, without));
+    }
+    if !secrets.is_empty() {
+        let without = "these secrets are left out as SECRETS_INIT_ON_DENIED says, and each batch with one of them is read one \
+                       by one.";
+        calls.push(call(action::GET_SECRET_VALUE, Impact::LeftOut, without).on(secrets));
+    }
+    if !reads.indices.is_empty() {
+        calls.push(index(reads).by(who));
+    }
+    calls
 }
 
-pub fn statement(sid: &str, action: &'static str, impact: Impact) -> Statement {
-    Statement {
-        sid: sid.to_owned(),
-        action,
-        resources: Vec::new(),
-        principals: Vec::new(),
-        conditions: Vec::new(),
-        needed_for: String::new(),
-        without_it: String::new(),
-        impact,
-        only_with: Vec::new(),
-    }
-}
-
-impl Statement {
-    pub(super) fn on(self, resources: impl IntoIterator<Item = Text>) -> Self {
-        let mut unique = Vec::new();
-        join(&mut unique, resources.into_iter().collect());
-        Self { resources: unique, ..self }
-    }
-
-    pub(super) fn by(mut self, principal: Principal) -> Self {
-        self.principals.push(principal);
-        self
-    }
-
-    pub(super) fn when_string(mut self, key: &str, value: Text) -> Self {
-        let has_wildcard = value.0.iter().any(|part| matches!(part, Part::Wildcard(_)));
-        let operator = if has_wildcard { "StringLike" } else { "StringEquals" };
-        self.conditions.push(Condition { operator, key: Text::literal(key), values: vec![value] });
-        self
-    }
-
-    pub(super) fn needed(self, words: &str) -> Self {
-        Self { needed_for: words.to_owned(), ..self }
-    }
-
-    pub(super) fn without(self, words: &str) -> Self {
-        Self { without_it: words.to_owned(), ..self }
-    }
-
-    pub(super) fn only_with(mut self, only: OnlyWith) -> Self {
-        self.only_with.push(only);
-        self
-    }
-
-    /// As a part of the trust policy of the role that it is about.
-    pub(super) fn trusting(self) -> Self {
-        Self { resources: Vec::new(), ..self }
-    }
+/// The own listing tells whose account it is; where it is empty, STS does. No policy of an identity can forbid that.
+pub fn who_am_i(who: &Text) -> Statement {
+    let needed = "sts:GetCallerIdentity, where the own account has no secret under its prefixes whose ARN would tell.";
+    let without = "the run ends with 77 there.";
+    Statement::new(action::GET_CALLER_IDENTITY, Impact::RunFails, needed, without).by(who)
 }

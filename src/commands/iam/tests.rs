@@ -1,25 +1,29 @@
 //! Settings in, documents out; tests/iam.rs proves the documents against an AWS that judges by them.
 
-use super::*;
+use super::document::{Condition, IamPolicies, Impact, OnlyWith, PolicyDocument, PolicyType, Statement, Text};
+use super::{build, hcl, json};
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
+use crate::config::settings::Settings;
+use crate::error::Exit;
+use crate::plan::Plan;
 
-fn policies(pairs: &[(&str, &str)]) -> Policies {
+fn policies(pairs: &[(&str, &str)]) -> IamPolicies {
     let env: Env = pairs.iter().copied().collect();
     let settings = Settings::load(&env, RawSettings::default()).unwrap_or_else(|failure| panic!("{failure}"));
-    Policies::of(&settings, &Plan::of(&settings, &settings.needs()), &PodHints::of(&env)).unwrap()
+    build::policies(&settings, &Plan::of(&settings, &settings.needs()), &env).unwrap()
 }
 
-fn of(kwargs: &str) -> Policies {
+fn of(kwargs: &str) -> IamPolicies {
     policies(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-central-1")])
 }
 
-fn document<'a>(policies: &'a Policies, name: &str) -> &'a Document {
+fn document<'a>(policies: &'a IamPolicies, name: &str) -> &'a PolicyDocument {
     let names: Vec<&str> = policies.documents.iter().map(|document| document.name.as_str()).collect();
     policies.documents.iter().find(|document| document.name == name).unwrap_or_else(|| panic!("no {name}: {names:?}"))
 }
 
-fn statement<'a>(policies: &'a Policies, name: &str, sid: &str) -> &'a Statement {
+fn statement<'a>(policies: &'a IamPolicies, name: &str, sid: &str) -> &'a Statement {
     let statements = &document(policies, name).statements;
     statements.iter().find(|statement| statement.sid == sid).unwrap_or_else(|| panic!("no {sid}: {statements:?}"))
 }
@@ -28,18 +32,18 @@ fn resources(statement: &Statement) -> Vec<String> {
     statement.resources.iter().map(Text::in_json).collect()
 }
 
-fn sids<'a>(policies: &'a Policies, name: &str) -> Vec<&'a str> {
+fn sids<'a>(policies: &'a IamPolicies, name: &str) -> Vec<&'a str> {
     document(policies, name).statements.iter().map(|statement| statement.sid.as_str()).collect()
 }
 
-fn names(policies: &Policies) -> Vec<&str> {
+fn names(policies: &IamPolicies) -> Vec<&str> {
     policies.documents.iter().map(|document| document.name.as_str()).collect()
 }
 
 #[test]
 fn only_what_some_file_wants_is_in_the_policies() {
     let connections = of("{}");
-    let secrets = |policies: &Policies| resources(statement(policies, "pod_role", "GetSecretValue"));
+    let secrets = |policies: &IamPolicies| resources(statement(policies, "pod_role", "GetSecretValue"));
     let arn = |prefix: &str| format!("arn:aws:secretsmanager:eu-central-1:OWN_ACCOUNT:secret:{prefix}/*");
     assert_eq!(secrets(&connections), [arn("airflow/connections")]);
     assert_eq!(
@@ -93,7 +97,7 @@ fn partitions_follow_from_regions() {
 #[test]
 fn without_a_region_the_own_one_is_open() {
     let open = policies(&[("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}")]);
-    let slots: Vec<&str> = open.slots().iter().map(|slot| slot.name.as_str()).collect();
+    let slots: Vec<&str> = open.slots().into_keys().collect();
     assert_eq!(slots, ["OWN_REGION", "OWN_ACCOUNT", "OWN_KMS_KEY_ID", "POD_ROLE"]);
 }
 
@@ -111,7 +115,7 @@ fn what_irsa_says_of_the_pod_is_filled_in() {
     assert_eq!(known.slots().len(), 2, "the ids of two keys");
     assert_eq!(document(&known, "pod_role").attach_to, Text::literal(pod));
     let trust = statement(&known, "shared_222222222222_role_trust", "AssumeRole");
-    assert_eq!(trust.principals, [Principal::Aws(Text::literal(pod))]);
+    assert_eq!((trust.principal_type, &*trust.principals), ("AWS", &[Text::literal(pod)][..]));
     assert!(!sids(&known, "shared_222222222222_role_trust").contains(&"TagSession"), "IRSA has no session tags");
     // Keys of the environment stand above IRSA, and without a token the role is somebody else's.
     let keys = policies(&[&all[..], &[("AWS_ACCESS_KEY_ID", "AKIA")]].concat());
@@ -133,7 +137,7 @@ fn an_own_role_of_the_pods_account_needs_no_permission_to_be_taken() {
     let here = of_account("111111111111");
     assert_eq!(names(&here), ["own_role_trust", "own_role", "vpc_endpoint_sts", "vpc_endpoint_secretsmanager"]);
     let elsewhere = of_account("222222222222");
-    assert_eq!(statement(&elsewhere, "pod_role", "AssumeOwnRole").only_with, [OnlyWith::TwoAccounts]);
+    assert_eq!(statement(&elsewhere, "pod_role", "AssumeOwnRole").only_with, [OnlyWith::RoleOfAnotherAccount]);
     // The own secrets are those of the role's account.
     let secret = &resources(statement(&elsewhere, "own_role", "GetSecretValue"))[0];
     assert!(secret.starts_with("arn:aws:secretsmanager:eu-central-1:222222222222:secret:"), "{secret}");
@@ -194,7 +198,8 @@ fn long_policies_are_cut_and_lose_nothing() {
         ("AWS_REGION", "eu-central-1"),
         ("SECRETS_INIT_CONN_IDS", &ids.join(",")),
     ]);
-    let parts: Vec<&Document> = long.documents.iter().filter(|document| document.form == Form::Identity).collect();
+    let parts: Vec<&PolicyDocument> =
+        long.documents.iter().filter(|document| document.form == PolicyType::Identity).collect();
     assert!(parts.len() > 5);
     let mut all = Vec::new();
     for (number, part) in parts.iter().enumerate() {
@@ -226,7 +231,7 @@ fn a_file_needs_no_policies() {
     let env: Env =
         [("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}"), ("SECRETS_INIT_STORE", "file:x.yaml")].into_iter().collect();
     let settings = Settings::load(&env, RawSettings::default()).unwrap();
-    let failure = Policies::of(&settings, &Plan::of(&settings, &settings.needs()), &PodHints::default()).err().unwrap();
+    let failure = build::policies(&settings, &Plan::of(&settings, &settings.needs()), &env).err().unwrap();
     assert_eq!((failure.exit(), failure.lines().len()), (Exit::Config, 1));
 }
 
@@ -234,40 +239,37 @@ fn a_file_needs_no_policies() {
 
 #[test]
 fn signs_that_mean_themselves_are_written_so() {
-    let slot = Slot { name: "OWN".to_owned(), what: "what \"it\" is: ${x} %{y}\n".to_owned() };
-    let text = Text::literal("a*?$\"\\%{b").and(&slot.clone().into()).wild("*");
+    let slot = Text::slot("OWN", "what \"it\" is: ${x} %{y}\n");
+    let text = Text::literal("a*?$\"\\%{b").and(&slot).wild("*");
     assert_eq!(text.in_json(), "a${*}${?}${$}\"\\%{bOWN*");
     assert_eq!(text.in_words(), "a*?$\"\\%{bOWN*");
     let statement = Statement {
         sid: "A".to_owned(),
         action: "a:B",
         resources: vec![text],
-        principals: vec![
-            Principal::Aws(Text::literal("one")),
-            Principal::Federated(Text::literal("issuer")),
-            Principal::Aws(Text::literal("two")),
-        ],
+        principal_type: "AWS",
+        principals: vec![Text::literal("one"), Text::literal("two")],
         conditions: vec![Condition {
             operator: "StringEquals",
-            key: Text::from(slot).then(":aud"),
+            key: slot.then(":aud"),
             values: vec![Text::literal("x"), Text::literal("y")],
         }],
         needed_for: "long ".repeat(30) + "words",
         without_it: "nothing.".to_owned(),
         impact: Impact::OneByOne,
-        only_with: vec![OnlyWith::Irsa, OnlyWith::TwoAccounts],
+        only_with: vec![OnlyWith::Irsa, OnlyWith::RoleOfAnotherAccount],
     };
-    let document = Document {
+    let document = PolicyDocument {
         name: "d".to_owned(),
-        form: Form::Endpoint,
+        form: PolicyType::Endpoint,
         attach_to: Text::literal("it"),
         why: "Why.".to_owned(),
         statements: vec![
             statement.clone(),
-            Statement { sid: "B".to_owned(), principals: vec![Principal::Anybody], ..statement },
+            Statement { principal_type: "*", principals: vec![Text::everything()], ..statement.called("B") },
         ],
     };
-    let policies = Policies { documents: vec![document], notices: Vec::new() };
+    let policies = IamPolicies { documents: vec![document], notices: Vec::new() };
     let expected = r#"variable "own" {
   description = "what \"it\" is: $${x} %%{y}\u000a"
   type        = string
@@ -293,11 +295,6 @@ data "aws_iam_policy_document" "d" {
       ]
     }
 
-    principals {
-      type        = "Federated"
-      identifiers = ["issuer"]
-    }
-
     condition {
       test     = "StringEquals"
       variable = "${var.own}:aud"
@@ -317,7 +314,7 @@ data "aws_iam_policy_document" "d" {
     );
     let object: serde_json::Value = serde_json::from_str(&json::text(&policies)).unwrap();
     let statements = &object["documents"][0]["policy"]["Statement"];
-    assert_eq!(statements[0]["Principal"], serde_json::json!({"AWS": ["one", "two"], "Federated": "issuer"}));
+    assert_eq!(statements[0]["Principal"], serde_json::json!({"AWS": ["one", "two"]}));
     assert_eq!(statements[1]["Principal"], "*");
     assert_eq!(
         object["documents"][0]["statements"][0]["only_with"],
