@@ -20,6 +20,7 @@ use crate::process::signals::Signals;
 use crate::process::{limits, memory};
 use crate::render::files::{self, File, Rendered};
 use crate::render::template::load::Templates;
+use crate::report::overdue::Overdue;
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
 use crate::store::error::StoreError;
@@ -33,6 +34,7 @@ pub struct Run<'a> {
     env: &'a Env,
     process: Process,
     summary: &'a mut Summary,
+    overdue: Overdue,
     /// What a file can't hold; known once everything has rendered.
     not_carried: Vec<LeftOut>,
 }
@@ -58,6 +60,7 @@ pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
         };
         let files = run.rendered(&entries, signals, owned).await??;
         run.report_left_out(&entries);
+        run.overdue.stand_down();
         let outcome = match put_in_place(&files, signals).await? {
             Change::Written => "written",
             Change::Unchanged => "unchanged",
@@ -179,8 +182,9 @@ impl<'a> Run<'a> {
         process: Process,
         summary: &'a mut Summary,
     ) -> Self {
+        let overdue = Overdue::watch(process, settings.store == StoreChoice::Aws);
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
-        Self { inputs, env, process, summary, not_carried: Vec::new() }
+        Self { inputs, env, process, summary, overdue, not_carried: Vec::new() }
     }
 
     /// Asks and converts.
@@ -188,6 +192,8 @@ impl<'a> Run<'a> {
         // On the heap: the futures of the SDK are large.
         let fetched = signals.or(Box::pin(self.fetch())).await??;
         let Inputs { settings, templates, plan } = &*self.inputs;
+        // Rendering has a deadline of its own.
+        self.overdue.expect_within(settings.deadline * 2);
         let rules = convert::rules(&settings.kwargs, settings.target);
         let entries = Entries::of(fetched, plan, &rules, templates.env.clone());
         self.summary.take(&entries, plan);
@@ -200,6 +206,7 @@ impl<'a> Run<'a> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
         let end = Instant::now() + settings.deadline;
+        self.overdue.expect_within(settings.deadline);
         if !settings.jitter.is_zero() {
             let wait = settings.jitter.mul_f64(fastrand::f64());
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -254,6 +261,8 @@ impl<'a> Run<'a> {
             (prepared.not_carried.clone(), finish(prepared))
         });
         let (not_carried, done) = working.await?;
+        // Who reads what is printed may take their time.
+        self.overdue.expect_no_end();
         self.summary.take_left_out(&not_carried);
         self.not_carried = not_carried;
         Ok(done)

@@ -947,7 +947,7 @@ fn an_index_may_name_a_secret_twice_and_a_bad_entry_harms_no_other() {
         .secret(SHARED, REGION, "aliases", aliases.as_str());
     let aws = FakeAws::start(scenario);
     let kwargs = WITH_ROLE.replace('}', r#", "shared_index": "aliases"}"#);
-    let ended = run(&aws, &kwargs).go().code(0).says("conn_id stolen").says("conn_id b ad");
+    let ended = run(&aws, &kwargs).go().code(0).says("conn_id stolen").says("conn_id (1 item)");
     assert_eq!(hosts(&ended), ["a=own", "first=shared", "second=shared"]);
     assert_eq!(ended.summary()["invalid"], 2);
     run(&aws, &kwargs).var("SECRETS_INIT_ON_INVALID", "error").go().code(65);

@@ -5,7 +5,8 @@
 mod common;
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::process::Command;
 
@@ -256,4 +257,39 @@ fn a_run_without_threads_says_so() {
     command.args(["-c", &format!("ulimit -u 1; exec {program}")]).arg(run.command().get_program()).current_dir("/");
     command.env_clear().envs(run.environment()).env("PATH", "/usr/bin:/bin");
     run.ended(&command.output().unwrap()).code(75).says("a run needs a thread beside its first");
+}
+
+// ---- answers without an end --------------------------------------------------------------------------------------
+
+/// A server that answers `100 Continue` for as long as anybody reads, which hyper does without a pause.
+fn flood() -> (String, std::sync::mpsc::Receiver<()>) {
+    let (asked, is_asked) = std::sync::mpsc::channel();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let asked = asked.clone();
+            std::thread::spawn(move || {
+                let answers = b"HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000);
+                drop(connection.read(&mut [0; 1 << 14]));
+                drop(connection.write_all(&answers));
+                drop(asked.send(()));
+                while connection.write_all(&answers).is_ok() {}
+            });
+        }
+    });
+    (endpoint, is_asked)
+}
+
+#[test]
+fn answers_that_hold_the_thread_end_with_the_deadline_and_with_signals() {
+    let (endpoint, is_asked) = flood();
+    let run = Run::on_aws(&endpoint, "{}").var("AWS_ACCESS_KEY_ID", "x").var("AWS_SECRET_ACCESS_KEY", "x");
+    let child = run.command().spawn().unwrap();
+    is_asked.recv().unwrap();
+    common::signal("TERM", &child);
+    run.ended(&child.wait_with_output().unwrap()).code(143).says("SIGTERM came");
+    let run = run.var("SECRETS_INIT_DEADLINE", "2s");
+    run.go().code(75).says("the deadline");
+    assert!(!run.path("connections.json").exists());
 }

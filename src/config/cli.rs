@@ -251,9 +251,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Parsed::Print(error.render().to_string()));
         }
-        Err(error) => return Err(Failure::new(Exit::Usage, describe(&error))),
+        Err(error) => return Err(Failure::new(Exit::Usage, describe(&error, &args))),
     };
-    let mut cli = Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error)))?;
+    let mut cli =
+        Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error, &args)))?;
     // clap lets a flag after the command replace the same one before it, which would lose a template.
     if args.iter().filter(|arg| is_template_flag(arg)).count() > cli.template.len() {
         let line = "--template stands before and after the command; give all of them on one side of it";
@@ -280,21 +281,28 @@ fn is_template_flag(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|arg| arg == "--template" || arg.starts_with("--template="))
 }
 
-/// One sentence about a wrong argument. A value is never repeated: it may be a secret typed in the wrong place.
-fn describe(error: &clap::Error) -> String {
+/// One sentence about a wrong argument. None of it is repeated but the name of a flag that there is: what is typed in the
+/// wrong place, or straight after a flag (`-pPASSWORD`), may be a secret.
+fn describe(error: &clap::Error, args: &[OsString]) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),
         Some(ContextValue::Strings(texts)) => texts.first().cloned(),
         _ => None,
     };
-    let flag = text(ContextKind::InvalidArg).filter(|arg| arg.starts_with('-'));
-    let flag_name = flag.as_deref().map(|flag| flag.split(['=', ' ']).next().unwrap_or_default().to_owned());
+    let given = text(ContextKind::InvalidArg).filter(|arg| arg.starts_with('-'));
+    let flag =
+        given.as_deref().map(|flag| flag.split(['=', ' ']).next().unwrap_or_default()).filter(|flag| is_flag(flag));
     let tail = "see airflow-secrets-init --help";
-    match (error.kind(), flag_name) {
-        (ErrorKind::UnknownArgument, Some(flag)) => match text(ContextKind::SuggestedArg) {
-            Some(near) => format!("unknown flag {flag}; did you mean {near}? ({tail})"),
-            None => format!("unknown flag {flag}; {tail}"),
-        },
+    match (error.kind(), flag) {
+        (ErrorKind::UnknownArgument, _) if given.is_some() => {
+            let given = given.unwrap_or_default();
+            let at = args.iter().skip(1).position(|arg| arg.as_encoded_bytes().starts_with(given.as_bytes()));
+            let which = at.map_or_else(|| "an argument".to_owned(), |at| format!("argument {}", at + 1));
+            match text(ContextKind::SuggestedArg).filter(|near| is_flag(near)) {
+                Some(near) => format!("{which} is an unknown flag; did you mean {near}? ({tail})"),
+                None => format!("{which} is an unknown flag; {tail}"),
+            }
+        }
         (ErrorKind::ArgumentConflict, Some(flag)) => format!("the flag {flag} is given twice; give it once"),
         (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, Some(flag)) => {
             format!("the flag {flag} needs a value; {tail}")
@@ -302,6 +310,14 @@ fn describe(error: &clap::Error) -> String {
         (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
         _ => format!("an argument is neither a flag nor one of render, check, diff, iam; {tail}"),
     }
+}
+
+/// Whether this is the name of a flag of ours.
+fn is_flag(text: &str) -> bool {
+    let command = Cli::command();
+    let of_commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
+    let mut names = command.get_arguments().chain(of_commands).filter_map(clap::Arg::get_long);
+    text.strip_prefix("--").is_some_and(|name| names.any(|known| known == name) || name == "help" || name == "version")
 }
 
 #[cfg(test)]
@@ -322,14 +338,26 @@ mod tests {
     #[test]
     fn a_wrong_flag_names_the_nearest_and_never_the_value() {
         let line = failure(&["--connection-file=postgres://u:canary@h/db"]);
-        assert!(line.contains("--connection-file") && line.contains("--connections-file"), "{line}");
+        assert!(line.starts_with("argument 1 is an unknown flag; did you mean --connections-file?"), "{line}");
         assert!(!line.contains("canary"), "{line}");
     }
 
     #[test]
     fn a_stray_value_is_not_repeated() {
-        let line = failure(&["postgres://u:canary@h/db"]);
-        assert!(!line.contains("canary"), "{line}");
+        for args in [
+            &["postgres://u:canary@h/db"][..],
+            &["-pcanary"],
+            &["-canary"],
+            &["--canary"],
+            &["--log-canary"],
+            &["--log=info", "--log\u{1b}canary=x"],
+            &["check", "--show=canary"],
+            &["check", "canary"],
+            &["--log", "info", "--log", "canary"],
+        ] {
+            let line = failure(args);
+            assert!(!line.contains("canary") && !line.contains('\u{1b}'), "{line}");
+        }
     }
 
     #[test]

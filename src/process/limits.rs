@@ -9,7 +9,7 @@ use crate::text::os_error;
 
 /// Files that a small run has open at once: the runtime's, the signals', a connection to AWS and one to STS, a name lookup's,
 /// a target, its directory.
-const FILES: usize = 16;
+const FILES: usize = 20;
 
 /// Opens as many files as a run needs, and closes them.
 ///

@@ -3,6 +3,7 @@
 pub mod channels;
 pub mod left_out;
 pub mod log;
+pub mod overdue;
 pub mod panic;
 pub mod progress;
 pub mod stderr;

@@ -138,7 +138,7 @@ def of_prefix(prefix: str, shared: bool = False) -> dict[str, str]:
 
 # What makes a run end with each code, but 70, which is a bug: no setting makes one.
 FAILURES = {
-    64: ({}, "unknown flag --no-such-flag"),
+    64: ({}, "is an unknown flag"),
     65: (of_prefix("invalid"), "conn_id x (own account) is invalid"),
     66: ({"SECRETS_INIT_CONN_IDS": "nobody"}, "conn_id nobody is missing"),
     69: ({"AWS_ENDPOINT_URL": "https://127.0.0.1:9"}, "ASI-502"),
