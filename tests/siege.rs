@@ -293,3 +293,36 @@ fn answers_that_hold_the_thread_end_with_the_deadline_and_with_signals() {
     run.go().code(75).says("the deadline");
     assert!(!run.path("connections.json").exists());
 }
+
+/// A server whose only answer is this.
+fn answering(answer: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            std::thread::spawn(move || {
+                drop(connection.read(&mut [0; 1 << 14]));
+                drop(connection.write_all(answer));
+            });
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn answers_of_another_protocol_are_not_of_aws() {
+    for answer in [
+        &b"{\"SecretList\": []}"[..],
+        b"\x00\x00\x12\x04\x00\x00\x00\x00\x00\x00\x03\x00\x00\x00\x64\x00\x04\x00\x10\x00\x00\x00\x06\x00\x00\x40\x00",
+        b"HTTP/2 200\r\ncontent-length: 2\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 50\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nSet-Cookie: \x1b[31m\r\nContent-Length: 2\r\n\r\n{}",
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n",
+        b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+    ] {
+        let run = Run::on_aws(&answering(answer), "{}").var("AWS_ACCESS_KEY_ID", "x").var("AWS_SECRET_ACCESS_KEY", "x");
+        run.go().code(69).says("ASI-507");
+    }
+}

@@ -106,7 +106,7 @@ impl Summary {
                 templates = Some(outputs.templates.len()).filter(|count| *count > 0),
                 module_file = path(outputs.backend_module.as_deref()),
                 "done"
-            )
+            );
         };
         stderr::urgently(say);
     }
@@ -131,7 +131,7 @@ impl Summary {
                 elapsed_ms = self.elapsed_ms(),
                 reason = failure.lines().first().map(String::as_str),
                 "failed"
-            )
+            );
         };
         stderr::urgently(say);
     }

@@ -26,12 +26,11 @@ impl<'a> Tags<'a> {
             match (quote, byte) {
                 (Some(_), b'\\') => at += 1,
                 (Some(mark), _) if mark == byte => quote = None,
-                (Some(_), _) => {}
                 (None, _) if open == 0 && bytes.get(at..at + 2) == Some(closing) => return at,
                 (None, b'"' | b'\'') => quote = Some(byte),
                 (None, b'(' | b'[' | b'{') => open += 1,
                 (None, b')' | b']' | b'}') => open -= 1,
-                (None, _) => {}
+                _ => {}
             }
             at += 1;
         }

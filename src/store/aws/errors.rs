@@ -119,7 +119,8 @@ fn refused(action: &'static str, error: &(dyn Error + 'static)) -> Option<StoreE
 /// A request that got no answer: where it was to go, and what stood in its way.
 pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreError {
     let mut to = String::new();
-    let (mut is_timeout, mut is_name, mut io, mut tls, mut tunnel) = (false, false, None, None, None);
+    let (mut is_timeout, mut is_name, mut is_http, mut io, mut tls, mut tunnel) =
+        (false, false, true, None, None, None);
     for current in chain(error) {
         if let Some(unreached) = current.downcast_ref::<Unreached>() {
             to = format!(" {}", unreached.origin);
@@ -132,6 +133,7 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
         } else if let Some(found) = current.downcast_ref::<std::io::Error>() {
             io = Some(found);
         }
+        is_http &= !is_parse_error(&current.to_string());
         // hyper-util's TunnelError, which says in fixed words what a proxy answered to CONNECT (hyper-util 0.1
         // `client/legacy/connect/proxy/tunnel.rs`).
         tunnel = tunnel.or_else(|| current.to_string().strip_prefix("tunnel error: ").map(str::to_owned));
@@ -145,6 +147,8 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
         (Cause::Proxy, format!("the proxy lets nothing through to{to}: {tunnel}{words}"))
     } else if is_name {
         (Cause::Dns, format!("the name of{to} can't be resolved{words}"))
+    } else if !is_http {
+        (Cause::NotAws, format!("what{to} answers is not HTTP/1.1"))
     } else if is_timeout {
         (Cause::NoAnswer, format!("no answer in time{}", if to.is_empty() { to } else { format!(" from{to}") }))
     } else if io.is_some()
@@ -155,6 +159,12 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
         (Cause::Unsent, "the request could not be made".to_owned())
     };
     StoreError::new(cause, action, message)
+}
+
+/// Whether hyper says in these fixed words that it can't read the head of an answer (hyper 1.x `error.rs`).
+fn is_parse_error(words: &str) -> bool {
+    words.starts_with("invalid HTTP ")
+        || ["invalid content-length parsed", "message head is too large"].contains(&words)
 }
 
 /// Ours in the chain of another error: trouble with credentials comes wrapped in a dispatch failure.
