@@ -14,7 +14,7 @@ use crate::airflow::note::{Note, Reading};
 use crate::airflow::secret::read_secret;
 use crate::airflow::versions::Rules;
 use crate::error::{Exit, Failure};
-use crate::fetch::{Aside, Fetched, Resolved, Skipped, State};
+use crate::fetch::answers::{EmptyAccount, Fetched, Resolved, Skipped, SkippedAccount, State};
 use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
@@ -46,7 +46,11 @@ pub struct Entries {
     /// What is not there although it was found or asked for.
     pub left_out: Vec<LeftOut>,
     /// Shared accounts that the run goes on without.
-    pub aside: Vec<Aside>,
+    pub skipped_accounts: Vec<SkippedAccount>,
+    /// Accounts that hold nothing of a kind while another holds something.
+    pub empty: Vec<EmptyAccount>,
+    /// How many names each of the kind's sources has, before filters; `None` where it is only asked by name.
+    pub listed: ByKind<Vec<Option<usize>>>,
 }
 
 /// What is known of a secret beside its text.
@@ -68,7 +72,8 @@ impl Entries {
     /// Converts everything that was fetched.
     #[must_use]
     pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules, env: BTreeMap<String, SecretString>) -> Self {
-        let mut entries = Self { env, aside: fetched.aside, ..Self::default() };
+        let mut entries =
+            Self { env, skipped_accounts: fetched.skipped_accounts, empty: fetched.empty, ..Self::default() };
         for (kind, resolved) in fetched.kinds {
             entries.take(kind, resolved, plan, rules);
         }
@@ -83,8 +88,9 @@ impl Entries {
         let near: Vec<Option<String>> = {
             let known = resolved.entries.keys().chain(resolved.skipped.iter().map(|skipped| &skipped.id));
             let known: Vec<&str> = known.map(String::as_str).collect();
-            resolved.missing.iter().map(|id| nearest(id, &known).map(str::to_owned)).collect()
+            resolved.missing.iter().map(|missing| nearest(&missing.id, &known).map(str::to_owned)).collect()
         };
+        self.listed[kind] = resolved.listed;
         let mut skipped = resolved.skipped;
         // What is asked for by name is there all the same.
         skipped.retain(|skipped| !resolved.entries.contains_key(&skipped.id));
@@ -124,8 +130,16 @@ impl Entries {
                 }
             }
         }
-        let missing = resolved.missing.into_iter().zip(near).map(|(id, near)| (id, Why::Missing, near));
-        let exit = self.aside.iter().find_map(|aside| aside.failure.as_ref()).map_or(Exit::Unavailable, Failure::exit);
+        let missing = resolved
+            .missing
+            .into_iter()
+            .zip(near)
+            .map(|(missing, near)| (missing.id.clone(), Why::Missing(Box::new(missing)), near));
+        let exit = self
+            .skipped_accounts
+            .iter()
+            .find_map(|account| account.failure.as_ref())
+            .map_or(Exit::Unavailable, Failure::exit);
         let unknown = resolved.unknown.into_iter().map(|id| (id, Why::Unknown(exit), None));
         self.left_out.extend(missing.chain(unknown).map(|(id, why, near)| {
             let required = want.required.contains(&id);
@@ -177,6 +191,9 @@ impl Entries {
     /// When a policy says error: every id that it says it about, and the exit code of the gravest.
     pub fn judge(&self, policies: &Policies, plan: &Plan) -> Result<(), Failure> {
         judge(&self.left_out, policies)?;
+        if policies.empty_account == Policy::Error && !self.empty.is_empty() {
+            return Err(Failure::with_lines(Exit::NotFound, self.empty.iter().map(ToString::to_string).collect()));
+        }
         // A template may want nothing at all.
         let nothing_at_all = !plan.wants.is_empty() && Kind::ALL.iter().all(|kind| self.count(*kind) == 0);
         if nothing_at_all && policies.empty == Policy::Error {

@@ -1,6 +1,7 @@
 //! The way of a run: plan → fetch → convert → render → verify → write. Each command is one short function over the same
 //! steps; only `render` writes.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,11 @@ use crate::config::settings::{OutputForm, Settings, StoreChoice};
 use crate::convert::left_out::{LeftOut, judge};
 use crate::convert::{self, Entries};
 use crate::error::{Exit, Failure};
+use crate::fetch::answers::Fetched;
+use crate::fetch::resolve::fetch;
+use crate::fetch::shared::SharedPolicy;
 use crate::model::policy::Policy;
-use crate::plan::Plan;
+use crate::plan::{Plan, Source};
 use crate::process::harden::Process;
 use crate::process::signals::Signals;
 use crate::process::{limits, memory};
@@ -26,7 +30,7 @@ use crate::report::{left_out, log, progress};
 use crate::store::error::StoreError;
 use crate::store::secret_store::SecretStore;
 use crate::write::Change;
-use crate::{fetch, store, text, verify, write};
+use crate::{store, text, verify, write};
 
 /// What a run is about, and what it has come to.
 pub struct Run<'a> {
@@ -197,12 +201,13 @@ impl<'a> Run<'a> {
         let rules = convert::rules(&settings.kwargs, settings.target);
         let entries = Entries::of(fetched, plan, &rules, templates.env.clone());
         self.summary.take(&entries, plan);
-        left_out::skipped_accounts(&entries.aside, &settings.policies);
+        left_out::skipped_accounts(&entries.skipped_accounts, &settings.policies);
+        left_out::empty_accounts(&entries.empty, &settings.policies);
         Ok(shared_with_rendering(entries, self.process))
     }
 
     /// Asks the stores, inside the deadline.
-    async fn fetch(&mut self) -> Result<fetch::Fetched, Failure> {
+    async fn fetch(&mut self) -> Result<Fetched, Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
         let end = Instant::now() + settings.deadline;
@@ -217,7 +222,7 @@ impl<'a> Run<'a> {
             StoreChoice::Aws => {
                 limits::check_threads()?;
                 let opening = tokio::time::timeout_at(end, store::aws::client::open(settings, plan, self.env)).await;
-                let stores = opening.unwrap_or_else(|_| Err(too_late(settings, None)))?;
+                let stores = opening.unwrap_or_else(|_| Err(too_late(settings, &[], std::iter::empty())))?;
                 Box::pin(self.ask(plan, &stores, settings, end)).await
             }
             StoreChoice::File(path) => {
@@ -233,19 +238,22 @@ impl<'a> Run<'a> {
         stores: &[S],
         settings: &Settings,
         end: Instant,
-    ) -> Result<fetch::Fetched, Failure> {
+    ) -> Result<Fetched, Failure> {
         let policies = &settings.policies;
-        let shared = fetch::Shared {
+        let shared = SharedPolicy {
             // What is left to the own account is for what is asked by name after that.
             until: (policies.shared != Policy::Error).then(|| end - settings.deadline / 10),
             may_be_invalid: policies.about_shared(Exit::InvalidData) != Policy::Error,
         };
+        let failed = RefCell::default();
         let calls = || stores.iter().map(SecretStore::calls).sum::<u64>();
-        let fetching = tokio::time::timeout_at(end, fetch::fetch(plan, stores, &settings.selection, shared));
+        let fetching = tokio::time::timeout_at(end, fetch(plan, stores, &settings.selection, shared, &failed));
         let message = || format!("reading secrets: {} calls", calls());
         let fetched = progress::beside(log::is_for_people(settings.log_format), fetching, message).await;
         self.summary.api_calls = calls();
-        fetched.unwrap_or_else(|_| Err(too_late(settings, stores.iter().find_map(SecretStore::trouble))))
+        let trouble = plan.accounts.iter().zip(stores);
+        let trouble = trouble.filter_map(|(account, store)| Some((&account.source, store.trouble()?)));
+        fetched.unwrap_or_else(|_| Err(too_late(settings, &failed.take(), trouble)))
     }
 
     /// Judges, renders and verifies on a thread of its own, and gives what `finish` makes of it there.
@@ -312,13 +320,19 @@ fn or_document<T>(
     found
 }
 
-fn too_late(settings: &Settings, trouble: Option<StoreError>) -> Failure {
-    let line = format!(
+/// Says what is known when the deadline passes: accounts that have failed, and what each met last.
+fn too_late<'a>(
+    settings: &Settings,
+    failed: &[Failure],
+    trouble: impl IntoIterator<Item = (&'a Source, StoreError)>,
+) -> Failure {
+    let mut lines = vec![format!(
         "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
         settings.deadline
-    );
-    let last = trouble.map(|error| format!("what it met last: {error}"));
-    Failure::with_lines(Exit::TempFail, std::iter::once(line).chain(last).collect())
+    )];
+    lines.extend(failed.iter().flat_map(|failure| failure.lines().to_vec()));
+    lines.extend(trouble.into_iter().map(|(source, error)| format!("what the {source} met last: {error}")));
+    Failure::with_lines(Exit::TempFail, lines)
 }
 
 // ---- threads ---------------------------------------------------------------------------------------------------

@@ -69,7 +69,9 @@ pub struct Want {
     pub kind: Kind,
     /// Exactly these, by name; `None` takes what the sources enumerate.
     pub exactly: Option<Vec<String>>,
-    /// These are asked for by name even where an enumeration misses them.
+    /// Those that the setting of the kind names.
+    pub chosen: Vec<String>,
+    /// Those that templates and options name: asked for even where an enumeration misses them.
     pub named: Vec<String>,
     /// These must end up in the files.
     pub required: Vec<String>,
@@ -78,9 +80,17 @@ pub struct Want {
 }
 
 impl Want {
+    /// Every id that is asked for by name, with the setting that asks for it.
+    pub fn asked_by(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let chosen = self.chosen.iter().map(|id| (id.as_str(), self.kind.names_setting()));
+        let named = self.named.iter().map(|id| (id.as_str(), "a template's front matter or a _SECRET option"));
+        let required = self.required.iter().map(|id| (id.as_str(), "SECRETS_INIT_REQUIRED"));
+        chosen.chain(named).chain(required)
+    }
+
     /// Every id that is asked for by name.
     pub fn by_name(&self) -> impl Iterator<Item = &str> {
-        self.exactly.iter().flatten().chain(&self.named).chain(&self.required).map(String::as_str)
+        self.asked_by().map(|(id, _)| id)
     }
 }
 
@@ -187,6 +197,15 @@ impl SourcePlan {
         }
     }
 
+    /// The key of the kwargs that names ids of this source.
+    #[must_use]
+    pub const fn ids_key(&self) -> &'static str {
+        match self.kind {
+            Kind::Variable => "shared_variables",
+            Kind::Connection | Kind::Config => "shared_connections",
+        }
+    }
+
     /// Whether only some ids are asked of this source.
     #[must_use]
     pub const fn has_pattern(&self) -> bool {
@@ -228,18 +247,20 @@ impl Plan {
         let (mut wants, mut notices) = (Vec::new(), Vec::new());
         for (kind, need) in needs.iter() {
             let exactly = settings.selection.exactly[kind].as_ref();
-            let (exactly, named) = if need.everything {
-                (exactly.cloned(), need.named.clone())
+            let chosen = exactly.cloned().unwrap_or_default();
+            let exactly = if need.everything {
+                exactly.cloned()
             } else if need.named.is_empty() {
                 notices.extend(exactly.map(|_| {
                     format!("{} is set, but no file wants a {}; name one", kind.names_setting(), kind.thing())
                 }));
                 continue;
             } else {
-                (Some(unique(exactly.into_iter().flatten().chain(&need.named))), Vec::new())
+                Some(unique(chosen.iter().chain(&need.named)))
             };
+            let named = need.named.clone();
             let required = if kind == Kind::Connection { settings.selection.required.clone() } else { Vec::new() };
-            wants.push(Want { kind, exactly, named, required, sources: Vec::new() });
+            wants.push(Want { kind, exactly, chosen, named, required, sources: Vec::new() });
         }
         let (own, regions) = (settings.kwargs.own.clone(), settings.regions.clone());
         let mut plan = Self { own, regions, accounts: Vec::new(), wants, notices };
@@ -247,6 +268,17 @@ impl Plan {
             plan.add_account(settings, shared);
         }
         plan
+    }
+
+    /// The region of a source, in words.
+    #[must_use]
+    pub fn region_of(&self, source: &Source) -> String {
+        match source {
+            Source::Own => {
+                self.regions.own.as_ref().map_or_else(|| "the profile's region".to_owned(), ToString::to_string)
+            }
+            Source::Shared { region, .. } => region.to_string(),
+        }
     }
 
     /// The sources of one account, of every kind.

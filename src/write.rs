@@ -65,7 +65,7 @@ pub fn check_targets<'a>(targets: impl IntoIterator<Item = &'a Path>) -> Result<
 }
 
 fn must_be_directory(path: &Path) -> io::Result<()> {
-    if fs::metadata(path)?.is_dir() { Ok(()) } else { Err(io::ErrorKind::NotADirectory.into()) }
+    if fs::metadata(path)?.is_dir() { Ok(()) } else { Err(rustix::io::Errno::NOTDIR.into()) }
 }
 
 /// Writes the bytes beside the target and syncs them.

@@ -12,7 +12,7 @@ use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
 use crate::convert::placeholders::shown_type;
 use crate::error::{Exit, Failure};
-use crate::fetch::Aside;
+use crate::fetch::answers::SkippedAccount;
 use crate::model::connection::SecretForm;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
@@ -141,7 +141,7 @@ pub fn report(
     });
     Report {
         skipped: skipped.collect(),
-        left_aside: entries.aside.iter().flat_map(Aside::lines).collect(),
+        left_aside: entries.skipped_accounts.iter().flat_map(SkippedAccount::lines).collect(),
         problems: left_out.iter().map(|left| problem(left, *policies)).collect(),
         files: files
             .iter()
@@ -248,7 +248,7 @@ const fn word_of(why: &Why) -> &'static str {
         Why::NotForFile { .. } => "not carried",
         Why::Refused(_) => "refused",
         Why::Unreadable(_) => "denied",
-        Why::Missing => "missing",
+        Why::Missing(_) => "missing",
         Why::Unknown(_) => "unknown",
     }
 }

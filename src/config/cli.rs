@@ -154,7 +154,9 @@ raw_settings! {
         on_missing,
         /// Nothing at all was found: error, warn or ignore [default: error]
         on_empty,
-        /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
+        /// One account has nothing under its prefix while another has: error, warn or ignore [default: warn]
+    on_empty_account,
+    /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
         on_shared,
         /// Every policy becomes error: true or false [default: false]
         strict,

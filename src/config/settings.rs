@@ -259,6 +259,7 @@ impl Reader<'_> {
             denied: self.policy("ON_DENIED", raw.on_denied.as_deref(), Policy::Warn, strict),
             missing: self.policy("ON_MISSING", raw.on_missing.as_deref(), Policy::Error, strict),
             empty: self.policy("ON_EMPTY", raw.on_empty.as_deref(), Policy::Error, strict),
+            empty_account: self.policy("ON_EMPTY_ACCOUNT", raw.on_empty_account.as_deref(), Policy::Warn, strict),
             shared: self.policy("ON_SHARED", raw.on_shared.as_deref(), Policy::Error, strict),
         };
         let selection = Selection {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use crate::airflow::invalid::Invalid;
 use crate::error::{Exit, Failure};
+use crate::fetch::answers::Missing;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Source;
@@ -45,8 +46,8 @@ pub enum Why {
     Refused(&'static str),
     /// The secret can't be read.
     Unreadable(StoreError),
-    /// It was asked for by name and no source has it.
-    Missing,
+    /// It was asked for by name and no source has it: who asked, and what each account answered.
+    Missing(Box<Missing>),
     /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
     Unknown(Exit),
 }
@@ -68,13 +69,15 @@ impl std::fmt::Display for LeftOut {
             Why::Unknown(_) => f.write_str(
                 " is not known: no account that could be read has it, and one that may have it is left out as a whole",
             ),
-            Why::Missing => {
-                let near = self.near.as_ref().map(|near| format!("; did you mean {}?", printable(near)));
-                write!(
-                    f,
-                    " is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it{}",
-                    near.unwrap_or_default()
-                )
+            Why::Missing(missing) => {
+                write!(f, " is missing: asked for by {}", missing.asked_by.join(", "))?;
+                for lookup in &missing.lookups {
+                    write!(f, "; {lookup}")?;
+                }
+                if let Some(near) = &self.near {
+                    write!(f, "; did you mean {}?", printable(near))?;
+                }
+                f.write_str("; check the name, the prefix and the region, or take it out of that list")
             }
         }
     }
@@ -90,7 +93,7 @@ impl LeftOut {
             Why::NotForFile { .. } => "it can't be carried".to_owned(),
             Why::Refused(_) => "its entry in the index is wrong".to_owned(),
             Why::Unreadable(error) => format!("its secret can't be read ({})", error.cause.code()),
-            Why::Missing => match &self.near {
+            Why::Missing(_) => match &self.near {
                 Some(near) => format!("no account has it; did you mean {}?", printable(near)),
                 None => "no account has it".to_owned(),
             },
@@ -107,7 +110,7 @@ impl LeftOut {
             Why::InvalidAndOfOtherKind(_) => Policy::Ignore,
             Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
             Why::Unreadable(_) => policies.denied,
-            Why::Missing => policies.missing,
+            Why::Missing(_) => policies.missing,
             Why::Unknown(_) => policies.shared,
         }
     }
@@ -120,7 +123,7 @@ impl LeftOut {
                 Exit::InvalidData
             }
             Why::Unreadable(_) => Exit::Denied,
-            Why::Missing => Exit::NotFound,
+            Why::Missing(_) => Exit::NotFound,
             Why::Unknown(exit) => exit,
         }
     }

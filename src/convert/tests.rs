@@ -6,11 +6,11 @@ use crate::airflow::versions::AirflowTarget;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
-use crate::fetch::{Entry, SkippedBy};
+use crate::fetch::answers::{Lookup, Missing, Outcome, SkippedBy, Winner};
 use crate::plan::Source;
 use crate::report::log::tests::logged;
 use crate::store::error::{ErrorKind, StoreError};
-use crate::store::secret_store::Value;
+use crate::store::secret_store::{NotThere, Value};
 
 fn plan(kwargs: &str, more: &[(&str, &str)]) -> Plan {
     let first = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")];
@@ -30,12 +30,12 @@ fn value(text: &str) -> State {
     State::Value(Value { text: SecretString::from(text), changed: Some("2026-11-24T18:25:00Z".to_owned()) })
 }
 
-fn entry(source: usize, state: State) -> Entry {
-    Entry { source, state, shadowed: Vec::new(), ambiguous: false }
+fn entry(source: usize, state: State) -> Winner {
+    Winner { source, state, shadowed: Vec::new(), ambiguous: false }
 }
 
-fn of(kind: Kind, resolved: Resolved, aside: Vec<Aside>, plan: &Plan) -> Entries {
-    let mut fetched = Fetched { aside, ..Fetched::default() };
+fn of(kind: Kind, resolved: Resolved, aside: Vec<SkippedAccount>, plan: &Plan) -> Entries {
+    let mut fetched = Fetched { skipped_accounts: aside, ..Fetched::default() };
     fetched.kinds[kind] = resolved;
     let env = BTreeMap::from([("E".to_owned(), SecretString::from("e"))]);
     let entries = Entries::of(fetched, plan, &plain_rules(), env);
@@ -43,13 +43,25 @@ fn of(kind: Kind, resolved: Resolved, aside: Vec<Aside>, plan: &Plan) -> Entries
     entries
 }
 
+/// Asked for by a list, and not there in the own account.
+fn missing(id: &str) -> Missing {
+    let lookup = Lookup {
+        source: Source::Own,
+        region: "eu-west-1".to_owned(),
+        secret: format!("o/{id}"),
+        outcome: Outcome::NotThere(NotThere::NoSuchSecret),
+    };
+    Missing { id: id.to_owned(), asked_by: vec!["SECRETS_INIT_CONN_IDS"], lookups: vec![lookup] }
+}
+
 fn denied() -> StoreError {
     StoreError::new(ErrorKind::Denied, "secretsmanager:GetSecretValue", "refused").about("o/b")
 }
 
 fn policies(of: impl Fn(&str) -> Policy) -> Policies {
-    let [invalid, denied, missing, empty, shared] = ["invalid", "denied", "missing", "empty", "shared"].map(of);
-    Policies { invalid, denied, missing, empty, shared }
+    let [invalid, denied, missing, empty, empty_account, shared] =
+        ["invalid", "denied", "missing", "empty", "empty_account", "shared"].map(of);
+    Policies { invalid, denied, missing, empty, empty_account, shared }
 }
 
 /// Everything that can be wrong with a connection, each under an id of its own.
@@ -57,22 +69,23 @@ fn found(required: &str) -> Entries {
     let plan = plan(SHARED, &[("SECRETS_INIT_REQUIRED", required)]);
     let skipped = |id: &str| Skipped { id: id.to_owned(), source: 0, by: SkippedBy::Globs };
     let entries = [
-        ("fine", Entry { shadowed: vec![1], ..entry(0, value("x://h")) }),
+        ("fine", Winner { shadowed: vec![1], ..entry(0, value("x://h")) }),
         ("also", entry(1, value("x://h"))),
         ("denied", entry(0, State::Unreadable(denied()))),
         ("refused", entry(1, State::Refused("why"))),
         ("broken", entry(1, value("{"))),
-        ("other", Entry { ambiguous: true, ..entry(0, value("{")) }),
+        ("other", Winner { ambiguous: true, ..entry(0, value("{")) }),
     ];
     let resolved = Resolved {
         entries: entries.map(|(id, entry)| (id.to_owned(), entry)).into(),
-        missing: vec!["fime".to_owned(), "passed_ove".to_owned(), "nowhere".to_owned()],
+        missing: ["fime", "passed_ove", "nowhere"].map(missing).into(),
+        listed: Vec::new(),
         unknown: vec!["unknown".to_owned()],
         skipped: vec![skipped("fine"), skipped("passed_over")],
     };
     let failure = Some(Failure::new(Exit::TempFail, "slow"));
     let source = Source::shared("222222222222", "eu-west-1");
-    let aside = vec![Aside { source: source.clone(), failure: None }, Aside { source, failure }];
+    let aside = vec![SkippedAccount { source: source.clone(), failure: None }, SkippedAccount { source, failure }];
     of(Kind::Connection, resolved, aside, &plan)
 }
 
@@ -96,16 +109,20 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
     assert_eq!(skipped, ["passed_over"]);
     let invalid = from_secret("{", &plain_rules()).unwrap_err();
     let shared = "shared account 222222222222 in eu-west-1";
-    let missing =
-        "is missing: no source has it; check the name and the prefix, or take it out of the list that asks for it";
+    let missing_line = |id: &str, near: &str| {
+        format!(
+            "conn_id {id} is missing: asked for by SECRETS_INIT_CONN_IDS; own account in eu-west-1, o/{id}: no such secret, or none \
+             with a current value{near}; check the name, the prefix and the region, or take it out of that list"
+        )
+    };
     let expected = [
         format!("conn_id broken ({shared}) is invalid: {invalid}"),
         format!("conn_id denied (own account) can't be read: {}", denied()),
         format!("conn_id other (own account) is no connection, but a variable or config value under the same prefix: {invalid}"),
         format!("conn_id refused ({shared}) is not asked for: why; correct the index"),
-        format!("conn_id fime {missing}; did you mean fine?"),
-        format!("conn_id passed_ove {missing}; did you mean passed_over?"),
-        format!("conn_id nowhere {missing}"),
+        missing_line("fime", "; did you mean fine?"),
+        missing_line("passed_ove", "; did you mean passed_over?"),
+        missing_line("nowhere", ""),
         "conn_id unknown is not known: no account that could be read has it, and one that may have it is left out as a whole"
             .to_owned(),
     ];
@@ -241,7 +258,7 @@ fn everything_that_a_policy_makes_an_error_fails_the_run() {
         (Why::NotForFile { file: "f".to_owned(), reason: "r".into() }, Exit::InvalidData),
         (Why::Refused("r"), Exit::InvalidData),
         (Why::Unreadable(denied()), Exit::Denied),
-        (Why::Missing, Exit::NotFound),
+        (Why::Missing(Box::new(missing("x"))), Exit::NotFound),
     ];
     // No failure ends with 0.
     let of_failure = |exit| if exit == Exit::Ok { Exit::Bug } else { exit };
@@ -262,7 +279,7 @@ fn everything_that_a_policy_makes_an_error_fails_the_run() {
     assert!(left_out::judge(&[left(other(), false)], &error).is_ok());
     assert!(left_out::judge(&[left(other(), true)], &policies(|_| Policy::Ignore)).is_err());
     let both = [
-        left(Why::Missing, false),
+        left(Why::Missing(Box::new(missing("x"))), false),
         left(Why::Unreadable(denied()), false),
         left(Why::Unknown(Exit::Unavailable), false),
     ];

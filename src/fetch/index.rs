@@ -6,7 +6,8 @@
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::{AllAnswers, Asked, Said, State, WhenNotThere};
+use super::answers::{AllAnswers, Reported, SkippedBy, State};
+use super::reading::{self, Asked, WhenNotThere};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::{Arn, SecretId, is_id};
@@ -59,18 +60,28 @@ pub async fn read<S: SecretStore>(
     let mut refused = Vec::new();
     if nameless > 0 {
         // What they are is not repeated: the secret may be no index.
-        let reason =
-            Said { state: Some(State::Refused("the index has items that no conn_id can be")), ambiguous: false };
+        let reason = Reported {
+            state: Some(State::Refused("the index has items that no conn_id can be")),
+            not_there: None,
+            ambiguous: false,
+        };
         refused.push((format!("({})", count(nameless, "item")), reason));
     }
-    for (id, secret) in entries.into_iter().filter(|(id, _)| selection.takes(source.kind, id)) {
+    let mut skipped = Vec::new();
+    for (id, secret) in entries {
         match secret {
+            _ if !selection.takes(source.kind, &id) => skipped.push((id, SkippedBy::Globs)),
             Ok(secret) => asked.push(Asked { source, id, secret }),
-            Err(reason) => refused.push((id, Said { state: Some(State::Refused(reason)), ambiguous: false })),
+            Err(reason) => {
+                refused.push((id, Reported { state: Some(State::Refused(reason)), not_there: None, ambiguous: false }))
+            }
         }
     }
-    let mut answers = super::read(store, asked, WhenNotThere::Vanished).await?;
-    answers.entry((source.kind, source.account)).or_default().said.extend(refused);
+    let mut answers = reading::read(store, asked, WhenNotThere::Vanished).await?;
+    let of_source = answers.entry((source.kind, source.account)).or_default();
+    of_source.is_enumerated = true;
+    of_source.reported.extend(refused);
+    of_source.skipped.extend(skipped);
     Ok(answers)
 }
 

@@ -1,13 +1,24 @@
 //! The rules of precedence, on stores in memory.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
-use super::*;
-use crate::plan::{Access, AddressedBy, Want};
+use tokio::time::Instant;
+
+use super::answers::*;
+use super::enumerate::prefixes_of;
+use super::reading::{WhenNotThere, report_not_there};
+use super::resolve::fetch;
+use super::shared::{SharedPolicy, TOO_SLOW};
+use crate::config::settings::Selection;
+use crate::error::{Exit, Failure};
+use crate::model::aws::SecretId;
+use crate::model::kind::Kind;
+use crate::plan::{Access, AccountPlan, AddressedBy, Enumerate, Plan, Source, SourcePlan, Want};
 use crate::report::log::tests::logged;
-use crate::store::error::ErrorKind;
+use crate::store::error::{ErrorKind, StoreError};
 use crate::store::memory::MemoryStore;
-use crate::store::secret_store::Enumerated;
+use crate::store::secret_store::{Answer, Enumerated, Found, NotThere, SecretStore, Wanted};
 use secrecy::{ExposeSecret, SecretString};
 
 /// A memory store that belongs to an account, fails for chosen secrets, hides some from its listing, and remembers
@@ -22,6 +33,8 @@ struct TestStore {
     binary: Option<&'static str>,
     /// Whether the answers come later than at once.
     slow: bool,
+    /// Whether a listing is never answered.
+    silent: bool,
     asked: RefCell<Vec<String>>,
     /// What each listing was told of what is wanted.
     everything: RefCell<Vec<bool>>,
@@ -54,6 +67,9 @@ impl SecretStore for TestStore {
         if self.slow {
             tokio::task::yield_now().await;
         }
+        if self.silent {
+            std::future::pending::<()>().await;
+        }
         if let Some(kind) = self.list_fails {
             return Err(StoreError::new(kind, "secretsmanager:ListSecrets", "refused"));
         }
@@ -66,6 +82,10 @@ impl SecretStore for TestStore {
         }
         found.account = self.account.map(str::to_owned).filter(|_| !found.secrets.is_empty());
         Ok(found)
+    }
+
+    async fn names_under(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.memory.names_under(prefix).await
     }
 
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
@@ -108,7 +128,7 @@ fn want(plan: &mut Plan, kind: Kind, own: Enumerate, shared: Enumerate, [own_pre
         SourcePlan::for_tests((kind, 0), Source::Own, own, AddressedBy::Name, own_prefix),
         SourcePlan::for_tests((kind, 1), shared_source(), shared, AddressedBy::Name, shared_prefix),
     ];
-    plan.wants.push(Want { kind, exactly: None, named: Vec::new(), required: Vec::new(), sources });
+    plan.wants.push(Want { kind, exactly: None, chosen: Vec::new(), named: Vec::new(), required: Vec::new(), sources });
 }
 
 /// The connections that come of it.
@@ -124,18 +144,23 @@ fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<F
     run_until(plan, stores, selection, NEEDED)
 }
 
-fn run_until(plan: &Plan, stores: &[TestStore], selection: &Selection, shared: Shared) -> Result<Fetched, Failure> {
+fn run_until(
+    plan: &Plan,
+    stores: &[TestStore],
+    selection: &Selection,
+    shared: SharedPolicy,
+) -> Result<Fetched, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(fetch(plan, stores, selection, shared))
+    runtime.block_on(fetch(plan, stores, selection, shared, &RefCell::default()))
 }
 
-const NEEDED: Shared = Shared { until: None, may_be_invalid: false };
+const NEEDED: SharedPolicy = SharedPolicy { until: None, may_be_invalid: false };
 
 /// An hour from now, or an hour ago.
-fn until(later: bool) -> Shared {
+fn until(later: bool) -> SharedPolicy {
     let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
     let until = if later { now + hour } else { now.checked_sub(hour).unwrap() };
-    Shared { until: Some(until), may_be_invalid: true }
+    SharedPolicy { until: Some(until), may_be_invalid: true }
 }
 
 /// All but the conn_ids that this glob takes.
@@ -145,9 +170,14 @@ fn without(glob: &str) -> Selection {
     Selection { exclude: Some(exclude.build().unwrap()), ..Selection::default() }
 }
 
+/// The ids that are missing.
+fn missing(resolved: &Resolved) -> Vec<&str> {
+    resolved.missing.iter().map(|missing| missing.id.as_str()).collect()
+}
+
 /// `id=source:value`, with `!` for unreadable and `+` for shadowed.
 fn shown(fetched: &Resolved) -> Vec<String> {
-    let show = |(id, entry): (&String, &Entry)| {
+    let show = |(id, entry): (&String, &Winner)| {
         let value = match &entry.state {
             State::Value(value) => value.text.expose_secret().to_owned(),
             State::Unreadable(error) => format!("!{:?}", error.kind()),
@@ -203,11 +233,12 @@ fn every_source_that_fails_is_named() {
 #[test]
 fn exactly_these_are_asked_by_name_and_shared_only_for_what_own_lacks() {
     let mut plan = plan(Enumerate::Nothing, Enumerate::Nothing);
-    plan.wants[0].exactly = Some(vec!["a".into(), "b".into(), "none".into()]);
+    plan.wants[0].chosen = vec!["a".into(), "b".into(), "none".into()];
+    plan.wants[0].exactly = Some(plan.wants[0].chosen.clone());
     let stores = [TestStore::with(&[("o/a", "1"), ("o/z", "9")]), TestStore::with(&[("s/a", "2"), ("s/b", "3")])];
     let fetched = run(&plan, &stores).unwrap();
     assert_eq!(shown(&fetched), ["a=0:1", "b=1:3"]);
-    assert_eq!(fetched.missing, ["none"]);
+    assert_eq!(missing(&fetched), ["none"]);
     assert_eq!(*stores[0].asked.borrow(), ["o/a", "o/b", "o/none"]);
     assert_eq!(*stores[1].asked.borrow(), ["s/b", "s/none"]);
 }
@@ -220,7 +251,7 @@ fn a_required_id_is_found_though_the_listing_lags_and_own_still_wins() {
     let shared = TestStore { unlisted: vec!["s/new"], ..TestStore::with(&[("s/new", "1"), ("s/both", "shared")]) };
     let fetched = run(&plan, &[own, shared]).unwrap();
     assert_eq!(shown(&fetched), ["both=0:own+", "new=1:1"]);
-    assert_eq!(fetched.missing, ["gone"]);
+    assert_eq!(missing(&fetched), ["gone"]);
 }
 
 #[test]
@@ -229,7 +260,7 @@ fn ids_of_the_kwargs_that_nobody_has_are_missing_unless_filtered() {
     let stores = [TestStore::default(), TestStore::with(&[("s/a", "1")])];
     let selection = without("skip*");
     let fetched = run_with(&plan(Enumerate::Listing, ids), &stores, &selection).unwrap();
-    assert_eq!((shown(&fetched), fetched.missing), (vec!["a=1:1".to_owned()], vec!["x".to_owned()]));
+    assert_eq!((shown(&fetched), missing(&fetched)), (vec!["a=1:1".to_owned()], vec!["x"]));
     assert_eq!(*stores[1].asked.borrow(), ["s/a", "s/x"]);
 }
 
@@ -334,14 +365,16 @@ fn a_secret_under_the_prefix_of_two_kinds_is_both_and_known_to_be() {
 fn names_of_every_kind_are_looked_up_together() {
     let mut plan = plan(Enumerate::Nothing, Enumerate::Nothing);
     want(&mut plan, Kind::Variable, Enumerate::Nothing, Enumerate::Nothing, ["v/", "sv/"]);
-    plan.wants[0].exactly = Some(vec!["a".into(), "b".into()]);
-    plan.wants[1].exactly = Some(vec!["a".into(), "gone".into()]);
+    plan.wants[0].chosen = vec!["a".into(), "b".into()];
+    plan.wants[0].exactly = Some(plan.wants[0].chosen.clone());
+    plan.wants[1].chosen = vec!["a".into(), "gone".into()];
+    plan.wants[1].exactly = Some(plan.wants[1].chosen.clone());
     let stores = [TestStore::with(&[("o/a", "1"), ("v/a", "2")]), TestStore::with(&[("s/b", "3")])];
     let fetched = run_all(&plan, &stores, &Selection::default()).unwrap();
     assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1", "b=1:3"]);
     assert_eq!(
-        (shown(&fetched.kinds[Kind::Variable]), &fetched.kinds[Kind::Variable].missing),
-        (vec!["a=0:2".to_owned()], &vec!["gone".to_owned()])
+        (shown(&fetched.kinds[Kind::Variable]), missing(&fetched.kinds[Kind::Variable])),
+        (vec!["a=0:2".to_owned()], vec!["gone"])
     );
     assert_eq!(stores.iter().map(|store| store.memory.calls()).collect::<Vec<_>>(), [1, 1]);
     assert_eq!(*stores[1].asked.borrow(), ["s/b", "sv/gone"]);
@@ -369,7 +402,7 @@ fn a_run_that_can_do_without_goes_on_up_to_the_first_shared_account_that_fails()
     let connections = &fetched.kinds[Kind::Connection];
     assert_eq!((shown(connections), &connections.missing), (vec!["a=0:1".to_owned()], &Vec::new()));
     assert_eq!(connections.unknown, ["s", "t"]);
-    let lines: Vec<String> = fetched.aside.iter().flat_map(Aside::lines).collect();
+    let lines: Vec<String> = fetched.skipped_accounts.iter().flat_map(SkippedAccount::lines).collect();
     let why = StoreError::new(ErrorKind::Denied, "secretsmanager:ListSecrets", "refused");
     assert_eq!(
         lines,
@@ -393,7 +426,7 @@ fn only_a_shared_account_that_can_be_done_without_is_waited_for_no_longer() {
     let plan = plan(Enumerate::Listing, Enumerate::Listing);
     let slow = |secrets: &[(&str, &str)]| TestStore { slow: true, ..TestStore::with(secrets) };
     let run = |stores: &[TestStore], shared| run_until(&plan, stores, &Selection::default(), shared).unwrap();
-    let lines = |fetched: &Fetched| fetched.aside.iter().flat_map(Aside::lines).collect::<Vec<_>>();
+    let lines = |fetched: &Fetched| fetched.skipped_accounts.iter().flat_map(SkippedAccount::lines).collect::<Vec<_>>();
     let stores = [slow(&[("o/a", "1")]), TestStore::with(&[("s/b", "2")])];
     let fetched = run(&stores, until(false));
     assert_eq!(
@@ -413,7 +446,7 @@ fn only_a_shared_account_that_can_be_done_without_is_waited_for_no_longer() {
 /// Who writes in a shared account has no say in whether the own connections are there; who takes it away has, by default.
 #[test]
 fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() {
-    let tolerant = Shared { may_be_invalid: true, ..NEEDED };
+    let tolerant = SharedPolicy { may_be_invalid: true, ..NEEDED };
     let with_index = plan(Enumerate::Listing, Enumerate::Index("index".into()));
     let own = || TestStore::with(&[("o/a", "1")]);
     let binary = TestStore { binary: Some("index"), ..TestStore::default() };
@@ -423,14 +456,14 @@ fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() 
         assert_eq!(run(NEEDED).err().unwrap().exit(), Exit::InvalidData);
         let fetched = run(tolerant).unwrap();
         assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1"]);
-        let lines: Vec<String> = fetched.aside.iter().flat_map(Aside::lines).collect();
+        let lines: Vec<String> = fetched.skipped_accounts.iter().flat_map(SkippedAccount::lines).collect();
         assert!(
             lines.iter().all(|line| line.contains("must be a JSON array") || line.contains("it must be")),
             "{lines:?}"
         );
     }
     let run = |plan: &Plan, stores: &[TestStore], shared| {
-        run_until(plan, stores, &Selection::default(), shared).map(|fetched| fetched.aside.len())
+        run_until(plan, stores, &Selection::default(), shared).map(|fetched| fetched.skipped_accounts.len())
     };
     let exit =
         |plan: &Plan, stores: &[TestStore], shared| run(plan, stores, shared).err().map(|failure| failure.exit());
@@ -457,11 +490,12 @@ fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() 
 fn a_lookup_by_name_ends_at_the_first_shared_account_that_fails() {
     let mut plan = third(plan(Enumerate::Nothing, Enumerate::Nothing));
     plan.wants[0].sources[2].enumerate = Enumerate::Nothing;
-    plan.wants[0].exactly = Some(vec!["a".into(), "s".into(), "t".into()]);
+    plan.wants[0].chosen = vec!["a".into(), "s".into(), "t".into()];
+    plan.wants[0].exactly = Some(plan.wants[0].chosen.clone());
     let failing = TestStore { failing: vec![("s/s", ErrorKind::Throttled)], ..TestStore::default() };
     let stores = [TestStore::with(&[("o/a", "1")]), failing, TestStore::with(&[("t/t", "3")])];
     let fetched = run_until(&plan, &stores, &Selection::default(), until(true)).unwrap();
-    assert_eq!(fetched.aside.len(), 2);
+    assert_eq!(fetched.skipped_accounts.len(), 2);
     assert_eq!(fetched.kinds[Kind::Connection].unknown, ["s", "t"]);
     assert_eq!([1, 2].map(|store: usize| stores[store].asked.borrow().len()), [2, 0]);
     let failure = run_until(&plan, &stores, &Selection::default(), NEEDED).err().unwrap();
@@ -481,7 +515,10 @@ fn an_account_that_fails_by_name_is_left_out_with_what_its_listing_had() {
     let shared = TestStore { failing, ..TestStore::with(&[("s/b", "2")]) };
     let stores = [TestStore::with(&[("o/a", "1")]), shared];
     let fetched = run_until(&plan, &stores, &Selection::default(), until(true)).unwrap();
-    assert_eq!((shown(&fetched.kinds[Kind::Connection]), fetched.aside.len()), (vec!["a=0:1".to_owned()], 1));
+    assert_eq!(
+        (shown(&fetched.kinds[Kind::Connection]), fetched.skipped_accounts.len()),
+        (vec!["a=0:1".to_owned()], 1)
+    );
 }
 
 /// A plan as settings make it, for what no source of a test's own making has.
@@ -518,7 +555,7 @@ fn what_the_pattern_leaves_out_is_not_read_and_told_from_what_the_globs_leave_ou
     let by_name = [("SECRETS_INIT_CONN_IDS", "a,b")];
     let plan = plan_of(r#"{"connections_prefix": "o", "connections_lookup_pattern": "a"}"#, &by_name);
     let resolved = run(&plan, &stores()).unwrap();
-    assert_eq!((shown(&resolved), resolved.missing), (vec!["a=0:1".to_owned()], vec!["b".to_owned()]));
+    assert_eq!((shown(&resolved), missing(&resolved)), (vec!["a=0:1".to_owned()], vec!["b"]));
 }
 
 #[test]
@@ -587,7 +624,7 @@ fn what_is_not_there_is_told_by_its_reason() {
         ("aaAbCdEf", arn("aaAbCdEf"), none, expected, "DEBUG conn_id aaAbCdEf: not there"),
         ("a-Ab_dEf", arn("a-Ab_dEf"), none, expected, "DEBUG conn_id a-Ab_dEf: not there"),
     ] {
-        let log = logged(|| tell_not_there(Kind::Connection, id, &secret, reason, when));
+        let log = logged(|| report_not_there(Kind::Connection, id, &secret, reason, when));
         assert!(log.starts_with(words) && log.lines().count() == 1, "{words}: {log}");
     }
 }
@@ -610,4 +647,93 @@ proptest::proptest! {
             proptest::prop_assert_eq!(entry.shadowed.len(), usize::from(own.contains(id) && shared.contains(id)));
         }
     }
+}
+
+/// A shared account that never answers can't help a run whose own account has failed.
+#[test]
+fn the_first_error_of_the_own_account_ends_the_run() {
+    let own = TestStore { list_fails: Some(ErrorKind::Denied), ..TestStore::default() };
+    let silent = TestStore { silent: true, ..TestStore::default() };
+    let failure = run(&plan(Enumerate::Listing, Enumerate::Listing), &[own, silent]).err().unwrap();
+    assert_eq!((failure.exit(), failure.lines().len()), (Exit::Denied, 1), "{failure}");
+}
+
+/// What has failed is known to whoever ends the run by its deadline.
+#[test]
+fn a_shared_account_that_failed_is_known_while_the_own_one_is_waited_for() {
+    let silent = TestStore { silent: true, ..TestStore::default() };
+    let denied = TestStore { list_fails: Some(ErrorKind::Denied), ..TestStore::default() };
+    let (plan, stores, failed) = (plan(Enumerate::Listing, Enumerate::Listing), [silent, denied], RefCell::default());
+    let selection = Selection::default();
+    let mut asking = Box::pin(fetch(&plan, &stores, &selection, NEEDED, &failed));
+    assert!(futures_util::FutureExt::now_or_never(&mut asking).is_none());
+    assert_eq!(failed.borrow().iter().map(Failure::exit).collect::<Vec<_>>(), [Exit::Denied]);
+}
+
+/// As a listing under a role does.
+#[test]
+fn a_shared_account_that_is_the_own_one_is_skipped_by_the_same_policy() {
+    let own = TestStore { account: Some("222222222222"), ..TestStore::with(&[("o/a", "1")]) };
+    let stores = [own, TestStore { list_fails: Some(ErrorKind::Unavailable), ..TestStore::default() }];
+    let plan = plan(Enumerate::Listing, Enumerate::ListingIfOwnAccount);
+    assert_eq!(run(&plan, &stores).err().unwrap().exit(), Exit::Unavailable);
+    let fetched = run_until(&plan, &stores, &Selection::default(), until(true)).unwrap();
+    assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=0:1"]);
+    assert_eq!(fetched.skipped_accounts.len(), 1);
+}
+
+#[test]
+fn an_account_without_names_is_reported_only_beside_one_that_has_some() {
+    let both = plan(Enumerate::Listing, Enumerate::Listing);
+    let empty =
+        |plan: &Plan, stores: &[TestStore], selection: &Selection| run_all(plan, stores, selection).unwrap().empty;
+    let some = || TestStore::with(&[("s/a", "1"), ("s/b", "2")]);
+    let misspelt = TestStore::with(&[("own/a", "1"), ("own/b", "2"), ("x", "3")]);
+    let found = empty(&both, &[misspelt, some()], &Selection::default());
+    assert_eq!(
+        found,
+        [EmptyAccount {
+            kind: Kind::Connection,
+            source: Source::Own,
+            region: "the profile's region".to_owned(),
+            under: Under::Prefix("o/".to_owned()),
+            near: Some(("own/".to_owned(), 2)),
+        }]
+    );
+    let line = found[0].to_string();
+    assert!(line.starts_with("own account in the profile's region has no connection under \"o/\""), "{line}");
+    assert!(line.contains("\"own/\" has 2 names"), "{line}");
+    // Neither has any: SECRETS_INIT_ON_EMPTY is about that.
+    assert_eq!(empty(&both, &[TestStore::default(), TestStore::default()], &Selection::default()), []);
+    // What a filter leaves out is there.
+    let excluded = TestStore::with(&[("o/a", "1")]);
+    assert_eq!(empty(&both, &[excluded, some()], &without("a")), []);
+    // By name alone nobody knows what an account has.
+    assert_eq!(
+        empty(&plan(Enumerate::Nothing, Enumerate::Listing), &[TestStore::default(), some()], &Selection::default()),
+        []
+    );
+    // An index that names nothing.
+    let index = plan(Enumerate::Listing, Enumerate::Index("i".to_owned()));
+    let of_index =
+        empty(&index, &[TestStore::with(&[("o/a", "1")]), TestStore::with(&[("i", "[]")])], &Selection::default());
+    assert_eq!(of_index.len(), 1);
+    assert!(of_index[0].to_string().contains("its index i names no connection"), "{}", of_index[0]);
+}
+
+/// Who asked for it, and what each account answered.
+#[test]
+fn a_missing_id_can_be_traced() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Ids(vec!["a".to_owned()]));
+    plan.wants[0].required = vec!["a".to_owned()];
+    let stores = [TestStore::default(), TestStore { binary: Some("s/a"), ..TestStore::with(&[("s/a", "1")]) }];
+    let fetched = run(&plan, &stores).unwrap();
+    assert_eq!(fetched.missing[0].asked_by, ["SECRETS_INIT_REQUIRED", "shared_connections"]);
+    assert_eq!(
+        fetched.missing[0].lookups.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [
+            "own account in the profile's region, o/a: no such secret, or none with a current value",
+            "shared account 222222222222 in eu-central-1, s/a: a binary secret, which Airflow does not read",
+        ]
+    );
 }

@@ -24,6 +24,8 @@ pub struct Policies {
     pub missing: Policy,
     /// Nothing at all was found.
     pub empty: Policy,
+    /// One account that is asked holds nothing while another does.
+    pub empty_account: Policy,
     /// A shared account can't be read as a whole.
     pub shared: Policy,
 }

@@ -156,10 +156,13 @@ fn what_is_wanted_by_name_is_of_its_kind() {
         plan.wants.into_iter().map(|want| (want.kind, want.exactly, want.named, want.required)).collect()
     };
     let ids = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>();
-    let variable = || (Kind::Variable, Some(ids(&["v"])), ids(&[]), ids(&[]));
+    let variable = || (Kind::Variable, Some(ids(&["v"])), ids(&["v"]), ids(&[]));
     assert_eq!(wants(&[]), [(Kind::Connection, None, ids(&["b", "c"]), ids(&["r"])), variable()]);
     let alone = [("SECRETS_INIT_CONNECTIONS_FILE", "none"), ("SECRETS_INIT_CONN_IDS", "a,b")];
-    assert_eq!(wants(&alone), [(Kind::Connection, Some(ids(&["a", "b", "c"])), ids(&[]), ids(&["r"])), variable()]);
+    assert_eq!(
+        wants(&alone),
+        [(Kind::Connection, Some(ids(&["a", "b", "c"])), ids(&["b", "c"]), ids(&["r"])), variable()]
+    );
     assert_eq!(
         wants(&alone[1..]),
         [(Kind::Connection, Some(ids(&["a", "b"])), ids(&["b", "c"]), ids(&["r"])), variable()]

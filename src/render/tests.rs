@@ -15,7 +15,7 @@ use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, EnvFile, Format};
 use crate::convert::{Detail, Entries};
 use crate::error::{Exit, Failure};
-use crate::fetch::{Skipped, SkippedBy};
+use crate::fetch::answers::{Skipped, SkippedBy};
 use crate::model::connection::Connection;
 use crate::model::kind::Kind;
 use crate::verify;

@@ -8,7 +8,7 @@ use crate::airflow::lazy_backend;
 use crate::config::settings::Settings;
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
-use crate::fetch::Aside;
+use crate::fetch::answers::{EmptyAccount, SkippedAccount};
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
 use crate::text::{count, printable};
@@ -20,7 +20,7 @@ const LARGE_SET: usize = 200;
 const MOST_NAMES: usize = 100;
 
 /// Names the shared accounts that the run goes on without, and why.
-pub fn skipped_accounts(all: &[Aside], policies: &Policies) {
+pub fn skipped_accounts(all: &[SkippedAccount], policies: &Policies) {
     let mut policy = policies.shared;
     for aside in all {
         // Those after the first that failed are left out because of it.
@@ -32,6 +32,18 @@ pub fn skipped_accounts(all: &[Aside], policies: &Policies) {
                 Policy::Ignore => debug!("{line}"),
                 Policy::Warn | Policy::Error => warn!("{line}"),
             }
+        }
+    }
+}
+
+/// Names the accounts that hold nothing while another does.
+pub fn empty_accounts(all: &[EmptyAccount], policies: &Policies) {
+    for empty in all {
+        match policies.empty_account {
+            Policy::Ignore => debug!("{empty}"),
+            Policy::Warn => warn!("{empty}"),
+            // Such a run fails with it.
+            Policy::Error => {}
         }
     }
 }

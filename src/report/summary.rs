@@ -63,7 +63,7 @@ impl Summary {
         self.shadowed = entries.shadowed.iter().map(|(_, shadowed)| shadowed).sum();
         self.variables = plan.want_of(Kind::Variable).map(|_| entries.variables.len());
         self.configs = plan.want_of(Kind::Config).map(|_| entries.configs.len());
-        self.left_aside = Some(entries.aside.len()).filter(|count| *count > 0);
+        self.left_aside = Some(entries.skipped_accounts.len()).filter(|count| *count > 0);
         self.take_left_out(&entries.left_out);
     }
 
@@ -73,7 +73,7 @@ impl Summary {
             match left.why {
                 Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => self.invalid += 1,
                 Why::Unreadable(_) => self.denied += 1,
-                Why::Missing | Why::Unknown(_) => self.missing += 1,
+                Why::Missing(_) | Why::Unknown(_) => self.missing += 1,
                 Why::InvalidAndOfOtherKind(_) => {}
             }
         }

@@ -63,7 +63,7 @@ fn nothing_but_kwargs_gives_the_defaults() {
     let error = Policy::Error;
     assert_eq!(
         settings.policies,
-        Policies { invalid: warn, denied: warn, missing: error, empty: error, shared: error }
+        Policies { invalid: warn, denied: warn, missing: error, empty: error, empty_account: warn, shared: error }
     );
     assert_eq!((settings.target, settings.store), (AirflowTarget::V3, StoreChoice::Aws));
     assert_eq!(settings.regions, Regions { own: None, shared: "eu-central-1".parse().unwrap() });

@@ -1,0 +1,272 @@
+//! What came of asking: of one source, and once it is decided who wins.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::error::{Exit, Failure};
+use crate::model::kind::{ByKind, Kind};
+use crate::plan::Source;
+use crate::store::error::StoreError;
+use crate::store::secret_store::{NotThere, Value};
+use crate::text::{count, printable};
+
+/// What came of asking: for each kind that is wanted.
+#[derive(Default)]
+pub struct Fetched {
+    /// What is there and what is missing.
+    pub kinds: ByKind<Resolved>,
+    /// Shared accounts that the run goes on without, in order.
+    pub skipped_accounts: Vec<SkippedAccount>,
+    /// Accounts that hold nothing while another holds something.
+    pub empty: Vec<EmptyAccount>,
+}
+
+/// One account that holds nothing of a kind under its prefix, before filters, while another does: a misspelt prefix or region
+/// looks like that, and the other account's secrets then take its names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmptyAccount {
+    /// What it holds none of.
+    pub kind: Kind,
+    /// Whose.
+    pub source: Source,
+    /// Where it was looked for.
+    pub region: String,
+    /// What the names would begin with, or the index that names none.
+    pub under: Under,
+    /// The nearest prefix that holds names, and how many, where a listing shows one.
+    pub near: Option<(String, usize)>,
+}
+
+/// What an account was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Under {
+    /// Names under this prefix.
+    Prefix(String),
+    /// What this index names.
+    Index(String),
+}
+
+/// A shared account that the run goes on without.
+pub struct SkippedAccount {
+    /// Which.
+    pub source: Source,
+    /// Why; `None` where it comes after one that failed: nobody knows which of its secrets that one would have stood before.
+    pub failure: Option<Failure>,
+}
+
+impl SkippedAccount {
+    /// What is to be reported of it.
+    #[must_use]
+    pub fn lines(&self) -> Vec<String> {
+        let left_out = format!("{} is left out as a whole", self.source);
+        match &self.failure {
+            Some(failure) => failure.lines().iter().map(|line| format!("{left_out}: {line}")).collect(),
+            None => vec![format!("{left_out}: it comes after one that is")],
+        }
+    }
+}
+
+impl std::fmt::Display for EmptyAccount {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let thing = self.kind.thing();
+        write!(f, "{}", self.source)?;
+        if self.source == Source::Own {
+            write!(f, " in {}", self.region)?;
+        }
+        match &self.under {
+            Under::Prefix(prefix) => write!(f, " has no {thing} under \"{}\"", printable(prefix))?,
+            Under::Index(index) => write!(f, ": its index {} names no {thing}", printable(index))?,
+        }
+        f.write_str(", while another account has some, which then takes every name")?;
+        match &self.near {
+            Some((near, names)) => write!(f, "; \"{}\" has {}", printable(near), count(*names, "name"))?,
+            None => f.write_str("; no other prefix with names was seen")?,
+        }
+        f.write_str(
+            "; correct the prefix or the region, or set SECRETS_INIT_ON_EMPTY_ACCOUNT=ignore where that is right",
+        )
+    }
+}
+
+impl std::fmt::Display for Lookup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.source)?;
+        if self.source == Source::Own {
+            write!(f, " in {}", self.region)?;
+        }
+        write!(f, ", {}: ", printable(&self.secret))?;
+        f.write_str(match self.outcome {
+            Outcome::NotThere(NotThere::NoSuchSecret) => "no such secret, or none with a current value",
+            Outcome::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
+            Outcome::NotThere(NotThere::Binary) => "a binary secret, which Airflow does not read",
+            Outcome::Pattern => "not asked, because the lookup pattern does not match",
+            Outcome::NotAsked => "not asked",
+        })
+    }
+}
+
+/// What came of asking for one kind.
+#[derive(Default)]
+pub struct Resolved {
+    /// By conn_id or key, in order.
+    pub entries: BTreeMap<String, Winner>,
+    /// Asked for by name, and no source has it.
+    pub missing: Vec<Missing>,
+    /// How many names each source has, before filters; `None` where it is only asked by name.
+    pub listed: Vec<Option<usize>>,
+    /// The same, but there is one that the run goes on without and that may have it.
+    pub unknown: Vec<String>,
+    /// Listed, and not asked for.
+    pub skipped: Vec<Skipped>,
+}
+
+/// An id that was asked for by name and that no source has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The conn_id or key.
+    pub id: String,
+    /// The settings and keys that ask for it.
+    pub asked_by: Vec<&'static str>,
+    /// What each source was asked for it, and answered.
+    pub lookups: Vec<Lookup>,
+}
+
+/// One account that does not have an id.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lookup {
+    /// Which.
+    pub source: Source,
+    /// Where.
+    pub region: String,
+    /// The secret's name or ARN.
+    pub secret: String,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// What came of looking for one id in one account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The account answered.
+    NotThere(NotThere),
+    /// The lookup pattern keeps it from being asked.
+    Pattern,
+    /// It was not asked.
+    NotAsked,
+}
+
+/// An id that a listing has and the settings leave out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Skipped {
+    /// Which.
+    pub id: String,
+    /// Which of the kind's sources has it.
+    pub source: usize,
+    /// What leaves it out.
+    pub by: SkippedBy,
+}
+
+/// What leaves an id out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SkippedBy {
+    /// `SECRETS_INIT_INCLUDE` or `SECRETS_INIT_EXCLUDE`.
+    Globs,
+    /// The kind's lookup pattern.
+    Pattern,
+}
+
+impl SkippedBy {
+    /// The settings that leave it out.
+    #[must_use]
+    pub const fn settings(self, kind: Kind) -> &'static str {
+        match self {
+            Self::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
+            Self::Pattern => kind.pattern_key(),
+        }
+    }
+}
+
+/// The winner for one conn_id or key.
+pub struct Winner {
+    /// Which of the kind's sources won.
+    pub source: usize,
+    /// Its text, or why it can't be read.
+    pub state: State,
+    /// The sources that have it as well and lost.
+    pub shadowed: Vec<usize>,
+    /// The secret stands under the prefix of another kind too, and a listing can't tell which it is meant for.
+    pub ambiguous: bool,
+}
+
+/// A secret that is there.
+#[derive(Clone)]
+pub enum State {
+    /// It could be read.
+    Value(Value),
+    /// It could not; the trouble is this secret's alone.
+    Unreadable(StoreError),
+    /// It was not asked for: an index names it in a way that can't be trusted.
+    Refused(&'static str),
+}
+
+/// What one source reported about one id.
+#[derive(Clone)]
+pub struct Reported {
+    /// `None` is "not there".
+    pub state: Option<State>,
+    /// Why it is not there.
+    pub not_there: Option<NotThere>,
+    /// As [`Winner::ambiguous`].
+    pub ambiguous: bool,
+}
+
+/// What one source reported about the ids it was asked for.
+#[derive(Default)]
+pub struct Answers {
+    /// By id.
+    pub reported: BTreeMap<String, Reported>,
+    /// Listed, and not asked for.
+    pub skipped: BTreeMap<String, SkippedBy>,
+    /// Whether a listing or an index told the ids.
+    pub is_enumerated: bool,
+}
+
+impl Answers {
+    /// Whether there is a secret for this id, readable or not.
+    #[must_use]
+    pub fn has(&self, id: &str) -> bool {
+        self.reported.get(id).is_some_and(|reported| reported.state.is_some())
+    }
+
+    /// How many names a listing or an index told, wanted or not.
+    #[must_use]
+    pub fn names(&self) -> Option<usize> {
+        self.is_enumerated.then(|| self.reported.len() + self.skipped.len())
+    }
+}
+
+/// The answers of every source that was asked, by kind and by its account's place in the plan: in order of precedence.
+pub type AllAnswers = BTreeMap<(Kind, usize), Answers>;
+
+/// All values, or one failure with the lines of every one that failed and the exit code of the first that is not about content:
+/// what can be done without must not hide what can't.
+pub fn all_or_every_failure<T>(results: Vec<Result<T, Failure>>) -> Result<Vec<T>, Failure> {
+    let mut values = Vec::with_capacity(results.len());
+    let mut failures = Vec::new();
+    for result in results {
+        match result {
+            Ok(value) => values.push(value),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    match failures.iter().find(|failure| failure.exit() != Exit::InvalidData).or(failures.first()) {
+        None => Ok(values),
+        Some(first) => {
+            let exit = first.exit();
+            let mut lines: Vec<String> = failures.iter().flat_map(|failure| failure.lines().iter().cloned()).collect();
+            // Two sources that fail with the same credentials fail with the same words.
+            let mut seen = BTreeSet::new();
+            lines.retain(|line| seen.insert(line.clone()));
+            Err(Failure::with_lines(exit, lines))
+        }
+    }
+}

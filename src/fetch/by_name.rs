@@ -1,0 +1,62 @@
+//! What is asked for by name: the live lookup.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::answers::AllAnswers;
+use super::reading::{Asked, WhenNotThere, pattern_takes, read};
+use super::shared::SharedPolicy;
+use crate::error::Failure;
+use crate::model::kind::ByKind;
+use crate::plan::Plan;
+use crate::store::secret_store::SecretStore;
+
+/// The live lookup: each account in order, and the next one only for what the ones before do not have.
+pub async fn ask_by_name<S: SecretStore>(
+    plan: &Plan,
+    stores: &[S],
+    answers: &mut AllAnswers,
+    shared: SharedPolicy,
+    skipped_accounts: &mut BTreeMap<usize, Failure>,
+) -> Result<(), Failure> {
+    let mut open: ByKind<BTreeSet<&str>> = ByKind::default();
+    for want in &plan.wants {
+        open[want.kind] = want.by_name().collect();
+    }
+    for (account, (store, of)) in stores.iter().zip(&plan.accounts).enumerate() {
+        if skipped_accounts.contains_key(&account) {
+            break;
+        }
+        let mut asked = Vec::new();
+        for source in plan.sources_of(account) {
+            let known = answers.get(&(source.kind, account));
+            for id in &open[source.kind] {
+                // A listing lags by minutes: what it does not name may be there all the same.
+                if source.has_pattern() {
+                    tokio::task::yield_now().await;
+                }
+                if !known.is_some_and(|known| known.reported.contains_key(*id)) && pattern_takes(source, id)? {
+                    asked.push(Asked::of(source, id));
+                }
+            }
+        }
+        let reading = shared.wait(&of.source, read(store, asked, WhenNotThere::Expected));
+        let read = match reading.await {
+            Err(failure) if shared.can_do_without(&of.source, &failure) => {
+                skipped_accounts.insert(account, failure);
+                break;
+            }
+            read => read?,
+        };
+        for (source, more) in read {
+            answers.entry(source).or_default().reported.extend(more.reported);
+        }
+        for source in plan.sources_of(account) {
+            let Some(known) = answers.get(&(source.kind, account)) else { continue };
+            open[source.kind].retain(|id| known.reported.get(*id).is_none_or(|reported| reported.state.is_none()));
+        }
+        if open.iter().all(|(_, open)| open.is_empty()) {
+            break;
+        }
+    }
+    Ok(())
+}
