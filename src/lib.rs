@@ -30,7 +30,7 @@ use crate::commands::print;
 use crate::config::cli::{self, CommandName, Parsed, RawSettings};
 use crate::config::env::Env;
 use crate::config::places::DEFAULT_TERMINATION_LOG;
-use crate::config::settings::{OutputForm, Sandbox, Settings};
+use crate::config::settings::{OutputForm, Sandbox, Settings, StoreChoice};
 use crate::error::{ConfigErrors, Exit, Failure};
 use crate::pipeline::Run;
 use crate::plan::Plan;
@@ -38,6 +38,7 @@ use crate::process::harden::{self, Confined, Places, Process};
 use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
 use crate::report::summary::Summary;
+use crate::store::aws::configuration::Configuration;
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
 /// reports how it ended. Writes data to `stdout`, everything else to stderr. A process of its own is confined to the places
@@ -60,6 +61,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         for notice in settings.notices.iter().chain(&plan.notices) {
             tracing::warn!("{notice}");
         }
+        let is_asked = matches!(settings.store, StoreChoice::Aws) && !command.is_offline();
+        let aws = is_asked.then(|| Configuration::read(&settings, &plan, env)).transpose()?;
         if process == Process::Ours && settings.sandbox == Sandbox::Auto {
             confine(&settings, command == CommandName::Render, channels.termination_log.as_deref());
         }
@@ -67,7 +70,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             CommandName::Check { offline: true, .. } => pipeline::check_offline(&settings, &plan, stdout),
             CommandName::Iam => pipeline::iam(&settings, &plan, env, stdout),
             command => {
-                let run = Run::new((settings, templates, plan), env, process, &mut summary);
+                let run = Run::new((settings, templates, plan), env, aws, process, &mut summary);
                 match command {
                     CommandName::Check { show: true, .. } => pipeline::show(run, stdout),
                     CommandName::Check { .. } => pipeline::check(run, stdout),

@@ -27,6 +27,7 @@ use crate::render::template::load::Templates;
 use crate::report::overdue::Overdue;
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
+use crate::store::aws::configuration::Configuration;
 use crate::store::error::StoreError;
 use crate::store::secret_store::SecretStore;
 use crate::write::Change;
@@ -36,6 +37,8 @@ use crate::{store, text, verify, write};
 pub struct Run<'a> {
     inputs: Arc<Inputs>,
     env: &'a Env,
+    /// Where secrets come from AWS.
+    aws: Option<Configuration>,
     process: Process,
     summary: &'a mut Summary,
     overdue: Overdue,
@@ -183,12 +186,13 @@ impl<'a> Run<'a> {
     pub fn new(
         (settings, templates, plan): (Settings, Templates, Plan),
         env: &'a Env,
+        aws: Option<Configuration>,
         process: Process,
         summary: &'a mut Summary,
     ) -> Self {
         let overdue = Overdue::watch(process, settings.store == StoreChoice::Aws);
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
-        Self { inputs, env, process, summary, overdue, not_carried: Vec::new() }
+        Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new() }
     }
 
     /// Asks and converts.
@@ -221,8 +225,10 @@ impl<'a> Run<'a> {
         match &settings.store {
             StoreChoice::Aws => {
                 limits::check_threads()?;
-                let opening = tokio::time::timeout_at(end, store::aws::client::open(settings, plan, self.env)).await;
-                let stores = opening.unwrap_or_else(|_| Err(too_late(settings, &[], std::iter::empty())))?;
+                let configuration = self.aws.as_ref().ok_or_else(|| {
+                    Failure::new(Exit::Bug, "AWS's configuration was not read; please report this as a bug")
+                })?;
+                let stores = store::aws::client::open(settings, plan, configuration, self.env)?;
                 Box::pin(self.ask(plan, &stores, settings, end)).await
             }
             StoreChoice::File(path) => {

@@ -49,7 +49,7 @@ impl Plan {
     #[must_use]
     pub fn for_tests(accounts: impl IntoIterator<Item = (Source, Access)>) -> Self {
         let accounts = accounts.into_iter().map(|(source, access)| AccountPlan { source, access }).collect();
-        let regions = Regions { own: None, shared: Region::of_shared_by_default() };
+        let regions = Regions { own: None, own_is_after_profile: true, shared: Region::of_shared_by_default() };
         Self { own: OwnAccess::default(), regions, accounts, wants: Vec::new(), notices: Vec::new() }
     }
 }

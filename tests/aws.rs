@@ -880,7 +880,7 @@ fn a_named_profile_is_that_profile_and_nothing_else() {
     std::fs::write(&file, "[dev]\naws_access_key_id = 333333333333\naws_secret_access_key = x\n").unwrap();
     let run = run.var("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
     assert_eq!(hosts(&run.go().code(0)), ["a=profile"]);
-    run.kwargs(r#"{"profile_name": "misspelt"}"#).go().code(77).says("the profile that is named");
+    run.kwargs(r#"{"profile_name": "misspelt"}"#).go().code(77).says("the profile misspelt that profile_name names");
 }
 
 #[test]

@@ -225,7 +225,7 @@ fn a_token_that_may_not_be_read() {
     // The token for a role that is taken by ourselves, and that of Pod Identity.
     let kwargs = WITH_ROLE.replace('}', ", \"shared_role_via\": \"web_identity\"}");
     let own_keys = with_keys(run).kwargs(&kwargs);
-    let says = format!("ASI-102 sts:AssumeRoleWithWebIdentity of {}", own_keys.path("token").display());
+    let says = format!("ASI-102 credentials: AWS_WEB_IDENTITY_TOKEN_FILE names {}", own_keys.path("token").display());
     as_another(&own_keys).says(&says).says("Permission denied");
     let agent = own_keys
         .kwargs("{}")
@@ -331,13 +331,40 @@ fn metadata_beyond_the_hop_limit() {
 
 #[test]
 fn a_configuration_of_credentials_that_is_not_whole() {
-    // The SDK asks loopback, ECS and EKS addresses alone for credentials.
+    // Half of IRSA is an error, as in boto3: the next source would be somebody else.
+    expect("ASI-113", 77, &with_web_identity(&nothing()).without("AWS_ROLE_ARN"));
+}
+
+/// With this configuration file, of which a canary is a part.
+fn with_profile(config: &str) -> Run {
+    let run = run_without_keys(&nothing(), "{}");
+    let file = run.path("config");
+    std::fs::write(&file, config).unwrap();
+    let home = run.directory.path().to_str().unwrap().to_owned();
+    run.var("AWS_CONFIG_FILE", file.to_str().unwrap()).var("HOME", &home)
+}
+
+#[test]
+fn profiles_and_variables_that_lead_to_no_credentials() {
+    let malformed = format!("[default]\naws_access_key_id = {CANARY}\n{CANARY}\n");
+    expect("ASI-122", 77, &with_profile(&malformed));
+    expect("ASI-123", 77, &with_profile("[default]\n").var("AWS_PROFILE", "team"));
+    let half = run_without_keys(&nothing(), "{}").var("AWS_ACCESS_KEY_ID", CANARY);
+    expect("ASI-124", 77, &half);
+    let loops = "[default]\nrole_arn = a\nsource_profile = b\n[profile b]\nrole_arn = b\nsource_profile = default\n";
+    expect("ASI-125", 77, &with_profile(loops));
+    let newline = half.var("AWS_SECRET_ACCESS_KEY", &format!("{CANARY}\n"));
+    expect("ASI-126", 77, &newline);
+    // Loopback, ECS and EKS addresses alone are asked for credentials.
     let elsewhere =
         run_without_keys(&nothing(), "{}").var("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://192.0.2.1/creds");
-    expect("ASI-113", 77, &elsewhere);
-    // Half of IRSA is none for the SDK, which goes on to the next provider.
-    let half = with_web_identity(&nothing());
-    half.without("AWS_ROLE_ARN").go().code(77).says("ASI-101").says("TOKEN_FILE is set, but AWS_ROLE_ARN is not");
+    elsewhere.go().code(77).says("ASI-126").says("leads to another host");
+    let empty = run_without_keys(&nothing(), "{}").var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "");
+    expect("ASI-127", 77, &empty);
+    expect("ASI-128", 77, &with_profile(&format!("[default]\ncredential_process = /bin/false {CANARY}\n")));
+    let sso = "[default]\nsso_account_id = 1\nsso_role_name = r\nsso_start_url = https://u\nsso_region = eu-west-1\n";
+    expect("ASI-129", 77, &with_profile(sso));
+    expect("ASI-130", 77, &with_profile("[default]\nlogin_session = me\n"));
 }
 
 #[test]

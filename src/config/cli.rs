@@ -57,6 +57,14 @@ pub enum CommandName {
     Iam,
 }
 
+impl CommandName {
+    /// Whether it asks nobody.
+    #[must_use]
+    pub const fn is_offline(self) -> bool {
+        matches!(self, Self::Iam | Self::Check { offline: true, .. })
+    }
+}
+
 macro_rules! raw_settings {
     ($($heading:literal { $($(#[$meta:meta])* $name:ident),* $(,)? })*) => {
         /// Each setting as text, unset where neither flag nor variable names it.

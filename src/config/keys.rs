@@ -126,7 +126,7 @@ pub const KEYS: &[Key] = &[
     own(Kind::Config.pattern_key(), Form::Text, PROVIDER, ALL, "The same for config keys."),
     own("extra_conn_words", Form::OfItsOwn, PROVIDER, Fallback::Value("{}"), "Further key names for a field of a JSON secret: object of `login` (or `user`), `password`, `host`, `port`, `schema`, `conn_type`, `extra` to a list of names."),
     own("region_name", Form::Text, PROVIDER, Fallback::Words("see [regions](#regions)"), "The own account's region."),
-    own("profile_name", Form::Text, PROVIDER, NONE, "A profile of the AWS configuration files. That profile and nothing else, as in boto3: `AWS_ACCESS_KEY_ID` and the like do not count beside it."),
+    own("profile_name", Form::Text, PROVIDER, NONE, "A profile of the AWS configuration files. As in boto3, keys and a web identity in variables do not count beside it."),
     own("aws_access_key_id", Form::Text, PROVIDER, NONE, "Static keys. This and `aws_secret_access_key` go together."),
     own("aws_secret_access_key", Form::Text, PROVIDER, NONE, "See `aws_access_key_id`."),
     own("aws_session_token", Form::Text, PROVIDER, NONE, "The session token of temporary static keys."),
@@ -155,7 +155,7 @@ pub const KEYS: &[Key] = &[
     no_effect("api_version", ""),
     no_effect("use_ssl", "Must not be `false`."),
     no_effect("config", ""),
-    no_effect("config_kwargs", ""),
+    no_effect("config_kwargs", "`use_fips_endpoint` and what else would change where STS is asked is refused beside `role_arn`."),
     no_effect("service_config", "Told at WARN: use `AWS_ENDPOINT_URL_STS`, `AWS_PROFILE` and `AWS_REGION`."),
     no_effect("session_kwargs", "As `service_config`."),
 ];

@@ -12,6 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Number, Value};
 
 use crate::airflow::pattern::LookupPattern;
+use crate::config::aws::identity::unusable;
 use crate::config::keys::{Fallback, KEYS, Key, READER_KEYS};
 use crate::config::kwargs::{
     BackendKwargs, KnownBy, OwnAccess, OwnNames, Role, RoleVia, SharedAccount, SharedNames, StaticKeys,
@@ -310,6 +311,14 @@ impl Reader<'_> {
         if id.is_some() != secret.is_some() {
             self.wrong("aws_access_key_id", "and aws_secret_access_key belong together: give both or neither");
         }
+        for key in ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"] {
+            if let Some(problem) = self.text(key).as_deref().and_then(unusable) {
+                self.wrong(key, problem);
+            }
+        }
+        if token.is_some() && id.is_none() {
+            self.wrong("aws_session_token", "belongs to aws_access_key_id and aws_secret_access_key");
+        }
         let endpoint_url = self.text("endpoint_url");
         if let Some(Err(problem)) = endpoint_url.as_deref().map(check_endpoint) {
             self.wrong("endpoint_url", problem);
@@ -382,11 +391,45 @@ impl Reader<'_> {
                 "can't be false: secrets do not travel unencrypted (for an emulator set endpoint_url)",
             );
         }
+        self.refuse_what_would_be_another();
         if ["service_config", "session_kwargs"].iter().any(|key| self.object.get(*key).is_some_and(truthy)) {
             notices.push(format!(
                 "{}: service_config and session_kwargs have no effect here; use AWS_ENDPOINT_URL_STS, AWS_PROFILE and AWS_REGION",
                 self.place
             ));
+        }
+    }
+
+    /// What the provider would ask another identity or endpoint for (providers-amazon 9.39 `utils/connection_wrapper.py`,
+    /// `hooks/base_aws.py`): `config_kwargs` and `service_config` are those of STS alone, which only a role asks.
+    fn refuse_what_would_be_another(&mut self) {
+        const OF_STS: [(&str, &str); 5] = [
+            ("use_fips_endpoint", "AWS_USE_FIPS_ENDPOINT"),
+            ("use_dualstack_endpoint", "AWS_USE_DUALSTACK_ENDPOINT"),
+            ("proxies", "HTTPS_PROXY"),
+            ("region_name", "region_name beside it"),
+            ("signature_version", "nothing"),
+        ];
+        let in_object = |key: &str, inner: &str| {
+            let held = self.object.get(key).and_then(Value::as_object).and_then(|object| object.get(inner));
+            held.filter(|value| truthy(value)).cloned()
+        };
+        let has_role = self.value("role_arn").is_some();
+        let of_config = OF_STS.into_iter().find(|(key, _)| in_object("config_kwargs", key).is_some());
+        let sts = in_object("service_config", "sts").is_some_and(|sts| sts.get("endpoint_url").is_some_and(truthy));
+        let keys = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
+        let has_keys = keys.iter().any(|key| in_object("session_kwargs", key).is_some());
+        if let Some((key, instead)) = of_config.filter(|_| has_role) {
+            self.wrong(
+                "config_kwargs",
+                format!("{key} has no effect here, and STS would be asked elsewhere: use {instead}"),
+            );
+        }
+        if sts && has_role {
+            self.wrong("service_config", "names an endpoint of STS, which is not read: use AWS_ENDPOINT_URL_STS");
+        }
+        if has_keys && self.value("aws_access_key_id").is_none() {
+            self.wrong("session_kwargs", "holds keys, which are not read there: write them beside it");
         }
     }
 

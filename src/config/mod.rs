@@ -1,5 +1,6 @@
 //! What the environment and the flags say, as types, or every error in them at once.
 
+pub mod aws;
 pub mod cli;
 pub mod env;
 pub mod expand;

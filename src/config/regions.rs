@@ -12,6 +12,8 @@ use crate::model::kind::Kind;
 pub struct Regions {
     /// `region_name`, `AWS_DEFAULT_REGION`, `AWS_REGION`; `None` leaves it to the profile, then to `shared`.
     pub own: Option<Region>,
+    /// Whether `own` is that of `AWS_REGION`, which boto3 does not read: a profile's region comes before it.
+    pub own_is_after_profile: bool,
     /// `aws_region`, `AWS_REGION`, then `eu-central-1`.
     pub shared: Region,
 }
@@ -43,7 +45,9 @@ impl Reader<'_> {
             ));
         }
         // boto3, and so the live backend, reads AWS_DEFAULT_REGION; AWS's newer SDKs and EKS set AWS_REGION.
-        let own = kwargs.region_name.clone().or(default_region).or(aws_region);
+        let own = kwargs.region_name.clone().or(default_region);
+        let own_is_after_profile = own.is_none();
+        let own = own.or(aws_region);
         if is_aws && own.is_none() {
             self.notices.push(format!(
                 "{code} no region_name, AWS_REGION or AWS_DEFAULT_REGION: the own account is read in the profile's region, else in \
@@ -51,7 +55,7 @@ impl Reader<'_> {
             ));
         }
         self.refuse_same_account_twice(kwargs, &shared);
-        Some(Regions { own, shared })
+        Some(Regions { own, own_is_after_profile, shared })
     }
 
     /// Two entries for one account, region and prefix: the second would never be asked.

@@ -50,6 +50,9 @@ impl FromStr for Region {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let shape = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
         let is_region = (3..=64).contains(&text.len()) && text.contains('-') && text.bytes().all(shape);
+        if text.starts_with("fips-") || text.ends_with("-fips") {
+            return Err("is a region of old for FIPS; write the region without it, and set AWS_USE_FIPS_ENDPOINT=true");
+        }
         is_region.then(|| Self(text.to_owned())).ok_or("is not a region's name, such as eu-central-1")
     }
 }

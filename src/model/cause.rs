@@ -68,6 +68,25 @@ table! {
     /// AWS does not accept the credentials, for a reason that it does not name by a code we know.
     Unaccepted "ASI-119" "check the service account's role (IRSA or Pod Identity), the AWS_* variables or the profile";
 
+    /// A file of the AWS configuration is not what Python reads.
+    BadConfigurationFile "ASI-122" "correct the line of the file; a `configparser` of Python must be able to read it";
+    /// The profile that is named is not there.
+    ProfileMissing "ASI-123" "correct the profile's name, or mount the files that have it: AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE";
+    /// One of two keys is there alone.
+    HalfKeyPair "ASI-124" "set both, or neither: the access key's id and its secret";
+    /// A chain of profiles leads nowhere.
+    SourceProfile "ASI-125" "let source_profile name a profile with credentials of its own";
+    /// A key, a token or an address is what no request can carry.
+    UnusableValue "ASI-126" "correct what the message names; a Kubernetes secret made of a file ends in the newline of that file";
+    /// A variable is empty where that is not the same as unset.
+    EmptyVariable "ASI-127" "take the variable away, or set it";
+    /// A `credential_process` gives no credentials.
+    ProcessFails "ASI-128" "run the command by hand: it must print a JSON object with Version 1, AccessKeyId and SecretAccessKey";
+    /// Nobody has logged in, or the login has expired.
+    LoginExpired "ASI-129" "run aws sso login, or export the credentials: aws configure export-credentials --format env";
+    /// A source of credentials that boto3 knows and this program does not.
+    NotSupported "ASI-130" "export the credentials before: aws configure export-credentials --format env";
+
     /// No policy of the caller's allows it.
     NoIdentityPolicy "ASI-201" "allow this action in the role's policy and, across accounts, in the secret's resource policy";
     /// The same of a listing.

@@ -66,6 +66,15 @@ impl Cause {
             | Self::BadConfiguration
             | Self::RoleRejected
             | Self::Unaccepted
+            | Self::BadConfigurationFile
+            | Self::ProfileMissing
+            | Self::HalfKeyPair
+            | Self::SourceProfile
+            | Self::UnusableValue
+            | Self::EmptyVariable
+            | Self::ProcessFails
+            | Self::LoginExpired
+            | Self::NotSupported
             | Self::WrongRegion
             | Self::RegionDisabled => ErrorKind::Credentials,
             Self::NodeRole

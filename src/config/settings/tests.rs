@@ -66,7 +66,10 @@ fn nothing_but_kwargs_gives_the_defaults() {
         Policies { invalid: warn, denied: warn, missing: error, empty: error, empty_account: warn, shared: error }
     );
     assert_eq!((settings.target, settings.store), (AirflowTarget::V3, StoreChoice::Aws));
-    assert_eq!(settings.regions, Regions { own: None, shared: "eu-central-1".parse().unwrap() });
+    assert_eq!(
+        settings.regions,
+        Regions { own: None, own_is_after_profile: true, shared: "eu-central-1".parse().unwrap() }
+    );
 }
 
 #[test]
@@ -319,6 +322,8 @@ fn regions_are_independent_as_in_the_python_backend() {
     let regions = |pairs: &[(&str, &str)]| load(pairs).unwrap().regions;
     let of = |own: Option<&str>, shared: &str| Regions {
         own: own.map(|own| own.parse().unwrap()),
+        // The one that comes from AWS_REGION here.
+        own_is_after_profile: own.is_none_or(|own| own == "eu-west-1"),
         shared: shared.parse().unwrap(),
     };
     let both = ("AIRFLOW__SECRETS__BACKEND_KWARGS", r#"{"region_name": "us-east-1", "aws_region": "us-west-2"}"#);

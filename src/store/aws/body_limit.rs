@@ -33,23 +33,14 @@ pub struct BodyLimit {
     /// AWS may send more, and there is no memory for it.
     is_for_memory: bool,
     free: u64,
-    /// The name of a role and nothing else: the SDK puts it into the path of its next request, and panics where no path can hold
-    /// it (aws-config 1.13 `imds/client.rs`).
-    is_role: bool,
 }
 
 impl BodyLimit {
     pub fn of(request: &HttpRequest, budget: Budget) -> Self {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let is_of_many = target.ends_with(".ListSecrets") || target.ends_with(".BatchGetSecretValue");
-        let is_role = request.uri().ends_with("/meta-data/iam/security-credentials/");
         let most = if is_of_many { budget.of_many } else { OF_ONE };
-        Self { most, is_for_memory: is_of_many && most < OF_MANY, free: budget.free, is_role }
-    }
-
-    /// An error is no role's name.
-    pub const fn of_status(self, is_success: bool) -> Self {
-        Self { is_role: self.is_role && is_success, ..self }
+        Self { most, is_for_memory: is_of_many && most < OF_MANY, free: budget.free }
     }
 
     /// The same body, as far as it keeps to this; what does not is a [`RefusedAnswer`].
@@ -75,15 +66,9 @@ impl BodyLimit {
         RefusedAnswer { cause, message }
     }
 
-    fn check(self, come: u64, data: &[u8]) -> Result<(), RefusedAnswer> {
+    fn check(self, come: u64) -> Result<(), RefusedAnswer> {
         if come > self.most {
             return Err(self.too_large());
-        }
-        // IAM API reference, RoleName.
-        let is_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(byte);
-        if self.is_role && !data.iter().all(is_of_name) {
-            let message = "the instance metadata service names a role that can't be one";
-            return Err(RefusedAnswer { cause: Cause::NotAws, message: message.to_owned() });
         }
         Ok(())
     }
@@ -172,7 +157,7 @@ impl Body for LimitedBody {
             && let Some(data) = frame.data_ref()
         {
             self.come = self.come.saturating_add(data.len() as u64);
-            if let Err(refused) = limit.check(self.come, data).and_then(|()| self.parts.count(data)) {
+            if let Err(refused) = limit.check(self.come).and_then(|()| self.parts.count(data)) {
                 return Poll::Ready(Some(Err(refused.into())));
             }
         }
@@ -214,7 +199,7 @@ mod tests {
 
     #[test]
     fn a_body_is_taken_up_to_its_limit_and_not_a_byte_further() {
-        let limit = BodyLimit { most: 1 << 20, is_for_memory: false, free: FREE, is_role: false };
+        let limit = BodyLimit { most: 1 << 20, is_for_memory: false, free: FREE };
         assert_eq!(held(1 << 20, limit), Ok(1 << 20));
         let words = "the answer is larger than 1 MiB, and AWS sends none of that size";
         assert_eq!(held((1 << 20) + 1, limit), Err(words.to_owned()));
@@ -267,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_large_body_waits_until_no_other_is_large_and_a_small_one_does_not() {
-        let limit = BodyLimit { most: 100, is_for_memory: false, free: 3, is_role: false };
+        let limit = BodyLimit { most: 100, is_for_memory: false, free: 3 };
         let (mut first, mut second, mut small) =
             (pieces(4, None, limit), pieces(3, None, limit), pieces(1, None, limit));
         assert_eq!([0; 3].map(|_| next(&mut first)), [Some(3); 3]);
@@ -280,7 +265,7 @@ mod tests {
 
     #[test]
     fn a_body_that_says_that_it_is_too_long_need_not_come() {
-        let limit = BodyLimit { most: 100, is_for_memory: false, free: 100, is_role: false };
+        let limit = BodyLimit { most: 100, is_for_memory: false, free: 100 };
         let mut body = pieces(1, Some(101), limit);
         assert_eq!((body.is_end_stream(), Body::size_hint(&body).exact()), (false, Some(101)));
         assert_eq!((next(&mut body), body.come), (Some(-1), 0));
@@ -312,18 +297,7 @@ mod tests {
         }
         assert_eq!(to("https://x/", Some("secretsmanager.GetSecretValue")).most, 1 << 20);
         assert!(!within(Some(limit_of(32)), "secretsmanager.GetSecretValue").is_for_memory);
-        let role = to("http://169.254.169.254/latest/meta-data/iam/security-credentials/", None);
-        assert!(role.most == OF_ONE && role.is_role && !role.of_status(false).is_role);
-        assert!(!to("http://169.254.169.254/latest/meta-data/iam/security-credentials/airflow", None).is_role);
-    }
-
-    #[test]
-    fn a_role_has_a_name_that_a_path_can_hold() {
-        let role = BodyLimit { most: 100, is_for_memory: false, free: FREE, is_role: true };
-        assert!(role.check(14, b"airflow+=,.@-_").is_ok());
-        for name in ["<html>", "a b", "a\n", "a/../b", "\u{e9}"] {
-            assert_eq!(role.check(1, name.as_bytes()).unwrap_err().cause, Cause::NotAws);
-        }
+        assert_eq!(to("http://169.254.169.254/latest/meta-data/iam/security-credentials/", None).most, OF_ONE);
     }
 
     #[test]

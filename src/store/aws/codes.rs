@@ -28,7 +28,9 @@ fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
         "AccessDeniedException" | "AccessDenied" | "InvalidRequestException" if is_about_kms(lower) => kms(lower),
         "DecryptionFailure" | "DecryptionFailureException" => Cause::KmsUnusable,
         "AccessDeniedException" | "AccessDenied" => denial(action, lower),
-        "RegionDisabledException" | "OptInRequired" => Cause::RegionDisabled,
+        "RegionDisabledException" | "OptInRequired" | "SubscriptionRequiredException" | "SubscriptionRequired" => {
+            Cause::RegionDisabled
+        }
         "InvalidParameterException"
         | "InvalidParameterValue"
         | "InvalidRequestException"
@@ -37,7 +39,8 @@ fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
         | "ValidationException"
         | "ValidationError"
         | "SerializationException"
-        | "MalformedPolicyDocument" => Cause::Rejected,
+        | "MalformedPolicyDocument"
+        | "PackedPolicyTooLarge" => Cause::Rejected,
         "ThrottlingException"
         | "Throttling"
         | "TooManyRequestsException"
@@ -51,7 +54,11 @@ fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
         "RequestExpired" | "RequestTimeTooSkewed" | "RequestInTheFuture" => Cause::ClockSkew,
         "ExpiredTokenException" | "ExpiredToken" => Cause::Expired,
         "InvalidIdentityToken" | "IDPRejectedClaim" => Cause::TokenRefused,
-        "MissingAuthenticationToken" | "MissingAuthenticationTokenException" | "NotAuthorized" => Cause::Unaccepted,
+        "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "NotAuthorized"
+        | "AccountSuspended"
+        | "AccountSuspendedException" => Cause::Unaccepted,
         // Server faults, whatever they are called, and what nobody has heard of: never taken for a trouble of one secret.
         _ => Cause::ServerFault,
     }
@@ -235,6 +242,9 @@ mod tests {
             ("InvalidSignatureException", "Credential should be scoped to a valid region.", Cause::WrongRegion),
             ("InvalidSignatureException", "The request signature we calculated does not match", Cause::Signature),
             ("OptInRequired", "x", Cause::RegionDisabled),
+            ("SubscriptionRequiredException", "x", Cause::RegionDisabled),
+            ("AccountSuspended", "x", Cause::Unaccepted),
+            ("PackedPolicyTooLarge", "x", Cause::Rejected),
             ("Unheard", "x", Cause::ServerFault),
         ] {
             assert_eq!(error(code, message).cause, cause, "{code} {message}");

@@ -4,23 +4,15 @@
 //! The SDK's chain passes over a provider that is not configured without a word and ends at the node's role. A pod whose service
 //! account was annotated after the pod had started is then somebody else, and is denied or, worse, is not.
 
-use std::path::Path;
-
 use aws_credential_types::Credentials;
-use aws_credential_types::credential_feature::AwsCredentialFeature as Feature;
 
 use crate::config::env::Env;
-use crate::model::aws_names::action::ASSUME_ROLE_WITH_WEB_IDENTITY;
-use crate::model::aws_names::variable::{
-    self, CONTAINER_TOKEN_FILE, ROLE_ARN as ROLE, WEB_IDENTITY_TOKEN_FILE as TOKEN_FILE,
-};
+use crate::model::aws_names::variable::{self, ROLE_ARN as ROLE, WEB_IDENTITY_TOKEN_FILE as TOKEN_FILE};
 use crate::model::cause::{Cause, Notice};
 use crate::store::error::StoreError;
-use crate::text::{os_error, printable};
 
 /// In the order in which the SDK looks at them.
 const CONTAINER: [&str; 2] = [variable::CONTAINER_RELATIVE_URI, variable::CONTAINER_FULL_URI];
-const PROXIES: [&str; 6] = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"];
 
 /// What the environment says.
 #[derive(Clone, Debug, Default)]
@@ -30,9 +22,6 @@ pub struct CredentialContext {
     token_file: Option<String>,
     /// Which variable names the endpoint of container credentials.
     container: Option<&'static str>,
-    container_token_file: Option<String>,
-    /// Which variable names a proxy.
-    proxy: Option<&'static str>,
     /// Kubernetes sets `KUBERNETES_SERVICE_HOST` in every container.
     in_cluster: bool,
 }
@@ -53,23 +42,9 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// By the mark that the SDK's providers leave for the user agent.
+    /// By the mark that a source leaves.
     pub fn of(credentials: &Credentials) -> Self {
-        let features = credentials.get_property::<Vec<Feature>>();
-        for feature in features.into_iter().flatten() {
-            match feature {
-                Feature::CredentialsEnvVars => return Self::Variables,
-                // In the default chain this provider reads the environment alone, whatever the mark is called (aws-config 1.13
-                // `web_identity_token.rs`).
-                Feature::CredentialsProfileStsWebIdToken | Feature::CredentialsEnvVarsStsWebIdToken => {
-                    return Self::WebIdentity;
-                }
-                Feature::CredentialsHttp => return Self::Container,
-                Feature::CredentialsImds => return Self::Instance,
-                _ => {}
-            }
-        }
-        Self::Other
+        credentials.get_property::<Self>().copied().unwrap_or(Self::Other)
     }
 
     /// Of those that come before a web identity.
@@ -89,8 +64,6 @@ impl CredentialContext {
             role: variable(ROLE),
             token_file: variable(TOKEN_FILE),
             container: CONTAINER.into_iter().find(is_set),
-            container_token_file: variable(CONTAINER_TOKEN_FILE),
-            proxy: PROXIES.into_iter().find(is_set),
             in_cluster: is_set(&"KUBERNETES_SERVICE_HOST"),
         }
     }
@@ -133,13 +106,10 @@ impl CredentialContext {
         Some(of(Notice::UnusedRole, &what))
     }
 
-    /// Names the cause of trouble with the pod's credentials more closely than the SDK's error does.
+    /// Names the cause of trouble with the pod's credentials more closely than the error does.
     pub fn explain(&self, error: StoreError) -> StoreError {
         match error.cause {
-            Cause::TokenFile if error.subject.is_none() => self.unreadable_file(error),
-            Cause::Connect | Cause::NoAnswer | Cause::Dns | Cause::Proxy
-                if error.action == crate::store::error::CREDENTIALS =>
-            {
+            Cause::Connect | Cause::NoAnswer | Cause::Dns if error.action == crate::store::error::CREDENTIALS => {
                 match self.container {
                     Some(variable) => {
                         let message = format!("the endpoint that {variable} names gives none: {}", error.message);
@@ -147,10 +117,6 @@ impl CredentialContext {
                     }
                     None => error,
                 }
-            }
-            // The SDK takes the role of the environment. What STS says does not name it.
-            _ if error.action == ASSUME_ROLE_WITH_WEB_IDENTITY && error.subject.is_none() => {
-                StoreError { subject: self.role.clone(), ..error }
             }
             Cause::NoCredentials | Cause::ImdsSilent => match self.half_of_a_web_identity() {
                 Some(half) => StoreError { message: format!("{}; {half}", error.message), ..error },
@@ -160,39 +126,10 @@ impl CredentialContext {
         }
     }
 
-    /// The SDK takes half of it for none, and goes on to the next provider.
+    /// A role without a token is none, and the next source counts.
     fn half_of_a_web_identity(&self) -> Option<String> {
-        let is_not = |set: &str, unset: &str| Some(format!("{set} is set, but {unset} is not"));
-        match (&self.role, &self.token_file) {
-            (Some(_), None) => is_not(ROLE, TOKEN_FILE),
-            (None, Some(_)) => is_not(TOKEN_FILE, ROLE),
-            _ => None,
-        }
-    }
-
-    /// The SDK says that some file can't be read; which one is found out by reading.
-    fn unreadable_file(&self, error: StoreError) -> StoreError {
-        let files = [(TOKEN_FILE, &self.token_file), (CONTAINER_TOKEN_FILE, &self.container_token_file)];
-        for (variable, path) in files {
-            let Some(path) = path else { continue };
-            if let Err(problem) = crate::config::files::read_text(Path::new(path), 1 << 20) {
-                let message =
-                    format!("{variable} names {}, which can't be read: {}", printable(path), os_error(&problem));
-                return StoreError { message, ..error };
-            }
-        }
-        error
-    }
-
-    /// Where no connection comes about and a proxy is set, the proxy is the first suspect.
-    pub fn with_proxy(&self, error: StoreError) -> StoreError {
-        match (error.cause, self.proxy) {
-            (Cause::Connect | Cause::NoAnswer | Cause::Proxy, Some(variable)) => {
-                let message = format!("{} ({variable} is set)", error.message);
-                StoreError { cause: Cause::Proxy, message, ..error }
-            }
-            _ => error,
-        }
+        let is_half = self.role.is_some() && self.token_file.is_none();
+        is_half.then(|| format!("{ROLE} is set, but {TOKEN_FILE} is not"))
     }
 }
 
@@ -219,7 +156,7 @@ mod tests {
             (&[cluster, agent], Origin::Container, None),
             (&[cluster, role, agent], Origin::Container, Some("ASI-121")),
             (&[cluster, role, token], Origin::Variables, Some("ASI-121")),
-            (&[cluster, token], Origin::Instance, Some("ASI-120")),
+            (&[cluster, role], Origin::Instance, Some("ASI-120")),
             (&[token], Origin::Variables, Some("ASI-121")),
             (&[cluster, role, token], Origin::Other, Some("ASI-121")),
             (&[cluster, agent], Origin::Variables, Some("ASI-121")),

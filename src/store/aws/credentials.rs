@@ -3,7 +3,6 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
-use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -22,12 +21,15 @@ use tokio::time::timeout;
 use super::credential_context::{CredentialContext, Origin};
 use super::errors;
 use super::retries::{self, Retries};
+use super::sources::TokenFile;
 use super::transport::{Opened, Prewarm};
 use crate::model::aws_names::action::{
     ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY, GET_CALLER_IDENTITY,
 };
+use crate::model::aws_names::variable::WEB_IDENTITY_TOKEN_FILE;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
+use crate::text::{os_error, printable};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
@@ -115,7 +117,7 @@ pub struct AssumedRole {
     pub external_id: Option<String>,
     pub session_name: Option<String>,
     /// The web identity token's file; `None` takes the role with the credentials of `config`.
-    pub token_file: Option<PathBuf>,
+    pub token_file: Option<TokenFile>,
     /// Region, endpoint, HTTP client and the credentials that the role is taken with.
     pub config: SdkConfig,
     pub retries: Retries,
@@ -176,12 +178,17 @@ impl AssumedRole {
         drop(sts.get_caller_identity().customize().config_override(config).send().await);
     }
 
-    async fn by_web_identity(&self, file: &Path) -> Result<Credentials, StoreError> {
-        let token = crate::config::files::read_text(file, 1 << 20).map_err(|error| {
-            let message = format!("the web identity token file can't be read: {}", crate::text::os_error(&error));
-            let subject = Some(file.display().to_string());
-            StoreError { subject, ..StoreError::new(Cause::TokenFile, WEB_IDENTITY, message) }
-        })?;
+    async fn by_web_identity(&self, file: &TokenFile) -> Result<Credentials, StoreError> {
+        let (path, by) = (&file.path, &file.named_by);
+        let refuse = |cause, problem: &str| {
+            let shown = printable(&path.display().to_string());
+            StoreError::new(cause, CREDENTIALS, format!("{by} names {shown}, which {problem}"))
+        };
+        let token = crate::config::files::read_text(path, 1 << 20)
+            .map_err(|error| refuse(Cause::TokenFile, &format!("can't be read: {}", os_error(&error))))?;
+        if token.trim().is_empty() {
+            return Err(refuse(Cause::TokenFile, "is empty"));
+        }
         let request = aws_sdk_sts::Client::new(&self.config)
             .assume_role_with_web_identity()
             .role_arn(&self.arn)
@@ -215,6 +222,9 @@ impl AssumedRole {
         );
         if let Some(user) = user {
             ours.set_property(CallerArn(user.arn));
+        }
+        if self.token_file.as_ref().is_some_and(|file| file.named_by == WEB_IDENTITY_TOKEN_FILE) {
+            ours.set_property(Origin::WebIdentity);
         }
         Ok(ours)
     }

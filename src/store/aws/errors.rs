@@ -4,20 +4,16 @@
 use std::error::Error;
 use std::fmt;
 
-use aws_config::imds::client::error::{ImdsError, TokenError};
-use aws_config::meta::ProviderChainError;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_secretsmanager::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_secretsmanager::operation::RequestId;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::dns::ResolveDnsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 
 use super::codes;
-use crate::model::aws_names::action::{ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY};
+use crate::model::aws_names::action::ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, ErrorKind, StoreError};
 use crate::text::os_error;
@@ -44,15 +40,17 @@ impl Error for RefusedAnswer {}
 pub struct Unreached {
     /// Such as `https://secretsmanager.eu-central-1.amazonaws.com`.
     pub origin: String,
+    /// The variable of the proxy that it was to go through.
+    proxy: Option<&'static str>,
     error: BoxError,
 }
 
 impl Unreached {
     /// Between a connector's error and its source; what kind of error it is stays.
-    pub fn around(origin: String, error: ConnectorError) -> ConnectorError {
+    pub fn around(origin: String, proxy: Option<&'static str>, error: ConnectorError) -> ConnectorError {
         let (is_timeout, is_user, is_io, other) =
             (error.is_timeout(), error.is_user(), error.is_io(), error.as_other());
-        let inner = Self { origin, error: error.into_source() }.into();
+        let inner = Self { origin, proxy, error: error.into_source() }.into();
         match (is_timeout, is_user, is_io) {
             (true, ..) => ConnectorError::timeout(inner),
             (_, true, _) => ConnectorError::user(inner),
@@ -111,19 +109,20 @@ where
 }
 
 /// An answer that was not taken to its end.
-fn refused(action: &'static str, error: &(dyn Error + 'static)) -> Option<StoreError> {
+pub fn refused(action: &'static str, error: &(dyn Error + 'static)) -> Option<StoreError> {
     let refused = chain(error).find_map(|error| error.downcast_ref::<RefusedAnswer>())?;
     Some(StoreError::new(refused.cause, action, refused.message.clone()))
 }
 
 /// A request that got no answer: where it was to go, and what stood in its way.
 pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreError {
-    let mut to = String::new();
+    let (mut to, mut proxy) = (String::new(), None);
     let (mut is_timeout, mut is_name, mut is_http, mut io, mut tls, mut tunnel) =
         (false, false, true, None, None, None);
     for current in chain(error) {
         if let Some(unreached) = current.downcast_ref::<Unreached>() {
             to = format!(" {}", unreached.origin);
+            proxy = unreached.proxy;
         } else if let Some(connector) = current.downcast_ref::<ConnectorError>() {
             is_timeout |= connector.is_timeout();
         } else if current.is::<ResolveDnsError>() {
@@ -158,7 +157,13 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
     } else {
         (Cause::Unsent, "the request could not be made".to_owned())
     };
-    StoreError::new(cause, action, message)
+    match proxy {
+        // Where no connection comes about, the proxy is the first suspect.
+        Some(variable) if matches!(cause, Cause::Connect | Cause::NoAnswer | Cause::Proxy) => {
+            StoreError::new(Cause::Proxy, action, format!("{message} ({variable} is set)"))
+        }
+        _ => StoreError::new(cause, action, message),
+    }
 }
 
 /// Whether hyper says in these fixed words that it can't read the head of an answer (hyper 1.x `error.rs`).
@@ -199,127 +204,8 @@ pub fn of_credentials(error: &CredentialsError) -> StoreError {
     ours_in_chain(error).unwrap_or_else(|| of_provider(error))
 }
 
-/// The SDK's own chain failed. Its words name providers and files, but an STS body can be among them: only what we
-/// know to be harmless is repeated.
+/// A provider's error that is none of ours.
 fn of_provider(error: &CredentialsError) -> StoreError {
-    if let Some(refused) = refused(CREDENTIALS, error) {
-        return refused;
-    }
-    for current in chain(error) {
-        if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>() {
-            return about_role(from_sdk(WEB_IDENTITY, sts));
-        }
-        if let Some(sts) = current.downcast_ref::<SdkError<AssumeRoleError, HttpResponse>>() {
-            return about_role(from_sdk(ASSUME_ROLE, sts));
-        }
-        if let Some(sts) = current.downcast_ref::<AssumeRoleWithWebIdentityError>() {
-            return refused_by_sts(WEB_IDENTITY, sts);
-        }
-        if let Some(sts) = current.downcast_ref::<AssumeRoleError>() {
-            return refused_by_sts(ASSUME_ROLE, sts);
-        }
-        if current.is::<ConnectorError>() {
-            return unreached(CREDENTIALS, current);
-        }
-        if let Some(imds) = current.downcast_ref::<ImdsError>() {
-            return of_imds(imds);
-        }
-        if let Some(io) = current.downcast_ref::<std::io::Error>() {
-            return of_io(io);
-        }
-        if let Some(status) = http_status(&current.to_string()) {
-            let cause = match status {
-                429 => Cause::Throttled,
-                500.. => Cause::ServerFault,
-                _ => Cause::AgentRefuses,
-            };
-            return StoreError::new(cause, CREDENTIALS, format!("the credentials endpoint answers HTTP {status}"));
-        }
-        if let Some(tried) = current.downcast_ref::<ProviderChainError<CredentialsError>>() {
-            let mut tried = tried.attempts().iter().flat_map(|attempt| chain(attempt.error()));
-            // Not configured says every provider without more; this one alone was asked.
-            if let Some(silent) = tried.find(|error| error.is::<ConnectorError>()) {
-                let message = format!(
-                    "none found: no AWS_* variables, profile, web identity or container role, and the instance metadata service \
-                     does not help: {}",
-                    unreached(CREDENTIALS, silent).message
-                );
-                return StoreError::new(Cause::ImdsSilent, CREDENTIALS, message);
-            }
-        }
-    }
-    let (cause, message) = match error {
-        CredentialsError::CredentialsNotLoaded(_) => (
-            Cause::NoCredentials,
-            "none found: no AWS_* variables, profile, web identity, container or instance role (or the profile that is named \
-             is not there)",
-        ),
-        CredentialsError::ProviderTimedOut(_) => (Cause::NoAnswer, "the provider did not answer in time"),
-        CredentialsError::InvalidConfiguration(_) => (
-            Cause::BadConfiguration,
-            "the profile or the AWS_* variables of the credentials are not right (SSO and credential_process are not supported)",
-        ),
-        // The SDK's word for an answer that it can't read.
-        CredentialsError::Unhandled(_) => (
-            Cause::NotAws,
-            "the endpoint for credentials (STS, the container's or the instance's) answers something else",
-        ),
-        _ => (Cause::Unaccepted, "the provider that the environment names gave none"),
-    };
-    StoreError::new(cause, CREDENTIALS, message)
-}
-
-/// The instance metadata service is there, or was.
-fn of_imds(error: &ImdsError) -> StoreError {
-    let status = match error {
-        ImdsError::ErrorResponse(answer) => Some(answer.response().status()),
-        ImdsError::FailedToLoadToken(_) => {
-            let token = error.source().and_then(|error| error.downcast_ref());
-            token.and_then(|error: &SdkError<TokenError, HttpResponse>| error.raw_response()).map(HttpResponse::status)
-        }
-        _ => None,
-    };
-    let service = "the instance metadata service";
-    let (cause, message) = match status.map(u16::from) {
-        Some(429) => (Cause::Throttled, format!("{service} answers HTTP 429")),
-        Some(status @ 500..) => (Cause::ServerFault, format!("{service} answers HTTP {status}")),
-        Some(300..) => (Cause::ImdsSilent, format!("{service} gives none")),
-        _ => (Cause::NotAws, format!("{service} is cut off, or answers something else")),
-    };
-    StoreError::new(cause, CREDENTIALS, message)
-}
-
-/// A file that can't be read is a mistake of the Pod's; a connection that can't be made may pass.
-fn of_io(error: &std::io::Error) -> StoreError {
-    use std::io::ErrorKind as Io;
-    let passes = matches!(
-        error.kind(),
-        Io::ConnectionRefused
-            | Io::ConnectionReset
-            | Io::ConnectionAborted
-            | Io::HostUnreachable
-            | Io::NetworkUnreachable
-            | Io::NotConnected
-            | Io::BrokenPipe
-            | Io::TimedOut
-            | Io::UnexpectedEof
-    );
-    let (cause, what) = if passes {
-        (Cause::Connect, "the endpoint for credentials (STS, the container's or the instance's) can't be reached")
-    } else {
-        (Cause::TokenFile, "a token or credentials file that the environment or profile names can't be read")
-    };
-    StoreError::new(cause, CREDENTIALS, format!("{what}: {}", os_error(error)))
-}
-
-/// The status in the SDK's words for an answer of the container's endpoint (aws-config 1.13
-/// `http_credential_provider.rs`); of those words nothing but the number is used.
-fn http_status(words: &str) -> Option<u16> {
-    words.split_once("StatusCode(")?.1.get(..3)?.parse().ok()
-}
-
-fn refused_by_sts(action: &'static str, sts: &impl aws_sdk_sts::error::ProvideErrorMetadata) -> StoreError {
-    use aws_sdk_sts::operation::RequestId;
-    let ours = codes::of_code(action, sts.code().map(str::to_owned), sts.message().map(str::to_owned));
-    StoreError { request_id: sts.meta().request_id().map(Box::from), ..about_role(ours) }
+    refused(CREDENTIALS, error)
+        .unwrap_or_else(|| StoreError::new(Cause::Unaccepted, CREDENTIALS, "the source of the credentials gives none"))
 }

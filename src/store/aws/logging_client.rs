@@ -27,12 +27,14 @@ pub struct LoggingHttpClient {
     pub client: SharedHttpClient,
     /// How much is read of what comes.
     pub budget: Budget,
+    /// The variable of the proxy that every request goes through.
+    pub proxy: Option<&'static str>,
 }
 
 impl HttpClient for LoggingHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(LoggingConnector { connector, budget: self.budget })
+        SharedHttpConnector::new(LoggingConnector { connector, budget: self.budget, proxy: self.proxy })
     }
 
     fn validate_base_client_config(
@@ -56,6 +58,7 @@ impl HttpClient for LoggingHttpClient {
 struct LoggingConnector {
     connector: SharedHttpConnector,
     budget: Budget,
+    proxy: Option<&'static str>,
 }
 
 impl HttpConnector for LoggingConnector {
@@ -63,23 +66,21 @@ impl HttpConnector for LoggingConnector {
         let origin = origin(request.uri());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| CallLine::of(&request));
         let limit = BodyLimit::of(&request, self.budget);
+        let proxy = self.proxy;
         let answer = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
             if let Some(line) = line {
                 line.log(&origin, &answer);
             }
-            let answer = answer.map(|answer| {
-                let limit = limit.of_status(answer.status().is_success());
-                answer.map(|body| limit.hold(body))
-            });
-            answer.map_err(|error| Unreached::around(origin, error))
+            let answer = answer.map(|answer| answer.map(|body| limit.hold(body)));
+            answer.map_err(|error| Unreached::around(origin, proxy, error))
         })
     }
 }
 
 /// Scheme, host and port of a URI, without what may stand before an `@`.
-fn origin(uri: &str) -> String {
+pub fn origin(uri: &str) -> String {
     let (scheme, rest) = uri.split_once("://").unwrap_or(("http", uri));
     let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();

@@ -104,6 +104,8 @@ impl Retries {
                 }
             };
             let wait = match error.kind() {
+                // Who is not trusted now is not trusted in a second.
+                _ if error.cause == Cause::Tls => return Err(error),
                 ErrorKind::Throttled => {
                     throttles += 1;
                     THROTTLED.wait(throttles - 1)

@@ -46,6 +46,8 @@ pub struct AwsStore {
     values: Values,
     who: WhoAmI,
     region: String,
+    /// The variable of the proxy that stands before Secrets Manager.
+    proxy: Option<&'static str>,
     context: Arc<CredentialContext>,
     concurrency: usize,
     opened: Opened,
@@ -57,6 +59,8 @@ pub struct Location {
     /// A shared account's number; nobody names the own one.
     pub account: Option<String>,
     pub region: String,
+    /// The variable of the proxy that stands before Secrets Manager.
+    pub proxy: Option<&'static str>,
 }
 
 /// What the stores of a run have in common.
@@ -74,14 +78,14 @@ impl AwsStore {
     pub fn new(
         client: Client,
         (identity, who): (SharedCredentialsProvider, WhoAmI),
-        Location { account, region }: Location,
+        Location { account, region, proxy }: Location,
         in_owner_account: bool,
         run: RunParts,
     ) -> Self {
         let RunParts { fetch, concurrency, retries, opened, context, budget } = run;
         let calls = Calls::new(client, identity, account, retries, concurrency);
         let values = Values::new(calls, in_owner_account, fetch, concurrency, budget);
-        Self { values, who, region, context, concurrency, opened, expects_more: Cell::new(false) }
+        Self { values, who, region, proxy, context, concurrency, opened, expects_more: Cell::new(false) }
     }
 
     // ---- errors -------------------------------------------------------------------------------------------------
@@ -116,7 +120,11 @@ impl AwsStore {
 
     /// What can be said without asking.
     fn with_location(&self, error: StoreError) -> StoreError {
-        let mut error = self.context.with_proxy(error);
+        let mut error = error;
+        if let (Cause::NoAnswer, Some(variable)) = (error.cause, self.proxy) {
+            error.message = format!("{} ({variable} is set)", error.message);
+            error.cause = Cause::Proxy;
+        }
         // Credentials are nowhere yet.
         if error.asked.is_none() && error.action != CREDENTIALS {
             let (account, region) = (self.values.calls.account.clone(), self.region.clone());

@@ -6,6 +6,7 @@
 //! under way, so that they stand when the values are asked for.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs};
@@ -19,6 +20,7 @@ use aws_smithy_http_client::pool::{Client, ConnectionPool};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
@@ -30,17 +32,50 @@ use tokio::sync::OnceCell;
 
 use super::budget::Budget;
 use super::logging_client::LoggingHttpClient;
+use crate::config::aws::proxies::{Proxies, Proxy};
 use crate::error::{Exit, Failure};
 
-/// The pool of a run, with at most so many connections to an endpoint: a request then waits for one that is being opened
-/// rather than open another. Proxies come from HTTPS_PROXY, HTTP_PROXY and NO_PROXY.
+/// The clients of a run.
+#[derive(Clone)]
+pub struct Transport {
+    /// Goes through the proxies of the environment.
+    pub aws: SharedHttpClient,
+    /// Goes through none: to what stands beside this process.
+    pub direct: SharedHttpClient,
+}
+
+/// Pools with at most so many connections to an endpoint: a request then waits for one that is being opened rather than open
+/// another.
 ///
 /// # Errors
-/// [`Exit::Config`] when the pool can't be made of these settings.
-pub fn client(tls: &TlsContext, connections: usize, budget: Budget) -> Result<SharedHttpClient, Failure> {
+/// [`Exit::Config`] when a pool can't be made of these settings.
+pub fn open(tls: &TlsContext, connections: usize, budget: Budget, proxies: &Proxies) -> Result<Transport, Failure> {
+    let pool = |proxy, variable| pool(tls, connections, budget, proxy, variable);
+    let direct = pool(ProxyConfig::disabled(), None)?;
+    if proxies.is_empty() {
+        return Ok(Transport { aws: direct.clone(), direct });
+    }
+    let through = |proxy: &Option<Proxy>| {
+        let Some(Proxy { uri, variable }) = proxy else { return Ok(None) };
+        let config = ProxyConfig::all(uri.clone())
+            .map_err(|_| Failure::new(Exit::Config, format!("{variable}: is not the address of a proxy")))?;
+        pool(config, Some(*variable)).map(Some)
+    };
+    let (http, https) = (through(&proxies.http)?, through(&proxies.https)?);
+    let aws = Routed { direct: direct.clone(), http, https, proxies: proxies.clone() };
+    Ok(Transport { aws: SharedHttpClient::new(aws), direct })
+}
+
+fn pool(
+    tls: &TlsContext,
+    connections: usize,
+    budget: Budget,
+    proxy: ProxyConfig,
+    variable: Option<&'static str>,
+) -> Result<SharedHttpClient, Failure> {
     let unusable = |problem: String| Failure::new(Exit::Config, format!("the HTTP client can't be made: {problem}"));
     let pool = ConnectionPool::builder()
-        .proxy_config(ProxyConfig::from_env())
+        .proxy_config(proxy)
         .dns_resolver(OneLookup::default())
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(tls.clone())
@@ -49,8 +84,55 @@ pub fn client(tls: &TlsContext, connections: usize, budget: Budget) -> Result<Sh
         .map_err(|error| unusable(error.to_string()))?;
     let client = Client::new(&pool).map(SharedHttpClient::new);
     client
-        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget }))
+        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget, proxy: variable }))
         .map_err(|error| unusable(error.to_string()))
+}
+
+// ---- proxies ---------------------------------------------------------------------------------------------------
+
+/// Chooses for each request whether it goes through a proxy.
+#[derive(Clone)]
+struct Routed<T> {
+    direct: T,
+    http: Option<T>,
+    https: Option<T>,
+    proxies: Proxies,
+}
+
+impl<T> Routed<T> {
+    fn to(&self, uri: &str) -> &T {
+        let through = if uri.starts_with("https:") { &self.https } else { &self.http };
+        through.as_ref().filter(|_| self.proxies.before(uri).is_some()).unwrap_or(&self.direct)
+    }
+}
+
+impl<T> fmt::Debug for Routed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Routed")
+    }
+}
+
+impl HttpClient for Routed<SharedHttpClient> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let connector = |client: &SharedHttpClient| client.http_connector(settings, components);
+        SharedHttpConnector::new(Routed {
+            direct: connector(&self.direct),
+            http: self.http.as_ref().map(connector),
+            https: self.https.as_ref().map(connector),
+            proxies: self.proxies.clone(),
+        })
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.direct.connector_metadata()
+    }
+}
+
+impl HttpConnector for Routed<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let connector = self.to(request.uri()).clone();
+        connector.call(request)
+    }
 }
 
 // ---- connections ahead of requests -----------------------------------------------------------------------------

@@ -11,20 +11,20 @@ use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::config::aws::session::Session;
 use crate::config::env::Env;
 use crate::config::files;
 use crate::config::kwargs::OwnAccess;
 use crate::error::{Exit, Failure};
-use crate::model::aws_names;
 use crate::model::cause::Notice;
 
 /// What TLS connections trust: the bundle alone if one is given; nothing where no endpoint has TLS; else the system's.
 ///
 /// # Errors
 /// [`Exit::Config`] when a bundle that is named can't be used, or no certificate is found at all.
-pub fn context(bundle: Option<&Path>, plain_http: bool, env: &Env) -> Result<TlsContext, Failure> {
+pub fn context(bundle: Option<(&Path, &'static str)>, plain_http: bool, env: &Env) -> Result<TlsContext, Failure> {
     let trust = match bundle {
-        Some(path) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_bundle(path)?),
+        Some((path, by)) => TrustStore::empty().with_native_roots(false).with_pem_certificate(read_bundle(path, by)?),
         None if plain_http => TrustStore::empty().with_native_roots(false),
         None => of_system(env)?,
     };
@@ -39,7 +39,7 @@ pub fn context(bundle: Option<&Path>, plain_http: bool, env: &Env) -> Result<Tls
 fn of_system(env: &Env) -> Result<TrustStore, Failure> {
     let chosen = ["SSL_CERT_FILE", "SSL_CERT_DIR"].iter().any(|name| env.get(name) != Ok(None));
     let bundle = openssl_probe::probe().cert_file.filter(|_| !chosen);
-    if let Some(pem) = bundle.and_then(|path| read_bundle(&path).ok()) {
+    if let Some(pem) = bundle.and_then(|path| read_bundle(&path, "").ok()) {
         return Ok(TrustStore::empty().with_native_roots(false).with_pem_certificate(pem));
     }
     if !rustls_native_certs::load_native_certs().certs.is_empty() {
@@ -57,28 +57,32 @@ fn of_system(env: &Env) -> Result<TrustStore, Failure> {
 /// The roots that AWS's endpoints have their certificates from: <https://www.amazontrust.com/repository/>.
 const AMAZON_ROOTS: &[u8] = include_bytes!("amazon_roots.pem");
 
-/// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed. A profile may name
-/// endpoints of its own, so with one the answer is no.
-pub fn plain_http_only(access: &OwnAccess, only_own: bool, env: &Env) -> bool {
-    let variable = |name| env.get(name).ok().flatten();
-    let [all, secrets, sts] = aws_names::variable::ENDPOINTS.map(variable);
-    let own = access.endpoint_url.as_deref();
-    let named = [all, secrets, sts, own];
-    let is_covered =
-        all.is_some() || (secrets.is_some() && sts.is_some()) || (only_own && own.is_some() && access.role.is_none());
-    let has_profile = access.profile_name.is_some() || variable(aws_names::variable::PROFILE).is_some();
-    is_covered && !has_profile && named.into_iter().flatten().all(|url| url.starts_with("http://"))
+/// Whether every endpoint in use is an emulator's on plain HTTP, so that no CA certificate is needed.
+pub fn plain_http_only(session: &Session, access: &OwnAccess, only_own: bool) -> bool {
+    let is_http = |url: Option<&str>| url.map(|url| url.starts_with("http://"));
+    let of_kwargs = is_http(access.endpoint_url.as_deref());
+    let secrets = is_http(session.secrets_manager.as_deref());
+    let asked_for_secrets = match of_kwargs {
+        Some(of_kwargs) if only_own => of_kwargs,
+        Some(of_kwargs) => of_kwargs && secrets == Some(true),
+        None => secrets == Some(true),
+    };
+    // Where nothing is said of STS, nobody but a role needs it.
+    let sts = is_http(session.sts.as_deref());
+    asked_for_secrets && sts.unwrap_or(only_own && of_kwargs.is_some() && access.role.is_none())
 }
 
 /// A bundle larger than this is none: the system's are a quarter of a megabyte.
 const LARGEST_BUNDLE: u64 = 16 << 20;
 
-/// Reads a bundle and checks each certificate: the HTTP client itself panics on one that it can't parse.
-fn read_bundle(path: &Path) -> Result<Vec<u8>, Failure> {
+/// Reads the bundle that `by` names, and checks each certificate: the HTTP client itself panics on one that it can't parse.
+fn read_bundle(path: &Path, by: &str) -> Result<Vec<u8>, Failure> {
     let shown = crate::text::printable(&path.display().to_string());
-    let refuse = |problem: String| Failure::new(Exit::Config, format!("CA bundle {shown}: {problem}"));
+    let refuse = |problem: String| Failure::new(Exit::Config, format!("{by}: CA bundle {shown}: {problem}"));
     let pem = files::read(path, LARGEST_BUNDLE)
         .map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;
+    // Editors of Windows put a byte-order mark first, which would hide the first certificate.
+    let pem = pem.strip_prefix(b"\xef\xbb\xbf").map(<[u8]>::to_vec).unwrap_or(pem);
     let mut roots = rustls::RootCertStore::empty();
     for (position, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
         let usable = certificate.is_ok_and(|certificate| roots.add(certificate).is_ok());

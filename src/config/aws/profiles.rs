@@ -1,0 +1,224 @@
+//! The two configuration files together: profiles, SSO sessions, endpoints by service.
+//!
+//! Rules: botocore 1.44 `configloader.py` (`build_profile_map`) and `session.py` (`full_config`, `get_scoped_config`).
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::ini::{self, Keys, Sections, Value};
+use super::refusal::Refusal;
+use crate::config::env::Env;
+use crate::config::files;
+use crate::model::cause::Cause;
+use crate::text::{os_error, printable};
+
+/// The most bytes that a configuration file may have.
+const LIMIT: u64 = 4 << 20;
+/// The two variables that name the files, and where they are otherwise.
+const CONFIG: (&str, &str) = ("AWS_CONFIG_FILE", "~/.aws/config");
+const CREDENTIALS: (&str, &str) = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials");
+
+/// One of the two files.
+#[derive(Clone, Default)]
+pub struct File {
+    /// Its path, for messages.
+    pub path: PathBuf,
+    /// Its profiles by name.
+    pub profiles: Sections,
+}
+
+/// What the files hold.
+#[derive(Clone, Default)]
+pub struct Profiles {
+    /// The profiles of both files, keys of the credentials file before those of the configuration file.
+    merged: Sections,
+    /// The configuration file alone.
+    pub config: File,
+    /// The credentials file alone.
+    pub credentials: File,
+    sso_sessions: Sections,
+    services: Sections,
+}
+
+/// A profile, by its name.
+#[derive(Clone, Copy)]
+pub struct Profile<'a> {
+    /// Its name.
+    pub name: &'a str,
+    keys: &'a Keys,
+}
+
+impl<'a> Profile<'a> {
+    /// A key's text; `None` where it is not there, or holds indented lines.
+    #[must_use]
+    pub fn text(&self, key: &str) -> Option<&'a str> {
+        text(self.keys, key)
+    }
+
+    /// Whether the key is there.
+    #[must_use]
+    pub fn has(&self, key: &str) -> bool {
+        self.keys.contains_key(key)
+    }
+}
+
+/// A key's text in a section.
+#[must_use]
+pub fn text<'a>(keys: &'a Keys, key: &str) -> Option<&'a str> {
+    match keys.get(key)? {
+        Value::Text(text) => Some(text),
+        Value::Nested(_) => None,
+    }
+}
+
+impl Profiles {
+    /// Reads the files that are there.
+    ///
+    /// # Errors
+    /// When one is there and can't be read, or is no configuration file.
+    pub fn read(env: &Env) -> Result<Self, Refusal> {
+        let [config, credentials] =
+            [CONFIG, CREDENTIALS].map(|(variable, default)| read(env, env.raw(variable).unwrap_or(default)));
+        Ok(Self::of(config?, credentials?))
+    }
+
+    /// The same from what stands in them.
+    ///
+    /// # Errors
+    /// When one is no configuration file.
+    pub fn parse(config: &str, credentials: &str) -> Result<Self, Refusal> {
+        let [config, credentials] = [("config", config), ("credentials", credentials)]
+            .map(|(name, text)| File::parse(PathBuf::from(name), text));
+        Ok(Self::of(config?, credentials?))
+    }
+
+    /// `config` still has its sections under their headers.
+    fn of(config: File, credentials: File) -> Self {
+        let (path, sections) = (config.path, config.profiles);
+        let mut known = Self { config: File { path, ..File::default() }, credentials, ..Self::default() };
+        for (header, keys) in sections {
+            let kinds = [
+                ("profile", &mut known.config.profiles),
+                ("sso-session", &mut known.sso_sessions),
+                ("services", &mut known.services),
+            ];
+            if let Some((_, places)) = kinds.into_iter().find(|(kind, _)| header.starts_with(kind)) {
+                if let Some([_, name]) = super::shell::split(&header).as_deref() {
+                    places.insert(name.clone(), keys);
+                }
+            } else if header == "default" {
+                known.config.profiles.entry(header).or_insert(keys);
+            }
+        }
+        known.merged = known.config.profiles.clone();
+        for (name, keys) in &known.credentials.profiles {
+            known.merged.entry(name.clone()).or_default().extend(keys.clone());
+        }
+        known
+    }
+
+    /// A profile of either file.
+    #[must_use]
+    pub fn get<'a>(&'a self, name: &'a str) -> Option<Profile<'a>> {
+        self.merged.get(name).map(|keys| Profile { name, keys })
+    }
+
+    /// An SSO session.
+    #[must_use]
+    pub fn sso_session(&self, name: &str) -> Option<&Keys> {
+        self.sso_sessions.get(name)
+    }
+
+    /// The endpoint that a profile's `services` section names for a service, such as `secrets_manager`.
+    ///
+    /// # Errors
+    /// When the profile names a section that is not there.
+    pub fn endpoint_of_service(&self, profile: &Profile<'_>, service: &str) -> Result<Option<&str>, Refusal> {
+        let Some(name) = profile.text("services") else { return Ok(None) };
+        let Some(section) = self.services.get(name).filter(|section| !section.is_empty()) else {
+            let words = format!(
+                "the profile {} names the services section {}, which is not there: write [services {}], or take the key out",
+                printable(profile.name),
+                printable(name),
+                printable(name),
+            );
+            return Err(Refusal::of_setting(words));
+        };
+        match section.get(service) {
+            None => Ok(None),
+            Some(Value::Nested(keys)) => Ok(keys.get("endpoint_url").map(String::as_str)),
+            Some(Value::Text(_)) => {
+                let words = format!(
+                    "{service} in the services section {} must have indented lines, such as endpoint_url",
+                    printable(name)
+                );
+                Err(Refusal::of_setting(words))
+            }
+        }
+    }
+}
+
+/// Reads one file that has no profiles by other names than its sections.
+///
+/// # Errors
+/// As [`Profiles::read`].
+pub fn read(env: &Env, path: &str) -> Result<File, Refusal> {
+    let path = PathBuf::from(expanded(env, path));
+    // As `os.path.isfile`: what is no regular file is not there, whatever the reason.
+    if !path.is_file() {
+        return Ok(File { path, profiles: Sections::new() });
+    }
+    let text = files::read_text(&path, LIMIT).map_err(|error| {
+        let words = format!(
+            "the configuration file {} can't be read: {}",
+            printable(&path.display().to_string()),
+            os_error(&error)
+        );
+        Refusal::new(Cause::BadConfigurationFile, words)
+    })?;
+    File::parse(path, &text)
+}
+
+impl File {
+    fn parse(path: PathBuf, text: &str) -> Result<Self, Refusal> {
+        match ini::parse(text) {
+            Ok(profiles) => Ok(Self { path, profiles }),
+            Err(malformed) => {
+                let shown = printable(&path.display().to_string());
+                let words = format!(
+                    "the configuration file {shown} is malformed at line {}: {}",
+                    malformed.line, malformed.problem
+                );
+                Err(Refusal::new(Cause::BadConfigurationFile, words))
+            }
+        }
+    }
+}
+
+/// A path with `$NAME`, `${NAME}` and a leading `~` as Python's `expandvars` and `expanduser` have them.
+#[must_use]
+pub fn expanded(env: &Env, path: &str) -> String {
+    let mut known = BTreeMap::new();
+    let mut out = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some((before, after)) = rest.split_once('$') {
+        out.push_str(before);
+        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
+        let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
+        let (name, beyond) = braced.unwrap_or_else(|| after.split_at(end));
+        let value = known.entry(name).or_insert_with(|| env.raw(name)).filter(|_| !name.is_empty());
+        if let Some(value) = value {
+            out.push_str(value);
+            rest = beyond;
+        } else {
+            out.push('$');
+            rest = after;
+        }
+    }
+    out.push_str(rest);
+    let home = env.get("HOME").ok().flatten().map(|home| home.trim_end_matches('/'));
+    match (out.strip_prefix('~'), home) {
+        (Some(beyond), Some(home)) if beyond.is_empty() || beyond.starts_with('/') => format!("{home}{beyond}"),
+        _ => out,
+    }
+}

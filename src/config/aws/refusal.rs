@@ -1,0 +1,26 @@
+//! Why the AWS configuration can't be used: what is wrong, where it stands, and what to do.
+
+use crate::model::cause::Cause;
+
+/// A part of the AWS configuration that can't be used. Names variables, files, profiles and keys, and holds no value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// The cause that says what to do; `None` where the words do, and the run ends as with any wrong setting (78).
+    pub cause: Option<Cause>,
+    /// What is wrong and where.
+    pub words: String,
+}
+
+impl Refusal {
+    /// One with a code.
+    #[must_use]
+    pub fn new(cause: Cause, words: impl Into<String>) -> Self {
+        Self { cause: Some(cause), words: words.into() }
+    }
+
+    /// One that is a wrong setting.
+    #[must_use]
+    pub fn of_setting(words: impl Into<String>) -> Self {
+        Self { cause: None, words: words.into() }
+    }
+}

@@ -1,0 +1,82 @@
+//! AWS's own configuration of a run: of the pod, and of the own account where `profile_name` names another profile. Read, and the
+//! `credential_process` run, before the process gives up to run programs.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::sources::{self, Printed};
+use crate::config::aws::identity::{self, Chosen, Identity};
+use crate::config::aws::profiles::Profiles;
+use crate::config::aws::proxies::Proxies;
+use crate::config::aws::refusal::Refusal;
+use crate::config::aws::session::Session;
+use crate::config::env::Env;
+use crate::config::settings::Settings;
+use crate::error::{Exit, Failure};
+use crate::plan::{Plan, Source};
+
+/// What AWS's variables and files say.
+pub struct Configuration {
+    /// To everybody.
+    pub pod: Side,
+    /// To the own account.
+    pub own: Side,
+    /// The way to AWS.
+    pub proxies: Proxies,
+}
+
+/// Who asks, and where.
+#[derive(Clone)]
+pub struct Side {
+    /// Where AWS is asked.
+    pub session: Session,
+    /// Where the credentials come from; what is wrong with them is told when they are needed.
+    pub identity: Result<Identity, Refusal>,
+    /// What its `credential_process` has printed.
+    pub printed: Option<Arc<Printed>>,
+}
+
+impl Configuration {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// When a file, a profile or a setting of it can't be used.
+    pub fn read(settings: &Settings, plan: &Plan, env: &Env) -> Result<Self, Failure> {
+        let deadline = Instant::now() + settings.deadline;
+        let proxies = Proxies::of(env).map_err(failure)?;
+        let profiles = Profiles::read(env).map_err(failure)?;
+        let access = &plan.own;
+        let own = Chosen::of(access.profile_name.as_deref(), env);
+        let own = Side::of(&own, env, &profiles, access.keys.is_none(), deadline)?;
+        let is_pod = access.profile_name.is_none() && access.keys.is_none();
+        // The profile of the environment may be anything where nobody uses it.
+        let is_unused = access.profile_name.is_some()
+            && access.role.is_none()
+            && plan.accounts.iter().all(|account| account.source == Source::Own);
+        let pod = if is_pod || is_unused {
+            own.clone()
+        } else {
+            Side::of(&Chosen::of(None, env), env, &profiles, true, deadline)?
+        };
+        Ok(Self { pod, own, proxies })
+    }
+}
+
+impl Side {
+    /// `is_asked`: whether its credentials are used.
+    fn of(chosen: &Chosen, env: &Env, profiles: &Profiles, is_asked: bool, deadline: Instant) -> Result<Self, Failure> {
+        let session = Session::of(chosen, env, profiles).map_err(failure)?;
+        let identity = identity::find(chosen, env, profiles);
+        let found = identity.as_ref().ok().filter(|_| is_asked);
+        let printed = found.and_then(|identity| Printed::of(identity, deadline)).map(Arc::new);
+        Ok(Self { session, identity, printed })
+    }
+}
+
+/// Ends the run: with the exit code of credentials where there is a cause, else with that of settings.
+pub fn failure(refusal: Refusal) -> Failure {
+    match refusal.cause {
+        Some(_) => sources::refused(refusal).into_failure(),
+        None => Failure::new(Exit::Config, refusal.words),
+    }
+}

@@ -1,0 +1,200 @@
+//! The sources of credentials, asked: what `config/aws/identity.rs` has found is turned into keys.
+
+mod endpoints;
+mod process;
+mod request;
+mod sso;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::SdkConfig;
+
+use super::credential_context::Origin;
+use super::credentials::AssumedRole;
+use super::retries::Retries;
+use super::transport::Opened;
+use crate::config::aws::identity::{Identity, Keys, unusable};
+use crate::config::aws::refusal::Refusal;
+use crate::model::cause::Cause;
+use crate::store::error::{CREDENTIALS, StoreError};
+
+pub use self::process::Printed;
+
+/// What the sources are asked with.
+#[derive(Clone)]
+pub struct Means {
+    /// Region, endpoint and HTTP client of STS.
+    pub sts: SdkConfig,
+    /// For the endpoints of containers and instances, which no proxy stands before.
+    pub direct: SharedHttpClient,
+    /// For the SSO portal.
+    pub http: SharedHttpClient,
+    /// The endpoint of the SSO portal, if the configuration names one.
+    pub sso: Option<String>,
+    pub retries: Retries,
+    pub opened: Opened,
+    /// What the `credential_process` has printed.
+    pub printed: Option<Arc<Printed>>,
+}
+
+/// Gives the credentials of an identity, or the reason why there is none.
+pub fn provider_of(identity: &Result<Identity, Refusal>, means: &Means) -> SharedCredentialsProvider {
+    match identity {
+        Ok(identity) => provider(identity, means),
+        Err(refusal) => SharedCredentialsProvider::new(Refused(refused(refusal.clone()))),
+    }
+}
+
+/// Gives the same error whenever it is asked.
+#[derive(Debug)]
+struct Refused(StoreError);
+
+impl ProvideCredentials for Refused {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::provider_error(self.0.clone())))
+    }
+}
+
+fn provider(identity: &Identity, means: &Means) -> SharedCredentialsProvider {
+    let role = |arn: &str, session_name: &Option<String>, config: SdkConfig| AssumedRole {
+        arn: arn.to_owned(),
+        external_id: None,
+        session_name: session_name.clone(),
+        token_file: None,
+        config,
+        retries: means.retries.clone(),
+        opened: means.opened.clone(),
+    };
+    match identity {
+        Identity::Keys(keys) => SharedCredentialsProvider::new(credentials_of(keys)),
+        Identity::Role(found) => {
+            let source = provider(&found.source, means);
+            let config = means.sts.to_builder().credentials_provider(source).build();
+            let role = role(&found.arn, &found.session_name, config);
+            SharedCredentialsProvider::new(AssumedRole { external_id: found.external_id.clone(), ..role })
+        }
+        Identity::WebIdentity(found) => {
+            let role = role(&found.role, &found.session_name, means.sts.clone());
+            SharedCredentialsProvider::new(AssumedRole { token_file: Some(TokenFile::of(found)), ..role })
+        }
+        Identity::Sso(_) | Identity::Process(_) | Identity::Container(_) | Identity::Instance(_) => {
+            SharedCredentialsProvider::new(Asked { identity: identity.clone(), means: means.clone() })
+        }
+    }
+}
+
+/// The file of a web identity's token, and what names it.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    pub path: PathBuf,
+    pub named_by: String,
+}
+
+impl TokenFile {
+    pub fn new(path: &str, named_by: &str) -> Self {
+        Self { path: PathBuf::from(path), named_by: named_by.to_owned() }
+    }
+
+    fn of(found: &crate::config::aws::identity::WebIdentity) -> Self {
+        Self::new(&found.file, &found.file_is_named_by)
+    }
+}
+
+fn credentials_of(keys: &Keys) -> Credentials {
+    let (secret, token) = keys.exposed();
+    let mut found = Credentials::new(&keys.id, secret, token.map(str::to_owned), None, "configuration");
+    if keys.in_variables {
+        found.set_property(Origin::Variables);
+    }
+    found
+}
+
+/// A source that takes a call or two.
+struct Asked {
+    identity: Identity,
+    means: Means,
+}
+
+impl fmt::Debug for Asked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Asked")
+    }
+}
+
+impl Asked {
+    async fn ask(&self) -> Result<Credentials, CredentialsError> {
+        let means = &self.means;
+        let answer = match &self.identity {
+            Identity::Sso(_) if [means.sts.use_fips(), means.sts.use_dual_stack()].contains(&Some(true)) => {
+                let words = "an SSO profile beside FIPS or dual-stack endpoints is not supported";
+                Err(StoreError::new(Cause::NotSupported, CREDENTIALS, words))
+            }
+            Identity::Sso(login) => sso::ask(login, means.sso.as_deref(), &means.http).await,
+            Identity::Container(container) => endpoints::container(container, &means.direct).await,
+            Identity::Instance(instance) => endpoints::instance(instance, &means.direct).await,
+            Identity::Process(process) => match &means.printed {
+                Some(printed) => printed.credentials(process),
+                None => Err(StoreError::new(Cause::ProcessFails, CREDENTIALS, "the credential_process was not run")),
+            },
+            Identity::Keys(_) | Identity::Role(_) | Identity::WebIdentity(_) => {
+                Err(StoreError::new(Cause::NoCredentials, CREDENTIALS, "none found"))
+            }
+        };
+        let mut found = answer.map_err(CredentialsError::provider_error)?;
+        match self.identity {
+            Identity::Container(_) => found.set_property(Origin::Container),
+            Identity::Instance(_) => found.set_property(Origin::Instance),
+            _ => {}
+        }
+        Ok(found)
+    }
+}
+
+impl ProvideCredentials for Asked {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.ask())
+    }
+}
+
+/// A part of the configuration that can't be used, as an error of the credentials.
+pub fn refused(refusal: Refusal) -> StoreError {
+    StoreError::new(refusal.cause.unwrap_or(Cause::BadConfiguration), CREDENTIALS, refusal.words)
+}
+
+/// The keys of an answer in JSON, under these names: id, secret, token, expiry. `place` is what gave it.
+fn from_json(
+    answer: &serde_json::Map<String, serde_json::Value>,
+    [id, secret, token, expiry]: [&str; 4],
+    place: &str,
+) -> Result<Credentials, StoreError> {
+    let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
+    let missing =
+        |key: &str| StoreError::new(Cause::NotAws, CREDENTIALS, format!("{place} gives an answer without {key}"));
+    let (key, hidden) = (text(id).ok_or_else(|| missing(id))?, text(secret).ok_or_else(|| missing(secret))?);
+    for (name, value) in [(id, Some(key)), (secret, Some(hidden)), (token, text(token))] {
+        if let Some(problem) = value.and_then(unusable) {
+            return Err(StoreError::new(
+                Cause::UnusableValue,
+                CREDENTIALS,
+                format!("the {name} that {place} gives {problem}"),
+            ));
+        }
+    }
+    let expiry = match answer.get(expiry) {
+        None | Some(serde_json::Value::Null) => None,
+        Some(value) => Some(value.as_str().and_then(crate::config::aws::time::parse).ok_or_else(|| missing(expiry))?),
+    };
+    Ok(Credentials::new(key, hidden, text(token).map(str::to_owned), expiry, "endpoint"))
+}
