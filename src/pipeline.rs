@@ -321,7 +321,7 @@ fn or_document<T>(
     stdout: &mut dyn Write,
 ) -> Result<T, Failure> {
     if let (Err(failure), OutputForm::Json) = (&found, form) {
-        print::data(&print::document(&check::Report::of_verdict(command, &Err(failure.clone()))), stdout)?;
+        print::data(&print::document(&check::CheckReport::of_verdict(command, &Err(failure.clone()))), stdout)?;
     }
     found
 }

@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 
 use airflow_secrets_init::airflow::lazy_backend;
 use airflow_secrets_init::config::cli::{RawSettings, VARIABLE_PREFIX};
-use airflow_secrets_init::config::keys::{Fallback, Group, KEYS, Key, READER_KEYS};
+use airflow_secrets_init::config::keys::{Fallback, KEYS, Key, KeyTable, READER_KEYS};
 use airflow_secrets_init::config::kwargs_reader;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::error::Exit;
@@ -169,9 +169,9 @@ fn the_page_on_logging_has_the_fields_of_the_summaries() {
 fn the_tables_of_keys_are_those_of_the_code() {
     let mut text = read(CONFIGURATION);
     for (heading, group) in [
-        ("### Own account", Group::Own),
-        ("### Shared account", Group::Shared),
-        ("### Accepted without effect", Group::NoEffect),
+        ("### Own account", KeyTable::Own),
+        ("### Shared account", KeyTable::Shared),
+        ("### Accepted without effect", KeyTable::NoEffect),
     ] {
         let documented = section(&text, heading);
         let is_row = |line: &&str| line.starts_with('|');
@@ -186,11 +186,11 @@ fn the_tables_of_keys_are_those_of_the_code() {
     }
 }
 
-fn key_table(group: Group) -> String {
+fn key_table(group: KeyTable) -> String {
     let head = match group {
-        Group::Own => "| key | whose | meaning | default |\n|---|---|---|---|",
-        Group::Shared => "| key | in `shared` | whose | meaning | default |\n|---|---|---|---|---|",
-        Group::NoEffect => "| key | note |\n|---|---|",
+        KeyTable::Own => "| key | whose | meaning | default |\n|---|---|---|---|",
+        KeyTable::Shared => "| key | in `shared` | whose | meaning | default |\n|---|---|---|---|---|",
+        KeyTable::NoEffect => "| key | note |\n|---|---|",
     };
     let row = |key: &Key| {
         let Key { name, whose, meaning, .. } = key;
@@ -199,12 +199,12 @@ fn key_table(group: Group) -> String {
             Fallback::Words(words) => words.to_owned(),
         };
         match group {
-            Group::Own => format!("| `{name}` | {whose} | {meaning} | {default} |"),
-            Group::Shared => {
+            KeyTable::Own => format!("| `{name}` | {whose} | {meaning} | {default} |"),
+            KeyTable::Shared => {
                 let in_shared = key.in_shared.map(|name| format!("`{name}`")).unwrap_or_default();
                 format!("| `{name}` | {in_shared} | {whose} | {meaning} | {default} |")
             }
-            Group::NoEffect => format!("| `{name}` | {meaning} |"),
+            KeyTable::NoEffect => format!("| `{name}` | {meaning} |"),
         }
     };
     let rows = KEYS.iter().filter(|key| key.group == group).map(row);

@@ -14,19 +14,18 @@ use crate::convert::placeholders::shown_type;
 use crate::error::{Exit, Failure};
 use crate::fetch::answers::SkippedAccount;
 use crate::model::connection::SecretForm;
-use crate::model::kind::{ByKind, Kind};
-use crate::model::policy::{Policies, Policy};
+use crate::model::kind::Kind;
+use crate::model::policy::Policies;
 use crate::plan::{AddressedBy, Enumerate, Plan, Source, SourcePlan};
 use crate::render::files::Rendered;
-use crate::text::shown;
-use crate::text::{count, printable};
+use crate::text::{count, printable, shown};
 
 /// The version of the document. A new field does not change it; a field that goes or means something else does.
 pub const VERSION: u32 = 1;
 
 /// What a run would do.
-#[derive(Debug, Serialize)]
-pub struct Report {
+#[derive(Debug, Default, Serialize)]
+pub struct CheckReport {
     version: u32,
     command: &'static str,
     /// `ok` or `failed`.
@@ -34,26 +33,26 @@ pub struct Report {
     exit_code: u8,
     /// Why it failed.
     errors: Vec<String>,
-    connections: Vec<Row>,
-    variables: Vec<Row>,
-    configs: Vec<Row>,
+    connections: Vec<FoundRow>,
+    variables: Vec<FoundRow>,
+    configs: Vec<FoundRow>,
     skipped: Vec<SkippedRow>,
     /// Why the run goes on without a shared account.
     left_aside: Vec<String>,
-    problems: Vec<Problem>,
-    files: Vec<File>,
+    problems: Vec<ProblemRow>,
+    files: Vec<FileRow>,
 }
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Place {
+struct Owner {
     /// `own`, or the 12 digits of a shared account.
     account: String,
     /// Of a shared account.
     region: Option<String>,
 }
 
-impl Place {
+impl Owner {
     fn of(source: &Source) -> Self {
         match source {
             Source::Own => Self { account: "own".to_owned(), region: None },
@@ -73,10 +72,10 @@ impl Place {
 
 /// One connection, variable or config value that was found.
 #[derive(Debug, Serialize)]
-struct Row {
+struct FoundRow {
     id: String,
-    from: Place,
-    also_in: Vec<Place>,
+    from: Owner,
+    also_in: Vec<Owner>,
     /// Of a connection whose type Airflow's providers know.
     conn_type: Option<String>,
     /// Of a connection: `json` or `uri`.
@@ -94,13 +93,13 @@ struct Row {
 struct SkippedRow {
     kind: &'static str,
     id: String,
-    from: Place,
+    from: Owner,
     by: &'static str,
 }
 
 /// What is wrong with one id, and what the policy says of it.
 #[derive(Debug, Serialize)]
-struct Problem {
+struct ProblemRow {
     kind: &'static str,
     id: String,
     what: &'static str,
@@ -110,7 +109,7 @@ struct Problem {
 
 /// A file that a run would write.
 #[derive(Debug, Serialize)]
-struct File {
+struct FileRow {
     path: String,
     bytes: usize,
     mode: String,
@@ -125,36 +124,36 @@ pub fn report(
     files: &[Rendered<'_>],
     policies: &Policies,
     verdict: &Result<(), Failure>,
-) -> Report {
+) -> CheckReport {
     let left_out: Vec<&LeftOut> = entries.left_out.iter().chain(not_carried).collect();
-    let mut rows = ByKind::from_fn(|kind| rows(kind, plan, entries, &left_out));
+    let rows = |kind| rows(kind, plan, entries, &left_out);
     let skipped = entries.skipped.iter().flat_map(|(kind, all)| {
         all.iter().filter_map(move |skipped| {
             let source = plan.want_of(kind)?.sources.get(skipped.source)?;
             Some(SkippedRow {
                 kind: kind.thing(),
                 id: skipped.id.clone(),
-                from: Place::of(&source.source),
+                from: Owner::of(&source.source),
                 by: skipped.by.settings(kind),
             })
         })
     });
-    Report {
+    CheckReport {
         skipped: skipped.collect(),
         left_aside: entries.skipped_accounts.iter().flat_map(SkippedAccount::lines).collect(),
         problems: left_out.iter().map(|left| problem(left, *policies)).collect(),
         files: files
             .iter()
-            .map(|file| File { path: shown(file.path), bytes: file.bytes.len(), mode: format!("{:04o}", file.mode) })
+            .map(|file| FileRow { path: shown(file.path), bytes: file.bytes.len(), mode: format!("{:04o}", file.mode) })
             .collect(),
-        connections: std::mem::take(&mut rows[Kind::Connection]),
-        variables: std::mem::take(&mut rows[Kind::Variable]),
-        configs: std::mem::take(&mut rows[Kind::Config]),
-        ..Report::of_verdict("check", verdict)
+        connections: rows(Kind::Connection),
+        variables: rows(Kind::Variable),
+        configs: rows(Kind::Config),
+        ..CheckReport::of_verdict("check", verdict)
     }
 }
 
-impl Report {
+impl CheckReport {
     /// A report of a run that ended before anything was found.
     #[must_use]
     pub fn of_verdict(command: &'static str, verdict: &Result<(), Failure>) -> Self {
@@ -162,20 +161,7 @@ impl Report {
             Ok(()) => ("ok", Exit::Ok, Vec::new()),
             Err(failure) => ("failed", failure.exit(), failure.lines().to_vec()),
         };
-        Self {
-            version: VERSION,
-            command,
-            outcome,
-            exit_code: exit.code(),
-            errors,
-            connections: Vec::new(),
-            variables: Vec::new(),
-            configs: Vec::new(),
-            skipped: Vec::new(),
-            left_aside: Vec::new(),
-            problems: Vec::new(),
-            files: Vec::new(),
-        }
+        Self { version: VERSION, command, outcome, exit_code: exit.code(), errors, ..Self::default() }
     }
 
     /// As tables. With `colour`, what is wrong stands out.
@@ -214,16 +200,16 @@ impl Report {
     }
 }
 
-fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Vec<Row> {
+fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Vec<FoundRow> {
     let Some(want) = plan.want_of(kind) else { return Vec::new() };
-    let place = |source: usize| want.sources.get(source).map(|source| Place::of(&source.source));
+    let place = |source: usize| want.sources.get(source).map(|source| Owner::of(&source.source));
     let mut problems: BTreeMap<&str, &'static str> = BTreeMap::new();
     for left in left_out.iter().filter(|left| left.kind == kind) {
         problems.entry(left.id.as_str()).or_insert_with(|| word_of(&left.why));
     }
     let row = |(id, detail): (&String, &crate::convert::Detail)| {
         let connection = entries.connections.get(id).filter(|_| kind == Kind::Connection);
-        Some(Row {
+        Some(FoundRow {
             id: id.clone(),
             from: place(detail.source)?,
             also_in: detail.shadowed.iter().filter_map(|source| place(*source)).collect(),
@@ -253,16 +239,12 @@ const fn word_of(why: &Why) -> &'static str {
     }
 }
 
-fn problem(left: &LeftOut, policies: Policies) -> Problem {
-    Problem {
+fn problem(left: &LeftOut, policies: Policies) -> ProblemRow {
+    ProblemRow {
         kind: left.kind.thing(),
         id: left.id.clone(),
         what: word_of(&left.why),
-        policy: match left.policy(&policies) {
-            Policy::Error => "error",
-            Policy::Warn => "warn",
-            Policy::Ignore => "ignore",
-        },
+        policy: left.policy(&policies).word(),
         message: left.to_string(),
     }
 }
@@ -276,14 +258,14 @@ fn paint(text: &str, with: &str, colour: bool) -> String {
     if colour { format!("\u{1b}[{with}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
-fn table(id: &str, rows: &[Row], colour: bool) -> String {
-    let has = |is: fn(&Row) -> bool| rows.iter().any(is);
-    let places = |places: &[Place]| places.iter().map(Place::short).collect::<Vec<_>>().join(", ");
+fn table(id: &str, rows: &[FoundRow], colour: bool) -> String {
+    let has = |is: fn(&FoundRow) -> bool| rows.iter().any(is);
+    let places = |places: &[Owner]| places.iter().map(Owner::short).collect::<Vec<_>>().join(", ");
     let mut columns: Vec<(&str, Vec<String>)> = vec![
         (id, rows.iter().map(|row| printable(&row.id)).collect()),
         ("from", rows.iter().map(|row| row.from.short()).collect()),
     ];
-    let mut add = |title, cell: &dyn Fn(&Row) -> Option<String>| {
+    let mut add = |title, cell: &dyn Fn(&FoundRow) -> Option<String>| {
         columns.push((title, rows.iter().map(|row| cell(row).unwrap_or_else(|| "-".to_owned())).collect()));
     };
     if has(|row| !row.also_in.is_empty()) {
@@ -336,16 +318,16 @@ pub struct OfflineReport {
     outcome: &'static str,
     exit_code: u8,
     errors: Vec<String>,
-    lookups: Vec<Lookup>,
+    lookups: Vec<LookupRow>,
     templates: Vec<TemplateRow>,
     files: Vec<String>,
 }
 
 /// One kind in one account.
 #[derive(Debug, Serialize)]
-struct Lookup {
+struct LookupRow {
     kind: &'static str,
-    from: Place,
+    from: Owner,
     prefix: String,
     how: String,
     #[serde(skip)]
@@ -370,9 +352,9 @@ pub fn offline(settings: &Settings, plan: &Plan) -> OfflineReport {
             let mut ids: Vec<String> = named.into_iter().chain(want.by_name().map(str::to_owned)).collect();
             ids.sort();
             ids.dedup();
-            Lookup {
+            LookupRow {
                 kind: want.kind.thing(),
-                from: Place::of(&source.source),
+                from: Owner::of(&source.source),
                 prefix: source.prefix().to_owned(),
                 how,
                 is_listed: matches!(source.enumerate, Enumerate::Listing | Enumerate::ListingIfOwnAccount),

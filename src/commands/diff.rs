@@ -14,8 +14,7 @@ use serde::Serialize;
 use crate::commands::check::VERSION;
 use crate::config::files;
 use crate::render::files::{Expected, Rendered};
-use crate::text::shown;
-use crate::text::{os_error, printable};
+use crate::text::{os_error, printable, shown};
 use crate::verify::{self, Fields};
 
 /// A larger file is none of ours.
@@ -23,7 +22,7 @@ const LARGEST: u64 = 256 << 20;
 
 /// What would change.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct DiffReport {
     version: u32,
     command: &'static str,
     /// Whether anything would.
@@ -31,7 +30,7 @@ pub struct Report {
     files: Vec<FileDiff>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct FileDiff {
     path: String,
     /// `same`, `new`, `different`, or `unreadable`.
@@ -54,21 +53,13 @@ struct Changed {
 
 /// Compares each file with what is in its place.
 #[must_use]
-pub fn report(files: &[Rendered<'_>]) -> Report {
+pub fn report(files: &[Rendered<'_>]) -> DiffReport {
     let files: Vec<FileDiff> = files.iter().map(of_file).collect();
-    Report { version: VERSION, command: "diff", different: files.iter().any(|file| file.state != "same"), files }
+    DiffReport { version: VERSION, command: "diff", different: files.iter().any(|file| file.state != "same"), files }
 }
 
 fn of_file(file: &Rendered<'_>) -> FileDiff {
-    let mut diff = FileDiff {
-        path: shown(file.path),
-        state: "same",
-        note: None,
-        mode: None,
-        added: Vec::new(),
-        removed: Vec::new(),
-        changed: Vec::new(),
-    };
+    let mut diff = FileDiff { path: shown(file.path), state: "same", ..FileDiff::default() };
     let new = verify::entries_of(&file.bytes, &file.expected);
     let (old_bytes, old_mode) = match there(file.path) {
         Ok(there) => there,
@@ -120,7 +111,7 @@ fn compare(old: &Fields, new: &Fields, diff: &mut FileDiff) {
     }
 }
 
-impl Report {
+impl DiffReport {
     /// A line for each file and each entry that would change.
     #[must_use]
     pub fn text(&self) -> String {

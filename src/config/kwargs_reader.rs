@@ -75,7 +75,7 @@ pub fn parse(
     }
     let stays = refuse_unset_names(place, &object, unset, errors);
     object.extend(overlaid);
-    let mut kwargs = Reader { place, object: &object, in_shared: false, errors }.kwargs();
+    let mut kwargs = KwargsReader { place, object: &object, in_shared: false, errors }.kwargs();
     if stays {
         // Not repeated: a `$` in a password is followed by no name of a variable.
         kwargs.notices.push(format!("{place}: a value holds a $ that is followed by no name that is set; it stays"));
@@ -144,15 +144,19 @@ fn truthy(value: &Value) -> bool {
     }
 }
 
+fn strings(array: &Value) -> Option<Vec<String>> {
+    array.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
 /// Reads typed values out of one object, the whole or an entry of `shared`, and reports what does not fit.
-struct Reader<'a> {
+struct KwargsReader<'a> {
     place: &'a str,
     object: &'a Map<String, Value>,
     in_shared: bool,
     errors: &'a mut ConfigErrors,
 }
 
-impl Reader<'_> {
+impl KwargsReader<'_> {
     fn wrong(&mut self, key: &str, problem: impl AsRef<str>) {
         let place = format!("{} key {key}", self.place);
         self.errors.add(&place, problem);
@@ -187,8 +191,7 @@ impl Reader<'_> {
     fn list(&self, key: &str) -> Option<Vec<String>> {
         match self.value(key)? {
             Value::String(text) => Some(split_list(text)),
-            Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
-            _ => None,
+            value => strings(value),
         }
     }
 
@@ -269,16 +272,9 @@ impl Reader<'_> {
     /// `extra_conn_words`: field to list of further key names (secrets_manager.py `_standardize_secret_keys`).
     fn extra_conn_words(&mut self) -> IndexMap<Field, Vec<String>> {
         const KEY: &str = "extra_conn_words";
-        const FIELDS: [(&str, Field); 8] = [
-            ("login", Field::Login),
-            ("user", Field::Login),
-            ("password", Field::Password),
-            ("host", Field::Host),
-            ("port", Field::Port),
-            ("schema", Field::Schema),
-            ("conn_type", Field::ConnType),
-            ("extra", Field::Extra),
-        ];
+        // `user` is a second name.
+        let fields: Vec<(&str, Field)> =
+            Field::ALL.map(|field| (field.name(), field)).into_iter().chain([("user", Field::Login)]).collect();
         let mut words: IndexMap<Field, Vec<String>> = IndexMap::new();
         let Some(value) = self.object.get(KEY).filter(|value| !value.is_null()) else { return words };
         let Value::Object(object) = value else {
@@ -286,16 +282,16 @@ impl Reader<'_> {
             return words;
         };
         for (name, list) in object {
-            let Some((_, field)) = FIELDS.iter().find(|(field, _)| field == name) else {
+            let Some((_, field)) = fields.iter().find(|(field, _)| field == name) else {
                 let what = format!("field in {} key {KEY}", self.place);
-                self.errors.add_unknown(&what, name, &FIELDS.map(|(field, _)| field));
+                let known: Vec<&str> = fields.iter().map(|(field, _)| *field).collect();
+                self.errors.add_unknown(&what, name, &known);
                 continue;
             };
             let items: Option<Vec<String>> = match list {
                 // Python iterates over a string: each of its characters becomes a key name.
                 Value::String(text) => Some(text.chars().map(String::from).collect()),
-                Value::Array(items) => items.iter().map(|item| item.as_str().map(str::to_owned)).collect(),
-                _ => None,
+                list => strings(list),
             };
             match items {
                 Some(items) => words.entry(*field).or_default().extend(items),
@@ -453,7 +449,7 @@ impl Reader<'_> {
                         self.errors.add(&place, "must be an object");
                         continue;
                     };
-                    let mut reader = Reader { place: &place, object, in_shared: true, errors: self.errors };
+                    let mut reader = KwargsReader { place: &place, object, in_shared: true, errors: self.errors };
                     reader.check_keys();
                     all.extend(reader.shared_account(sep, region));
                 }

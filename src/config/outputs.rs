@@ -134,33 +134,27 @@ impl Reader<'_> {
     fn output_file(&mut self, name: &str, value: Option<&str>) -> Option<OutputFile> {
         let path = PathBuf::from(value?);
         let format = match extension(&path).as_str() {
-            "json" => Format::Json,
-            "yaml" | "yml" => Format::Yaml,
-            "env" => Format::Env,
-            _ => {
-                self.wrong(name, "must end in .json, .yaml, .yml or .env: Airflow tells the format by it");
-                return None;
-            }
+            "json" => Ok(Format::Json),
+            "yaml" | "yml" => Ok(Format::Yaml),
+            "env" => Ok(Format::Env),
+            _ => Err("must end in .json, .yaml, .yml or .env: Airflow tells the format by it"),
         };
-        Some(OutputFile { path, format })
+        Some(OutputFile { format: self.checked(name, format)?, path })
     }
 
     fn env_file(&mut self, value: Option<&str>) -> Option<EnvFile> {
         let path = PathBuf::from(value?);
         let is_called = |name: &str| path.file_name().is_some_and(|file| file == name);
         let dialect = match extension(&path).as_str() {
-            "env" => Dialect::Env,
+            "env" => Ok(Dialect::Env),
             // Compose's own default name, which has no extension.
-            _ if is_called(".env") => Dialect::Env,
-            "list" => Dialect::List,
-            _ => {
-                let problem = "must end in .env (docker compose and shells) or .list (docker and podman run --env-file, \
-                               which know no quotes)";
-                self.wrong("AIRFLOW_ENV_FILE", problem);
-                return None;
-            }
+            _ if is_called(".env") => Ok(Dialect::Env),
+            "list" => Ok(Dialect::List),
+            _ => Err(
+                "must end in .env (docker compose and shells) or .list (docker and podman run --env-file, which know no quotes)",
+            ),
         };
-        Some(EnvFile { path, dialect, options: self.config_options() })
+        Some(EnvFile { dialect: self.checked("AIRFLOW_ENV_FILE", dialect)?, path, options: self.config_options() })
     }
 
     /// The options whose `_SECRET` form is set. Those of the backend itself can't come from it.

@@ -236,10 +236,10 @@ impl Reader<'_> {
             return link.is_some_and(|link| ["tcp://", "udp://", "sctp://"].iter().any(|form| link.starts_with(form)));
         };
         let mut parts = after.split('_');
-        let (port, protocol, part) = (parts.next(), parts.next(), parts.next());
+        let (port, protocol, field) = (parts.next(), parts.next(), parts.next());
         port.is_some_and(is_port)
             && protocol.is_some_and(|protocol| PROTOCOLS.contains(&protocol))
-            && part.is_none_or(|part| ["PROTO", "PORT", "ADDR"].contains(&part))
+            && field.is_none_or(|field| ["PROTO", "PORT", "ADDR"].contains(&field))
             && parts.next().is_none()
     }
 
@@ -273,7 +273,7 @@ impl Reader<'_> {
             exclude: self.globs("EXCLUDE", raw.exclude.as_deref()),
         };
         let outputs = self.outputs(raw, templates);
-        let file_mode = self.file_mode(raw.file_mode.as_deref());
+        let file_mode = self.checked("FILE_MODE", parse_mode(raw.file_mode.as_deref().unwrap_or("0440")));
         let target = self.airflow_version(raw.airflow_version.as_deref());
         let store = self.store(raw.store.as_deref());
         let fetch = self.one_of(
@@ -356,53 +356,34 @@ impl Reader<'_> {
         kwargs
     }
 
-    fn file_mode(&mut self, value: Option<&str>) -> Option<u32> {
-        match parse_mode(value.unwrap_or("0440")) {
-            Ok(mode) => Some(mode),
-            Err(problem) => {
-                self.wrong("FILE_MODE", problem);
-                None
-            }
-        }
-    }
-
     /// Which rules of reading hold: URI query values are JSON-decoded in 3.1.6 and later 3.1 (Airflow 3.1.8
     /// `airflow/models/connection.py`), and an extra must be a JSON object from 3.0 on.
     fn airflow_version(&mut self, value: Option<&str>) -> Option<AirflowTarget> {
         let text = value.unwrap_or("3").trim();
         let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
         let target = match numbers.as_deref() {
-            Some([2]) => Some(AirflowTarget::V2),
-            Some([2, minor, ..]) if *minor >= 3 => Some(AirflowTarget::V2),
-            Some([3, 1, patch, ..]) if *patch >= 6 => Some(AirflowTarget::V3QueryJson),
-            Some([3, ..]) => Some(AirflowTarget::V3),
-            _ => None,
+            Some([2]) => Ok(AirflowTarget::V2),
+            Some([2, minor, ..]) if *minor >= 3 => Ok(AirflowTarget::V2),
+            Some([3, 1, patch, ..]) if *patch >= 6 => Ok(AirflowTarget::V3QueryJson),
+            Some([3, ..]) => Ok(AirflowTarget::V3),
+            _ => Err("must be 2, 3 or an exact version from 2.3 to 3.x, such as 3.1.7"),
         };
-        if target.is_none() {
-            self.wrong("AIRFLOW_VERSION", "must be 2, 3 or an exact version from 2.3 to 3.x, such as 3.1.7");
-        }
-        target
+        self.checked("AIRFLOW_VERSION", target)
     }
 
     fn store(&mut self, value: Option<&str>) -> Option<StoreChoice> {
-        match value.map(str::trim) {
+        let file =
+            |text: &str| Some(StoreChoice::File(text.strip_prefix("file:").filter(|path| !path.is_empty())?.into()));
+        let store = match value.map(str::trim) {
             None | Some("aws") => Some(StoreChoice::Aws),
-            Some(text) => match text.strip_prefix("file:").filter(|path| !path.is_empty()) {
-                Some(path) => Some(StoreChoice::File(PathBuf::from(path))),
-                None => {
-                    self.wrong("STORE", "must be aws or file:PATH");
-                    None
-                }
-            },
-        }
+            Some(text) => file(text),
+        };
+        self.checked("STORE", store.ok_or("must be aws or file:PATH"))
     }
 
     fn concurrency(&mut self, value: Option<&str>) -> Option<usize> {
         let number = value.unwrap_or("40").trim().parse().ok().filter(|n| (1..=64).contains(n));
-        if number.is_none() {
-            self.wrong("CONCURRENCY", "must be a number from 1 to 64");
-        }
-        number
+        self.checked("CONCURRENCY", number.ok_or("must be a number from 1 to 64"))
     }
 }
 

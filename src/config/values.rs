@@ -27,6 +27,11 @@ impl Reader<'_> {
         self.errors.add(&format!("{VARIABLE_PREFIX}{name}"), problem);
     }
 
+    /// What a setting comes to; what is wrong with it is reported.
+    pub fn checked<T>(&mut self, name: &str, result: Result<T, impl AsRef<str>>) -> Option<T> {
+        result.map_err(|problem| self.wrong(name, problem)).ok()
+    }
+
     /// A variable's value, unset and empty alike `None`; text that is not UTF-8 is a mistake.
     pub fn variable(&mut self, name: &str) -> Option<String> {
         if let Ok(value) = self.env.get(name) {
@@ -64,10 +69,9 @@ impl Reader<'_> {
 
     /// A policy; `strict` makes each of them an error.
     pub fn policy(&mut self, name: &str, value: Option<&str>, default: Policy, strict: bool) -> Policy {
-        let choices = [("error", Policy::Error), ("warn", Policy::Warn), ("ignore", Policy::Ignore)];
         let policy = match value {
             None => default,
-            Some(_) => self.one_of(name, value, &choices).unwrap_or(default),
+            Some(_) => self.one_of(name, value, &Policy::ALL.map(|policy| (policy.word(), policy))).unwrap_or(default),
         };
         if strict { Policy::Error } else { policy }
     }

@@ -13,6 +13,21 @@ pub enum Policy {
     Ignore,
 }
 
+impl Policy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Error, Self::Warn, Self::Ignore];
+
+    /// Its name in the settings.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Ignore => "ignore",
+        }
+    }
+}
+
 /// One policy for each kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policies {

@@ -17,11 +17,12 @@ impl IamPolicies {
     #[must_use]
     pub fn slots(&self) -> IndexMap<&str, &str> {
         let statements = self.documents.iter().flat_map(|document| &document.statements);
-        let slot = |part| match part {
-            &TextPart::Slot { ref name, ref what } => Some((name.as_str(), what.as_str())),
+        let parts = statements.flat_map(Statement::texts).flat_map(|text| &text.0);
+        let slots = parts.filter_map(|part| match part {
+            TextPart::Slot { name, what } => Some((name.as_str(), what.as_str())),
             TextPart::Literal(_) | TextPart::Wildcard(_) => None,
-        };
-        statements.flat_map(Statement::texts).flat_map(|text| &text.0).filter_map(slot).collect()
+        });
+        slots.collect()
     }
 }
 

@@ -13,8 +13,8 @@ const LEFT_OUT: &str = "these secrets are left out as SECRETS_INIT_ON_DENIED say
 
 /// `names` are the settings that name ids.
 pub fn list(names: &[&str]) -> Statement {
-    let named = names.join(", ");
-    let without = format!("{RUN_ENDS} With every id named ({named}) nothing is listed and this is not needed.");
+    let settings = names.join(", ");
+    let without = format!("{RUN_ENDS} With every id named ({settings}) nothing is listed and this is not needed.");
     let needed = "secretsmanager:ListSecrets, which finds the names under the prefixes. It takes no resource, so it shows the \
                   names of all secrets of the account, and no value.";
     Statement::new(action::LIST_SECRETS, Impact::RunFails, needed, &without)

@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 
 use std::path::Path;
 
-use crate::config::keys::{Group, KEYS};
+use crate::config::keys::{KEYS, KeyTable};
 use crate::config::kwargs::{KnownBy, RoleVia, SharedAccount, SharedNames};
 use crate::config::values::parse_duration;
 use crate::error::Exit;
@@ -125,7 +125,7 @@ fn an_error_in_every_setting_and_every_key_is_reported_in_one_run() {
     wrong.push(("LOG_SENSITIVE_BODIES".to_owned(), "1"));
     wrong.push(("AIRFLOW__SECRETS__BACKEND_KWARG__CONNECTIONS_FILE_PATH".to_owned(), "x"));
     let takes_anything = "are_secret_values_urlencoded";
-    let keys = KEYS.iter().filter(|key| key.name == "use_ssl" || key.group != Group::NoEffect);
+    let keys = KEYS.iter().filter(|key| key.name == "use_ssl" || key.group != KeyTable::NoEffect);
     let keys: Vec<&str> = keys.map(|key| key.name).filter(|name| *name != takes_anything).collect();
     let value = |key: &str| if key == "use_ssl" { "false" } else { "5" };
     let pairs: Vec<String> = keys.iter().map(|key| format!("\"{key}\": {}", value(key))).collect();
