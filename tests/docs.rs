@@ -166,6 +166,7 @@ fn the_page_on_logging_has_the_fields_of_the_summaries() {
 
 /// With BLESS=1 the tables are written instead.
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a variable of the test's own")]
 fn the_tables_of_keys_are_those_of_the_code() {
     let mut text = read(CONFIGURATION);
     for (heading, group) in [

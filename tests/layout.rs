@@ -1,6 +1,8 @@
 //! The layout of src/: each folder imports only folders below it in the table of docs/ARCHITECTURE.md, and no files import
 //! each other in a circle. Tests of a module may import what they like.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests end by panics")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -561,8 +561,8 @@ fn connections_that_say_less_than_their_secrets_are_written_and_named() {
     assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     let file: serde_json::Value = serde_json::from_str(&ended.file.unwrap()).unwrap();
     assert_eq!(file.as_object().unwrap().len(), 4, "what the live backend finds is found");
-    let fine = "own: {airflow/connections/fine: 'mysql://u:p@h/db'}\n";
-    let ended = Run::on_document(fine).go().code(0);
+    let whole = "own: {airflow/connections/fine: 'mysql://u:p@h/db'}\n";
+    let ended = Run::on_document(whole).go().code(0);
     assert!(!ended.stderr.contains("may not say"), "{}", ended.stderr);
     // The same prefix for variables: a text is most likely one of those.
     let run = Run::on_document("own: {airflow/connections/text: plain}\n")

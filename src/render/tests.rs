@@ -311,11 +311,11 @@ fn environment_variables_have_one_owner_each() {
 /// A variable belongs to the first account that has any id of its spelling, and to nobody if that account has two.
 #[test]
 fn an_environment_variable_is_never_that_of_another_account() {
+    // Ids that were found, each with the place of its account and whether it has a value; what is skipped; what the file holds.
+    type Case<'a> = (&'a str, &'a [(&'a str, usize, bool)], &'a [Skipped], Option<&'a str>, Option<&'a str>);
     let detail = |source| Detail { source, ..Detail::default() };
     let skipped = |id: &str, source, by| Skipped { id: id.to_owned(), source, by };
     let nothing: &[Skipped] = &[];
-    // Ids that were found, each with the place of its account and whether it has a value; what is skipped; what the file holds.
-    type Case<'a> = (&'a str, &'a [(&'a str, usize, bool)], &'a [Skipped], Option<&'a str>, Option<&'a str>);
     let by_globs = [skipped("MY_DB", 0, SkippedBy::Globs)];
     let by_pattern = [skipped("MY_DB", 0, SkippedBy::Pattern)];
     let shared_skipped = [skipped("My_Db", 1, SkippedBy::Globs)];

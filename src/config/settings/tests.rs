@@ -151,8 +151,10 @@ fn no_line_ever_repeats_a_value() {
     let canary = "c4nary";
     let everywhere: Vec<(String, String)> = RawSettings::NAMES
         .iter()
-        .filter(|name| **name != "backend_kwargs")
-        .map(|name| (format!("SECRETS_INIT_{}", name.to_uppercase()), canary.to_owned()))
+        .enumerate()
+        .filter(|(_, name)| **name != "backend_kwargs")
+        // No two are one: of two outputs in one place that is named.
+        .map(|(number, name)| (format!("SECRETS_INIT_{}", name.to_uppercase()), format!("{canary}{number}")))
         .collect();
     let mut pairs: Vec<(&str, &str)> = everywhere.iter().map(|(a, b)| (a.as_str(), b.as_str())).collect();
     pairs.push(("AWS_REGION", canary));
@@ -276,7 +278,7 @@ fn a_name_that_is_not_set_is_an_error_wherever_it_would_lead_elsewhere() {
 /// Kubernetes puts these into every pod of a namespace with a Service called `secrets-init`, or `secrets-init-x`.
 #[test]
 fn variables_of_service_links_are_left_alone_and_no_others() {
-    let links = [
+    let of_services = [
         ("SECRETS_INIT_SERVICE_HOST", "10.0.0.1"),
         ("SECRETS_INIT_SERVICE_PORT", "8080"),
         ("SECRETS_INIT_SERVICE_PORT_HTTP", "8080"),
@@ -290,7 +292,7 @@ fn variables_of_service_links_are_left_alone_and_no_others() {
         ("SECRETS_INIT_WEB_PORT", "udp://10.0.0.1:53"),
         ("SECRETS_INIT_WEB_PORT_53_SCTP_PORT", "53"),
     ];
-    let all: Vec<(&str, &str)> = links.into_iter().chain([NO_KWARGS]).collect();
+    let all: Vec<(&str, &str)> = of_services.into_iter().chain([NO_KWARGS]).collect();
     assert!(load(&all).is_ok(), "{:?}", refused(&all));
     for other in [
         ("SECRETS_INIT_PORT", "8080"),
