@@ -1,6 +1,6 @@
 //! Accounts that hold nothing while another holds something, and where their names may be instead.
 
-use super::answers::{AllAnswers, EmptyAccount, Under};
+use super::answers::{AllAnswers, Answers, EmptyAccount, Under};
 use crate::plan::{Enumerate, Plan, SourcePlan, Want};
 use crate::store::secret_store::SecretStore;
 use crate::text::nearest;
@@ -10,7 +10,7 @@ pub async fn find<S: SecretStore>(plan: &Plan, stores: &[S], answers: &AllAnswer
     let mut all = Vec::new();
     for want in &plan.wants {
         for source in &want.sources {
-            let names = answers.get(&(want.kind, source.account)).and_then(|answers| answers.names());
+            let names = answers.get(&(want.kind, source.account)).and_then(Answers::names);
             if names != Some(0) || !another_has_some(want, source, answers) {
                 continue;
             }

@@ -15,7 +15,7 @@ use super::shared::SharedPolicy;
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::kind::Kind;
-use crate::plan::{Enumerate, Plan, Source, SourcePlan};
+use crate::plan::{AccountPlan, Enumerate, Plan, Source, SourcePlan};
 use crate::store::error::StoreError;
 use crate::store::secret_store::{SecretStore, Wanted};
 
@@ -64,7 +64,7 @@ pub async fn enumerate<S: SecretStore>(
     let mut own_account = held.get(&0).and_then(|first| first.as_ref().ok()?.1.clone());
     let mut answers: AllAnswers =
         all_or_every_failure(held.into_values().collect())?.into_iter().flat_map(|(answers, _)| answers).collect();
-    if plan.accounts.iter().any(|account| account.only_if_own()) {
+    if plan.accounts.iter().any(AccountPlan::only_if_own) {
         if own_account.is_none() {
             // The own prefix is empty of secrets, so no ARN tells whose account it is.
             if let Some(own) = stores.first() {

@@ -73,7 +73,7 @@ pub async fn read<S: SecretStore>(
             _ if !selection.takes(source.kind, &id) => skipped.push((id, SkippedBy::Globs)),
             Ok(secret) => asked.push(Asked { source, id, secret }),
             Err(reason) => {
-                refused.push((id, Reported { state: Some(State::Refused(reason)), not_there: None, ambiguous: false }))
+                refused.push((id, Reported { state: Some(State::Refused(reason)), not_there: None, ambiguous: false }));
             }
         }
     }
