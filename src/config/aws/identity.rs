@@ -223,7 +223,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The keys of a profile in one of the two files. They are there where the id is.
-    fn keys_in(&self, file: &super::profiles::File, profile: &str) -> Result<Option<Keys>, Refusal> {
+    fn keys_in(file: &super::profiles::File, profile: &str) -> Result<Option<Keys>, Refusal> {
         let Some(keys) = file.profiles.get(profile).filter(|keys| keys.contains_key("aws_access_key_id")) else {
             return Ok(None);
         };
@@ -295,7 +295,7 @@ impl<'a> Finder<'a> {
         {
             return Ok(Some(Identity::Sso(login)));
         }
-        if let Some(keys) = self.keys_in(&self.profiles.credentials, name)? {
+        if let Some(keys) = Self::keys_in(&self.profiles.credentials, name)? {
             return Ok(Some(Identity::Keys(keys)));
         }
         let Some(profile) = profile else { return Ok(None) };
@@ -307,7 +307,7 @@ impl<'a> Finder<'a> {
         if let Some(process) = process(profile)? {
             return Ok(Some(Identity::Process(process)));
         }
-        Ok(self.keys_in(&self.profiles.config, name)?.map(Identity::Keys))
+        Ok(Self::keys_in(&self.profiles.config, name)?.map(Identity::Keys))
     }
 
     /// Each of its parts is taken from its variable, else from the profile. An empty variable of the file ends the search.
@@ -427,13 +427,13 @@ impl<'a> Finder<'a> {
         if chosen.is_explicit && self.env.get(ID) != Ok(None) {
             words.push_str("; beside profile_name the variables do not count");
         } else if self.env.get(SECRET) != Ok(None) {
-            words.push_str(&format!("; {SECRET} is set, but {ID} is not"));
+            words.extend([format!("; {SECRET} is set, but {ID} is not")]);
         }
         if let Some(profile) = self.profiles.get(chosen.name())
             && profile.has("aws_secret_access_key")
         {
             let name = printable(profile.name);
-            words.push_str(&format!("; the profile {name} has an aws_secret_access_key, but no aws_access_key_id"));
+            words.extend([format!("; the profile {name} has an aws_secret_access_key, but no aws_access_key_id")]);
         }
         Refusal::new(Cause::NoCredentials, words)
     }

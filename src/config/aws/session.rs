@@ -91,8 +91,7 @@ impl Session {
             Some((_, by)) => return Err(Refusal::of_setting(format!("{by}: must be regional or legacy"))),
         };
         let endpoint = |service| if ignored { Ok(None) } else { endpoint(service, env, profiles, profile) };
-        let [secrets_manager, sts, sso] =
-            [Service::SecretsManager, Service::Sts, Service::Sso].map(|service| endpoint(service));
+        let [secrets_manager, sts, sso] = [Service::SecretsManager, Service::Sts, Service::Sso].map(endpoint);
         let (secrets_manager, sts, sso) = (secrets_manager?, sts?, sso?);
         let text = |key| profile.and_then(|profile: Profile<'_>| profile.text(key)).filter(|text| !text.is_empty());
         let of_profile = text("ca_bundle").map(|path| (path, "ca_bundle"));

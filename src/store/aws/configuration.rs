@@ -74,7 +74,7 @@ impl Side {
 }
 
 /// Ends the run: with the exit code of credentials where there is a cause, else with that of settings.
-pub fn failure(refusal: Refusal) -> Failure {
+fn failure(refusal: Refusal) -> Failure {
     match refusal.cause {
         Some(_) => sources::refused(refusal).into_failure(),
         None => Failure::new(Exit::Config, refusal.words),
