@@ -532,7 +532,8 @@ fn a_caller_that_is_known_is_not_asked_for() {
     let token = WebIdentityToken::new(format!("{CANARY}-token"), SUBJECT);
     let scenario = Scenario::new().role(role(POD, OWN).trust_web_identity(SUBJECT)).web_identity_token(token);
     let aws = FakeAws::start(own(scenario, "my_db", locked()));
-    with_web_identity(&aws).go().code(77).says(&format!("as {POD}"));
+    let session = format!("as arn:aws:sts::{OWN}:assumed-role/airflow/airflow-secrets-init");
+    with_web_identity(&aws).go().code(77).says(&session);
     assert_eq!(aws.count("GetCallerIdentity"), 0);
 }
 
@@ -674,8 +675,8 @@ fn an_answer_that_is_too_large() {
 
 #[test]
 fn a_request_that_can_not_be_made() {
-    // The SDK knows no FIPS endpoint of an address of one's own.
-    expect("ASI-510", 69, &run(&nothing(), "{}").var("AWS_USE_FIPS_ENDPOINT", "true"));
+    // A host that no address can carry.
+    expect("ASI-510", 69, &run(&nothing(), r#"{"endpoint_url": "http://\u00fc:1"}"#));
 }
 
 // ---- every call --------------------------------------------------------------------------------------------------
