@@ -286,6 +286,7 @@ impl<'a> Run<'a> {
         let settings = &self.inputs.settings;
         left_out::report(entries.left_out.iter().chain(&self.not_carried), &settings.policies);
         left_out::notes(entries);
+        left_out::teams(entries, &settings.teams);
         left_out::large_set(entries.connections.len(), settings);
     }
 }

@@ -6,6 +6,7 @@ use crate::config::settings::{Regions, Settings, StoreChoice};
 use crate::model::ask::Need;
 use crate::model::aws::{AccountId, Arn, Region, SecretId};
 use crate::model::kind::{ByKind, Kind};
+use crate::model::team::{Meaning, SEPARATOR, Teams};
 use crate::text::unique;
 
 /// Accounts in order of precedence, and what is wanted of them.
@@ -111,6 +112,8 @@ pub struct SourcePlan {
     prefix: String,
     /// Own account only: which ids are asked.
     pattern: Option<LookupPattern>,
+    /// How the names of teams' secrets are read.
+    teams: Teams,
 }
 
 /// Whose secrets.
@@ -185,10 +188,26 @@ impl SourcePlan {
         format!("{}{id}", self.prefix)
     }
 
+    /// The name that is asked for before that one: the id of the run's own team.
+    #[must_use]
+    pub fn team_secret_name(&self, id: &str) -> Option<String> {
+        let Teams::Of(team) = &self.teams else { return None };
+        Some(self.secret_name(&format!("{team}{SEPARATOR}{id}")))
+    }
+
     /// How to ask this source for one id.
     #[must_use]
     pub fn secret_id(&self, id: &str) -> SecretId {
-        let name = self.secret_name(id);
+        self.by_name(self.secret_name(id))
+    }
+
+    /// How to ask this source for one id of the run's own team, which beats the id without a team.
+    #[must_use]
+    pub fn team_secret_id(&self, id: &str) -> Option<SecretId> {
+        self.team_secret_name(id).map(|name| self.by_name(name))
+    }
+
+    fn by_name(&self, name: String) -> SecretId {
         match (&self.source, self.addressed_by) {
             (Source::Shared { account, region }, AddressedBy::PartialArn) => {
                 SecretId::Arn(Arn::of_secret(account, region, &name).to_string())
@@ -208,14 +227,47 @@ impl SourcePlan {
 
     /// Whether only some ids are asked of this source.
     #[must_use]
-    pub const fn has_pattern(&self) -> bool {
-        self.pattern.is_some()
+    pub fn has_pattern(&self) -> bool {
+        self.pattern.is_some() || self.teams != Teams::Off
     }
 
-    /// The id of what a secret of this name holds; `None` when it is not under the prefix, or is the bare prefix.
+    /// The id of what a secret of this name holds; `None` when it is not under the prefix, is the bare prefix, or is another
+    /// team's.
     #[must_use]
     pub fn id_of<'a>(&self, name: &'a str) -> Option<&'a str> {
+        match self.teams.meaning(self.after_prefix(name)?) {
+            Meaning::Id(id) | Meaning::OfTeam(id) => Some(id),
+            Meaning::OfOthers => None,
+        }
+    }
+
+    /// Whether a secret of this name is the run's own team's.
+    #[must_use]
+    pub fn is_of_team(&self, name: &str) -> bool {
+        self.after_prefix(name).is_some_and(|name| matches!(self.teams.meaning(name), Meaning::OfTeam(_)))
+    }
+
+    /// The name without its prefix, where it is another team's.
+    #[must_use]
+    pub fn of_other_team<'a>(&self, name: &'a str) -> Option<&'a str> {
+        self.after_prefix(name).filter(|name| self.teams.meaning(name) == Meaning::OfOthers)
+    }
+
+    fn after_prefix<'a>(&self, name: &'a str) -> Option<&'a str> {
         name.strip_prefix(self.prefix.as_str()).filter(|id| !id.is_empty())
+    }
+
+    /// Whether Airflow looks this id up at all.
+    #[must_use]
+    pub fn looks_up(&self, id: &str) -> bool {
+        self.teams.take(id)
+    }
+
+    /// The same source for a test, read with teams.
+    #[cfg(test)]
+    #[must_use]
+    pub fn with_teams(self, teams: Teams) -> Self {
+        Self { teams, ..self }
     }
 
     /// A source of a test's own making.
@@ -228,7 +280,16 @@ impl SourcePlan {
         addressed_by: AddressedBy,
         prefix: &str,
     ) -> Self {
-        Self { kind, account, source, enumerate, addressed_by, prefix: prefix.to_owned(), pattern: None }
+        Self {
+            kind,
+            account,
+            source,
+            enumerate,
+            addressed_by,
+            prefix: prefix.to_owned(),
+            pattern: None,
+            teams: Teams::Off,
+        }
     }
 
     /// Whether the lookup pattern lets this id be asked from this source.
@@ -236,6 +297,9 @@ impl SourcePlan {
     /// # Errors
     /// When the pattern takes too long on this id.
     pub fn pattern_takes(&self, id: &str) -> Result<bool, crate::airflow::pattern::PatternError> {
+        if !self.looks_up(id) {
+            return Ok(false);
+        }
         self.pattern.as_ref().map_or(Ok(true), |pattern| pattern.is_match(id))
     }
 }
@@ -315,6 +379,15 @@ impl Plan {
     }
 }
 
+/// How names are read of a kind: options know no team.
+fn teams_of(settings: &Settings, kind: Kind) -> Teams {
+    if kind == Kind::Config { without_team(&settings.teams) } else { settings.teams.clone() }
+}
+
+fn without_team(teams: &Teams) -> Teams {
+    if *teams == Teams::Off { Teams::Off } else { Teams::Nobody }
+}
+
 /// The own account's secrets of a kind; which place the account has is added later.
 fn own_source(settings: &Settings, want: &Want, prefix: &str) -> (Access, SourcePlan) {
     let source = SourcePlan {
@@ -327,6 +400,7 @@ fn own_source(settings: &Settings, want: &Want, prefix: &str) -> (Access, Source
         // that the secret is called as the connection.
         prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}{}", settings.kwargs.sep) },
         pattern: settings.kwargs.names[want.kind].lookup_pattern.clone(),
+        teams: if prefix.is_empty() { without_team(&settings.teams) } else { teams_of(settings, want.kind) },
     };
     (Access::Own, source)
 }
@@ -360,6 +434,7 @@ fn shared_source(settings: &Settings, want: &Want, shared: &SharedAccount) -> Op
         // airflow-aws-shared-secrets 0.0.5 joins with the separator even after an empty prefix.
         prefix: format!("{}{}", names.prefix, settings.kwargs.sep),
         pattern: None,
+        teams: teams_of(settings, want.kind),
     };
     Some((access, source))
 }

@@ -48,6 +48,14 @@ fn the_file_says_what_the_live_backend_says() {
     python("python3", &["tests/airflow/parity.py", "--bin", PROGRAM, "--endpoint", &aws.endpoint()]);
 }
 
+/// The files of each team, and of none, against the provider's own backend with `[core] multi_team`.
+#[test]
+fn the_file_of_a_team_says_what_the_live_backend_says_to_that_team() {
+    for interpreter in interpreters(&["3.3.2"]) {
+        python(&interpreter, &["tests/airflow/teams.py", "--bin", PROGRAM]);
+    }
+}
+
 /// LazyLocalFilesystemBackend against Airflow's own class, on files that our program would never write, and what it
 /// keeps of a file.
 #[test]

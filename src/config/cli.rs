@@ -134,6 +134,8 @@ raw_settings! {
         exclude,
         /// conn_ids that must end up in the file; asked for by name where a listing misses them
         required,
+        /// The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams' secrets stay out [default: none]
+        team,
     }
     "Files" {
         /// Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]

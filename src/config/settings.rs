@@ -21,6 +21,7 @@ use crate::model::aws::check_endpoint;
 use crate::model::aws_names::variable;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
+use crate::model::team::{SEPARATOR, Teams, is_team};
 use crate::text::unique;
 
 pub use crate::config::outputs::{ConfigOption, Dialect, EnvFile, Format, OutputFile, Outputs, TemplateFile};
@@ -34,6 +35,8 @@ pub struct Settings {
     pub regions: Regions,
     /// Which conn_ids and keys.
     pub selection: Selection,
+    /// Whose secrets, where Airflow runs with teams.
+    pub teams: Teams,
     /// What to do about each kind of trouble.
     pub policies: Policies,
     /// Which Airflow reads the file.
@@ -272,6 +275,11 @@ impl Reader<'_> {
             include: self.globs("INCLUDE", raw.include.as_deref()),
             exclude: self.globs("EXCLUDE", raw.exclude.as_deref()),
         };
+        let teams = self.teams(raw.team.as_deref());
+        for (kind, ids) in selection.exactly.iter() {
+            self.check_teams(kind.names_setting(), ids.as_deref().unwrap_or_default(), &teams);
+        }
+        self.check_teams("SECRETS_INIT_REQUIRED", &selection.required, &teams);
         let outputs = self.outputs(raw, templates);
         let file_mode = self.checked("FILE_MODE", parse_mode(raw.file_mode.as_deref().unwrap_or("0440")));
         let target = self.airflow_version(raw.airflow_version.as_deref());
@@ -313,6 +321,7 @@ impl Reader<'_> {
             kwargs: kwargs?,
             regions: regions?,
             selection,
+            teams,
             policies,
             target: target?,
             outputs,
@@ -328,6 +337,41 @@ impl Reader<'_> {
             ca_bundle,
             notices: std::mem::take(&mut self.notices),
         })
+    }
+
+    /// Whose secrets. Airflow's own switch says whether it runs with teams (Airflow 3.3.2
+    /// `airflow/_shared/configuration/parser.py` `getboolean`).
+    fn teams(&mut self, team: Option<&str>) -> Teams {
+        const MULTI_TEAM: &str = "AIRFLOW__CORE__MULTI_TEAM";
+        let switch = self.variable(MULTI_TEAM).unwrap_or_default().to_lowercase();
+        let is_on = match switch.split('#').next().unwrap_or_default().trim() {
+            "t" | "true" | "1" => true,
+            "f" | "false" | "0" => false,
+            _ if switch.is_empty() => false,
+            _ => {
+                self.errors.add(MULTI_TEAM, "must be t, true, 1, f, false or 0, as Airflow takes it");
+                false
+            }
+        };
+        match team.map(str::trim) {
+            Some(team) if is_team(team) => Teams::Of(team.to_owned()),
+            Some(_) => {
+                self.wrong("TEAM", "must be a team's name: 3 to 50 letters, digits, _ and -");
+                Teams::Nobody
+            }
+            None if is_on => Teams::Nobody,
+            None => Teams::Off,
+        }
+    }
+
+    fn check_teams(&mut self, name: &str, ids: &[String], teams: &Teams) {
+        for id in ids.iter().filter(|id| !teams.take(id)) {
+            let id = crate::text::printable(id);
+            let problem = format!(
+                "{id} holds {SEPARATOR}, which stands between a team and an id: Airflow with teams looks no such id up; give the id alone"
+            );
+            self.errors.add(name, problem);
+        }
     }
 
     /// `are_secret_values_urlencoded` had an effect before providers-amazon 9.0.0 alone, and no 3.x runs with those.

@@ -99,6 +99,7 @@ impl std::fmt::Display for Lookup {
             Outcome::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
             Outcome::NotThere(NotThere::Binary) => "a binary secret, which Airflow does not read",
             Outcome::Pattern => "not asked, because the lookup pattern does not match",
+            Outcome::Team => "not asked, because Airflow with teams looks up no id that holds --",
             Outcome::NotAsked => "not asked",
         })
     }
@@ -150,6 +151,8 @@ pub enum Outcome {
     NotThere(NotThere),
     /// The lookup pattern keeps it from being asked.
     Pattern,
+    /// It holds what stands between a team and an id.
+    Team,
     /// It was not asked.
     NotAsked,
 }
@@ -172,6 +175,8 @@ pub enum SkippedBy {
     Globs,
     /// The kind's lookup pattern.
     Pattern,
+    /// It is the secret of a team that the files are not for.
+    Team,
 }
 
 impl SkippedBy {
@@ -181,6 +186,7 @@ impl SkippedBy {
         match self {
             Self::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
             Self::Pattern => kind.pattern_key(),
+            Self::Team => "SECRETS_INIT_TEAM",
         }
     }
 }
@@ -231,6 +237,13 @@ pub struct Answers {
 }
 
 impl Answers {
+    /// Adds a report, in the place of the one on the same id before. That a team has no secret of its own reports nothing.
+    pub fn add(&mut self, id: &str, reported: Reported) {
+        if reported.state.is_some() || !self.reported.contains_key(id) {
+            self.reported.insert(id.to_owned(), reported);
+        }
+    }
+
     /// Whether there is a secret for this id, readable or not.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {

@@ -30,11 +30,12 @@ pub async fn ask_by_name<S: SecretStore>(
         for source in plan.sources_of(account) {
             let known = answers.get(&(source.kind, account));
             for id in &open[source.kind] {
-                // A listing lags by minutes: what it does not name may be there all the same.
+                // A listing lags by minutes: what it does not name may be there all the same, and so may the team's.
                 if source.has_pattern() {
                     tokio::task::yield_now().await;
                 }
-                if !known.is_some_and(|known| known.reported.contains_key(*id)) && pattern_takes(source, id)? {
+                let is_known = known.is_some_and(|known| known.reported.contains_key(*id));
+                if (!is_known || source.team_secret_id(id).is_some()) && pattern_takes(source, id)? {
                     asked.push(Asked::of(source, id));
                 }
             }

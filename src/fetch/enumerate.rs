@@ -197,6 +197,9 @@ async fn list<S: SecretStore>(
     let takes_any = |name: &str| {
         let mut is_taken = false;
         for source in &sources {
+            if let Some(id) = source.of_other_team(name) {
+                skipped.borrow_mut().push((source.kind, source.account, id.to_owned(), SkippedBy::Team));
+            }
             let Some(id) = source.id_of(name) else { continue };
             match leaves_out(source, id) {
                 None => is_taken = true,
@@ -218,7 +221,10 @@ async fn list<S: SecretStore>(
         answers.entry((kind, account)).or_default().skipped.insert(id, by);
     }
     let mut fatal = Fatal::default();
-    for (secret, answer) in listed.secrets {
+    let mut secrets = listed.secrets;
+    // What is the team's comes last, and takes the place of what is nobody's.
+    secrets.sort_by_key(|(secret, _)| sources.iter().any(|source| source.is_of_team(&secret.name)));
+    for (secret, answer) in secrets {
         // A pattern takes its time: the deadline and signals have their turn.
         if sources.iter().any(|source| source.has_pattern()) {
             tokio::task::yield_now().await;
@@ -230,7 +236,7 @@ async fn list<S: SecretStore>(
         for source in members {
             let Some(id) = source.id_of(&secret.name) else { continue };
             let of_source = answers.entry((source.kind, source.account)).or_default();
-            of_source.reported.insert(id.to_owned(), Reported { ambiguous, ..reported.clone() });
+            of_source.add(id, Reported { ambiguous, ..reported.clone() });
         }
     }
     fatal.into_result((answers, listed.account))

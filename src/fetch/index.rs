@@ -68,7 +68,14 @@ pub async fn read<S: SecretStore>(
         refused.push((format!("({})", count(nameless, "item")), reason));
     }
     let mut skipped = Vec::new();
-    for (id, secret) in entries {
+    let mut entries = entries;
+    // What is the team's comes last, and takes the place of what is nobody's.
+    entries.sort_by_key(|(name, _)| source.is_of_team(&source.secret_name(name)));
+    for (name, secret) in entries {
+        let Some(id) = source.id_of(&source.secret_name(&name)).map(str::to_owned) else {
+            skipped.push((name, SkippedBy::Team));
+            continue;
+        };
         match secret {
             _ if !selection.takes(source.kind, &id) => skipped.push((id, SkippedBy::Globs)),
             Ok(secret) => asked.push(Asked { source, id, secret }),

@@ -48,7 +48,7 @@ pub async fn read_named<S: SecretStore>(
     let mut asked = Vec::new();
     for source in sources {
         if let Enumerate::Ids(ids) = &source.enumerate {
-            let ids = ids.iter().filter(|id| selection.takes(source.kind, id));
+            let ids = ids.iter().filter(|id| selection.takes(source.kind, id) && source.looks_up(id));
             asked.extend(ids.map(|id| Asked::of(source, id)));
         }
     }
@@ -61,11 +61,18 @@ pub async fn read<S: SecretStore>(store: &S, asked: Vec<Asked<'_>>, when: WhenNo
     if asked.is_empty() {
         return Ok(answers);
     }
-    let ids: Vec<SecretId> = asked.iter().map(|asked| asked.secret.clone()).collect();
+    let of_team = asked.iter().filter_map(|Asked { source, id, secret }| {
+        let team = source.team_secret_id(id).filter(|_| *secret == source.secret_id(id))?;
+        Some((WhenNotThere::Expected, Asked { source, id: id.clone(), secret: team }))
+    });
+    let of_team: Vec<_> = of_team.collect();
+    // What is the team's comes last, and takes the place of what is nobody's.
+    let asked: Vec<_> = asked.into_iter().map(|asked| (when, asked)).chain(of_team).collect();
+    let ids: Vec<SecretId> = asked.iter().map(|(_, asked)| asked.secret.clone()).collect();
     let mut fatal = Fatal::default();
-    for (Asked { source, id, secret }, answer) in asked.into_iter().zip(store.read(&ids).await) {
+    for ((when, Asked { source, id, secret }), answer) in asked.into_iter().zip(store.read(&ids).await) {
         if let Some(reported) = fatal.sort(source.kind, &id, &secret, answer, when) {
-            answers.entry((source.kind, source.account)).or_default().reported.insert(id, reported);
+            answers.entry((source.kind, source.account)).or_default().add(&id, reported);
         }
     }
     fatal.into_result(answers)

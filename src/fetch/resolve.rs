@@ -112,6 +112,7 @@ fn decide((plan, want): (&Plan, &Want), selection: &Selection, answers: &mut All
 fn outcome(source: &SourcePlan, answers: &Answers, id: &str) -> Outcome {
     match answers.reported.get(id) {
         Some(reported) => reported.not_there.map_or(Outcome::NotAsked, Outcome::NotThere),
+        None if !source.looks_up(id) => Outcome::Team,
         None if answers.skipped.get(id) == Some(&SkippedBy::Pattern) || source.has_pattern() => Outcome::Pattern,
         None => Outcome::NotAsked,
     }

@@ -14,6 +14,7 @@ use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::SecretId;
 use crate::model::kind::Kind;
+use crate::model::team::Teams;
 use crate::plan::{Access, AccountPlan, AddressedBy, Enumerate, Plan, Source, SourcePlan, Want};
 use crate::report::log::tests::logged;
 use crate::store::error::{ErrorKind, StoreError};
@@ -736,4 +737,57 @@ fn a_missing_id_can_be_traced() {
             "shared account 222222222222 in eu-central-1, s/a: a binary secret, which Airflow does not read",
         ]
     );
+}
+
+/// The team's secret beats the one without a team, in its own account; other teams' are no ids at all.
+#[test]
+fn a_team_has_its_own_secrets_first_and_nobody_elses() {
+    let secrets = |prefix: &str, values: [&str; 4]| {
+        let names = ["x", "team_a--x", "team_b--x", "team_b--y"].map(|name| format!("{prefix}{name}"));
+        let pairs: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(values).collect();
+        TestStore::with(&pairs)
+    };
+    let of_team = |mut plan: Plan| {
+        for want in &mut plan.wants {
+            let teams = || Teams::Of("team_a".to_owned());
+            want.sources =
+                std::mem::take(&mut want.sources).into_iter().map(|source| source.with_teams(teams())).collect();
+        }
+        plan
+    };
+    let stores = || [secrets("o/", ["1", "2", "3", "4"]), secrets("s/", ["5", "6", "7", "8"])];
+    let listed = of_team(plan(Enumerate::Listing, Enumerate::Listing));
+    let asked = stores();
+    let resolved = run(&listed, &asked).unwrap();
+    assert_eq!(shown(&resolved), ["x=0:2+"]);
+    let skipped = |id: &str, source| Skipped { id: id.to_owned(), source, by: SkippedBy::Team };
+    let of_others = [("team_b--x", 0), ("team_b--y", 0), ("team_b--x", 1), ("team_b--y", 1)];
+    assert_eq!(resolved.skipped, of_others.map(|(id, source)| skipped(id, source)));
+    let read = asked[0].asked.borrow();
+    assert!(!read.iter().any(|name| name.contains("team_b")), "another team's secret is not read: {read:?}");
+    assert_eq!(*asked[0].everything.borrow(), [false], "and not by a batch for all names either");
+    // By name, by the kwargs, by an index.
+    let mut named = of_team(plan(Enumerate::Nothing, Enumerate::Nothing));
+    named.wants[0].chosen = vec!["x".to_owned()];
+    assert_eq!(shown(&run(&named, &stores()).unwrap()), ["x=0:2"]);
+    let ids = of_team(plan(Enumerate::Nothing, Enumerate::Ids(vec!["x".into(), "team_b--y".into()])));
+    let resolved = run(&ids, &stores()).unwrap();
+    assert_eq!((shown(&resolved), missing(&resolved)), (vec!["x=1:6".to_owned()], vec!["team_b--y"]));
+    let indexed = of_team(plan(Enumerate::Nothing, Enumerate::Index("index".into())));
+    for (index, found) in [(r#"["x"]"#, 1), (r#"["x", "team_a--x", "team_b--x"]"#, 1), (r#"["team_a--x", "x"]"#, 1)] {
+        let mut all = vec![("index", index)];
+        all.extend([("s/x", "5"), ("s/team_a--x", "6"), ("s/team_b--x", "7")]);
+        let resolved = run(&indexed, &[TestStore::default(), TestStore::with(&all)]).unwrap();
+        assert_eq!((shown(&resolved), resolved.entries.len()), (vec!["x=1:6".to_owned()], found), "{index}");
+    }
+    // What the team may not read is not replaced; what is not there is.
+    let denied = TestStore { failing: vec![("o/team_a--x", ErrorKind::Denied)], ..secrets("o/", ["1", "2", "3", "4"]) };
+    assert_eq!(shown(&run(&listed, &[denied, TestStore::default()]).unwrap()), ["x=0:!Denied"]);
+    let binary = TestStore { binary: Some("o/team_a--x"), ..secrets("o/", ["1", "2", "3", "4"]) };
+    assert_eq!(shown(&run(&named, &[binary, TestStore::default()]).unwrap()), ["x=0:1"]);
+    // A listing that lags shows the plain one alone; what is required is asked for by name.
+    let lagging = TestStore { unlisted: vec!["o/team_a--x"], ..secrets("o/", ["1", "2", "3", "4"]) };
+    let mut required = of_team(plan(Enumerate::Listing, Enumerate::Nothing));
+    required.wants[0].required = vec!["x".to_owned()];
+    assert_eq!(shown(&run(&required, &[lagging, TestStore::default()]).unwrap()), ["x=0:2"]);
 }

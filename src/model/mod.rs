@@ -7,3 +7,4 @@ pub mod cause;
 pub mod connection;
 pub mod kind;
 pub mod policy;
+pub mod team;

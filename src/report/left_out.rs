@@ -8,9 +8,10 @@ use crate::airflow::lazy_backend;
 use crate::config::settings::Settings;
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
-use crate::fetch::answers::{EmptyAccount, SkippedAccount};
+use crate::fetch::answers::{EmptyAccount, SkippedAccount, SkippedBy};
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
+use crate::model::team::Teams;
 use crate::text::{count, printable};
 
 /// From here on the time that Airflow takes shows in every task; docs/LARGE-SETS.md has the measurements.
@@ -76,6 +77,27 @@ fn first_of(ids: &[String]) -> String {
     let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
     let more = ids.len().saturating_sub(MOST_NAMES);
     if more > 0 { format!("{first} and {more} more") } else { first }
+}
+
+/// Names the secrets of teams where Airflow runs with teams and the files are for none.
+pub fn teams(entries: &Entries, teams: &Teams) {
+    for (kind, skipped) in entries.skipped.iter() {
+        let ids: Vec<String> = skipped
+            .iter()
+            .filter(|skipped| skipped.by == SkippedBy::Team)
+            .map(|skipped| printable(&skipped.id))
+            .collect();
+        if ids.is_empty() {
+            continue;
+        }
+        let ids = format!("{}: {}", count(ids.len(), kind.noun()), first_of(&ids));
+        match teams {
+            Teams::Of(team) => debug!("left out: {ids}: the secrets of other teams than {team}"),
+            Teams::Nobody | Teams::Off => warn!(
+                "left out: {ids}: Airflow with teams looks up no id that holds --; set SECRETS_INIT_TEAM to render the file of a team"
+            ),
+        }
+    }
 }
 
 /// Names the connections that say nothing, or less than their secrets: they are written as Airflow reads them.
