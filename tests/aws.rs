@@ -977,7 +977,7 @@ fn credentials_that_may_come_are_waited_for() {
             .var("SECRETS_INIT_DEADLINE", deadline)
             .go()
             .code(code)
-            .says(&format!("the credentials endpoint answers HTTP {status}"));
+            .says(&format!("the endpoint that AWS_CONTAINER_CREDENTIALS_FULL_URI names answers HTTP {status}"));
     }
     let nobody = from_container().var("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/creds");
     nobody.go().code(69).says("credentials");
