@@ -844,7 +844,7 @@ fn one_secret_that_is_throttled_forever_fails_the_run_rather_than_going_missing(
         .var("SECRETS_INIT_DEADLINE", "8s")
         .go()
         .code(75)
-        .says("what it met last")
+        .says("what the own account met last")
         .says("ThrottlingException");
     assert_eq!(ended.file, None);
 }
@@ -1046,7 +1046,9 @@ fn own_variables_win_over_shared_ones_and_each_kind_has_its_own_winners() {
     assert_eq!((hosts(&ended), ended.summary()["shadowed"].as_u64()), (vec!["a=own".to_owned()], Some(2)));
     assert_eq!(texts(&run, "variables.json"), ["a=shared", "x=own"]);
     assert_eq!(texts(&run, "configs.json"), ["c=shared"]);
-    assert_eq!((aws.count("ListSecrets"), aws.count("BatchGetSecretValue"), aws.count("AssumeRole")), (2, 2, 1));
+    // One more list than accounts: the own one has no config value, and a page above its prefix shows where names are.
+    assert_eq!((aws.count("ListSecrets"), aws.count("BatchGetSecretValue"), aws.count("AssumeRole")), (3, 2, 1));
+    ended.says("own account in eu-central-1 has no config value under").says("has 1 name");
     // Without a shared prefix a kind is the own account's alone.
     let alone = with_files(self::run(&aws, WITH_ROLE)).var("SECRETS_INIT_ON_EMPTY", "warn");
     alone.go().code(0).says("no config value was found in own account under");

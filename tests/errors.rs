@@ -261,7 +261,8 @@ fn a_clock_that_is_off() {
         let scenario = scenario.settings(|settings| settings.clock_ahead_seconds = Some(ahead));
         let aws = FakeAws::start(scenario);
         expect("ASI-104", 77, &run(&aws, "{}"));
-        let ended = run(&aws, WITH_ROLE).go().code(77);
+        let of_role = format!(r#"{{"role_arn": "{READER}"}}"#);
+        let ended = run(&aws, &of_role).go().code(77);
         ended.says(&format!("ASI-104 sts:AssumeRole of {READER}: SignatureDoesNotMatch"));
     }
 }

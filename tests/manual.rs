@@ -3,6 +3,7 @@
 //! `BLESS=1 cargo test --test manual` writes them anew. What zsh, fish, man and mandoc make of them, `scripts/e2e-completions` asks.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+#![allow(clippy::format_push_string, reason = "a page is put together piece by piece")]
 
 use std::ffi::OsString;
 use std::fs;

@@ -9,6 +9,8 @@
 //! - no key of AWS gets into the plan, the notices or the policies; the policies are JSON.
 #![no_main]
 
+use std::collections::BTreeSet;
+
 use airflow_secrets_init::config::kwargs::BackendKwargs;
 use airflow_secrets_init::config::kwargs_reader::parse;
 use airflow_secrets_init::config::env::Env;
@@ -39,10 +41,10 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     let in_values = |(key, value): &(String, String)| (key.clone(), planted(value));
     let (secret, overlaid) = (in_all_values(object), overlay.iter().map(in_values).collect::<Vec<_>>());
     let mut mistakes = ConfigErrors::default();
-    let parsed = parse("KWARGS", &secret, &overlaid, &mut mistakes);
+    let parsed = parse("KWARGS", &secret, (&overlaid, &BTreeSet::new()), &mut mistakes);
     drop(accepted(parsed, mistakes));
     let mut mistakes = ConfigErrors::default();
-    let parsed = parse("KWARGS", &in_static_keys(object), &overlay, &mut mistakes);
+    let parsed = parse("KWARGS", &in_static_keys(object), (&overlay, &BTreeSet::new()), &mut mistakes);
     if let Some(kwargs) = accepted(parsed, mistakes) {
         promises(&kwargs);
         policies(kwargs);

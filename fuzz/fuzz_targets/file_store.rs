@@ -8,7 +8,7 @@
 //! - a JSON document that is YAML too holds the same secrets as YAML.
 #![no_main]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use airflow_secrets_init::config::kwargs_reader::parse;
@@ -16,7 +16,7 @@ use airflow_secrets_init::python::json::{Json, loads_within};
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init::store::file::{Form, stores};
-use airflow_secrets_init::store::{Found, SecretStore, Wanted};
+use airflow_secrets_init::store::secret_store::{Found, SecretStore, Wanted};
 use airflow_secrets_init_fuzz::{accepted, at_once, check_form, check_line, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use secrecy::ExposeSecret;
@@ -29,7 +29,7 @@ const DEEPEST: usize = 4096;
 static PLAN: LazyLock<Plan> = LazyLock::new(|| {
     let mut mistakes = ConfigErrors::default();
     let kwargs =
-        parse("KWARGS", &format!(r#"{{"shared_account": "{ACCOUNT}", "shared_index": "i"}}"#), &[], &mut mistakes);
+        parse("KWARGS", &format!(r#"{{"shared_account": "{ACCOUNT}", "shared_index": "i"}}"#), (&[], &BTreeSet::new()), &mut mistakes);
     let Some(kwargs) = accepted(kwargs, mistakes) else { panic!("the kwargs are wrong") };
     let settings = settings(kwargs);
     Plan::of(&settings, &settings.needs())
@@ -102,7 +102,7 @@ fn is_what_stands_there(accounts: &[Secrets; 2], text: &str) -> bool {
             entries.len() == secrets.len()
                 && entries.iter().all(|(name, value)| match (secrets.get(name), value) {
                     (Some(None), Json::Null) => true,
-                    (Some(Some(text)), Json::String(value)) => value.as_str() == Some(text),
+                    (Some(Some(text)), Json::String(value)) => value == text,
                     (Some(Some(text)), value @ Json::Object(_)) => loads_within(text, DEEPEST).as_ref() == Ok(value),
                     _ => false,
                 })

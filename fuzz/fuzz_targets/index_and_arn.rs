@@ -15,12 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use airflow_secrets_init::config::kwargs_reader::parse;
 use airflow_secrets_init::convert::{Entries, rules};
 use airflow_secrets_init::error::Exit;
-use airflow_secrets_init::fetch::{Shared, State, fetch};
+use airflow_secrets_init::fetch::answers::State;
+use airflow_secrets_init::fetch::resolve::fetch;
+use airflow_secrets_init::fetch::shared::SharedPolicy;
 use airflow_secrets_init::commands::iam::{self, build};
 use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::{Plan};
-use airflow_secrets_init::store::{Answer, Enumerated, Found, NotThere, SecretStore, StoreError, Value, Wanted};
+use airflow_secrets_init::store::error::StoreError;
+use airflow_secrets_init::store::secret_store::{Answer, Enumerated, Found, NotThere, SecretStore, Value, Wanted};
 use airflow_secrets_init::model::aws::{Arn, SecretId, is_id};
 use airflow_secrets_init_fuzz::{accepted, at_once, check_failure, check_form, holds_a_piece, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -62,6 +65,10 @@ impl SecretStore for Remembering {
         Ok(None)
     }
 
+    async fn names_under(&self, _: &str) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
     fn calls(&self) -> u64 {
         0
     }
@@ -80,7 +87,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
     }
     let region = if first & 4 == 0 { "eu-central-1" } else { "cn-north-1" };
     let is_by_arn = first & 2 != 0;
-    let shared_index = if is_by_arn { format!("{}-AbCdEf", arn(ACCOUNT, region, INDEX)) } else { INDEX.to_owned() };
+    let shared_index = if is_by_arn { format!("{}-AbCdEf", Arn::of_secret(&ACCOUNT.parse().unwrap(), &region.parse().unwrap(), INDEX)) } else { INDEX.to_owned() };
     let mut kwargs = json!({"shared_account": ACCOUNT, "aws_region": region, "shared_index": shared_index});
     if first & 1 != 0 {
         let role = planted(role);
@@ -88,7 +95,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
         kwargs["role_arn"] = json!(role);
     }
     let mut mistakes = ConfigErrors::default();
-    let parsed = parse("KWARGS", &kwargs.to_string(), &[], &mut mistakes);
+    let parsed = parse("KWARGS", &kwargs.to_string(), (&[], &BTreeSet::new()), &mut mistakes);
     let Some(kwargs) = accepted(parsed, mistakes) else { return Corpus::Keep };
     for role in [kwargs.own.role.as_ref().map(|role| &role.arn), kwargs.shared[0].role.as_ref().map(|role| &role.arn)] {
         assert!(role.is_none_or(|arn| arn.account.as_str() == ACCOUNT), "a role of another account is taken");
@@ -110,7 +117,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
 fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Settings, plan: &Plan, region: &str) {
     let store = |index: &str| Remembering { index: index.to_owned(), asked: RefCell::default() };
     let stores: Vec<Remembering> = plan.accounts.iter().map(|_| store(index)).collect();
-    let fetched = at_once(fetch(plan, &stores, &settings.selection, Shared { until: None, may_be_invalid: false }));
+    let fetched = at_once(fetch(plan, &stores, &settings.selection, SharedPolicy { until: None, may_be_invalid: false }, &RefCell::default()));
     let (account, region) = (ACCOUNT.parse().unwrap(), region.parse().unwrap());
     let [own, shared] = stores.as_slice() else { panic!("there are two accounts") };
     assert!(own.asked.borrow().is_empty(), "an index makes the own account be asked");
@@ -145,10 +152,23 @@ fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Se
     entries.left_out.iter().for_each(|left| check_form(&left.to_string()));
 }
 
-/// What an index says, by other code: a list of texts, or an object of texts.
+/// What an index says, by other code: a list of conn_ids, or an object of conn_ids to ARNs; what can be no conn_id is only counted.
 fn ids_of(index: &str) -> Option<BTreeSet<String>> {
-    if let Ok(ids) = serde_json::from_str::<Vec<String>>(index) {
-        return Some(ids.into_iter().collect());
+    let all: BTreeSet<String> = if let Ok(ids) = serde_json::from_str::<Vec<String>>(index) {
+        ids.into_iter().collect()
+    } else {
+        let entries = serde_json::from_str::<BTreeMap<String, String>>(index).ok()?;
+        if !entries.values().all(|arn| arn.parse::<Arn>().is_ok()) {
+            return None;
+        }
+        entries.into_keys().collect()
+    };
+    let (mut ids, others): (BTreeSet<String>, BTreeSet<String>) = all.into_iter().partition(|id| is_id(id));
+    match (ids.is_empty(), others.len()) {
+        (_, 0) => {}
+        (true, _) => return None,
+        (false, 1) => drop(ids.insert("(1 item)".to_owned())),
+        (false, others) => drop(ids.insert(format!("({others} items)"))),
     }
-    serde_json::from_str::<BTreeMap<String, String>>(index).ok().map(|entries| entries.into_keys().collect())
+    Some(ids)
 }

@@ -18,7 +18,7 @@ use airflow_secrets_init::airflow::secret::from_secret;
 use airflow_secrets_init::airflow::versions::{AirflowTarget, Rules};
 use airflow_secrets_init::convert::Entries;
 use airflow_secrets_init::error::ConfigErrors;
-use airflow_secrets_init::render::template::Template;
+use airflow_secrets_init::render::template::source::Template;
 use airflow_secrets_init::render::user_templates;
 use airflow_secrets_init_fuzz::{CANARY, NUMBER, accepted, check_failure, check_pieces, holds_a_piece};
 use libfuzzer_sys::{Corpus, fuzz_target};
