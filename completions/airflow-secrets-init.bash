@@ -35,7 +35,7 @@ _airflow__secrets__init() {
 
     case "${cmd}" in
         airflow__secrets__init)
-            opts="-h -V --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --templates --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file --version render check diff iam"
+            opts="-h -V --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file --version render check diff iam"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -69,7 +69,15 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --team)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --templates)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-empty-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -247,7 +255,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__check)
-            opts="-h --show --offline --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --templates --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --show --offline --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -281,7 +289,15 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --team)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --templates)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-empty-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -459,7 +475,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__diff)
-            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --templates --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -493,7 +509,15 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --team)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --templates)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-empty-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -671,7 +695,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__iam)
-            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --templates --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -705,7 +729,15 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --team)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --templates)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-empty-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -883,7 +915,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__render)
-            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --templates --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -917,7 +949,15 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --team)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --templates)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-empty-account)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

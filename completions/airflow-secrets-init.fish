@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_airflow_secrets_init_global_optspecs
-    string join \n backend-kwargs= conn-ids= variable-keys= config-keys= include= exclude= required= templates= deadline= jitter= template= h/help help-all airflow-version= expand-env= fetch= file-mode= log= log-format= on-denied= on-empty= on-invalid= on-missing= on-shared= output= sandbox= store= strict= concurrency= airflow-env-file= backend-module-file= configs-file= connections-file= termination-log= variables-file= V/version
+    string join \n backend-kwargs= conn-ids= variable-keys= config-keys= include= exclude= required= team= templates= on-empty-account= deadline= jitter= template= h/help help-all airflow-version= expand-env= fetch= file-mode= log= log-format= on-denied= on-empty= on-invalid= on-missing= on-shared= output= sandbox= store= strict= concurrency= airflow-env-file= backend-module-file= configs-file= connections-file= termination-log= variables-file= V/version
 end
 
 function __fish_airflow_secrets_init_needs_command
@@ -32,7 +32,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l include -d 'Globs: of the listed conn_ids take only these' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
@@ -99,7 +101,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l include -d 'Globs: of the listed conn_ids take only these' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
@@ -161,7 +165,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l include -d 'Globs: of the listed conn_ids take only these' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
@@ -225,7 +231,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l include -d 'Globs: of the listed conn_ids take only these' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
@@ -287,7 +295,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l include -d 'Globs: of the listed conn_ids take only these' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r

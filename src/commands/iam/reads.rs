@@ -64,12 +64,12 @@ impl Reads {
             named.extend(want.by_name());
             let mut seen = HashSet::new();
             named.retain(|id| seen.insert(*id) && source.looks_up(id) && source.pattern_takes(id).unwrap_or(true));
-            let names: Vec<String> = named
+            let to_read: Vec<String> = named
                 .into_iter()
                 .flat_map(|id| source.team_secret_name(id).into_iter().chain([source.secret_name(id)]))
                 .collect();
-            reads.named += names.len();
-            for name in names {
+            reads.named += to_read.len();
+            for name in to_read {
                 reads.secrets.extend(by_name(secret(&name)));
                 reads.words.push(name);
             }

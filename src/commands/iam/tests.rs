@@ -70,6 +70,14 @@ fn ids_by_name_are_secrets_by_name_and_nothing_is_listed() {
     let start = "arn:aws:secretsmanager:eu-central-1:OWN_ACCOUNT:secret:airflow/connections/";
     let expected = ["a-??????", "a", "b-??????", "b"].map(|end| format!("{start}{end}"));
     assert_eq!(resources(statement(&named, "pod_role", "GetSecretValue")), expected, "c is not asked for");
+    let of_team = policies(&[
+        ("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}"),
+        ("AWS_REGION", "eu-central-1"),
+        ("SECRETS_INIT_CONN_IDS", "a"),
+        ("SECRETS_INIT_TEAM", "team"),
+    ]);
+    let expected = ["team--a-??????", "team--a", "a-??????", "a"].map(|end| format!("{start}{end}"));
+    assert_eq!(resources(statement(&of_team, "pod_role", "GetSecretValue")), expected, "both names are asked for");
 }
 
 #[test]

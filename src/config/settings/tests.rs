@@ -709,3 +709,37 @@ fn variables_that_are_not_text_are_named() {
     let failure = Settings::load(&Env::from_os(pairs), RawSettings::default()).err().unwrap();
     assert_eq!(failure.lines(), ["SECRETS_INIT_DEADLINE: is not UTF-8 text"]);
 }
+
+/// Airflow's own switch says whether it runs with teams; the setting says for which one the files are.
+#[test]
+fn a_team_is_named_by_its_setting_and_an_id_without_its_team() {
+    let teams = |pairs: &[(&str, &str)]| {
+        let all: Vec<(&str, &str)> = [("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}"), ("AWS_REGION", "eu-west-1")]
+            .iter()
+            .chain(pairs)
+            .copied()
+            .collect();
+        load(&all).map(|settings| settings.teams).map_err(|failure| failure.lines().to_vec())
+    };
+    const SWITCH: &str = "AIRFLOW__CORE__MULTI_TEAM";
+    let team = || Ok(Teams::Of("team_a".to_owned()));
+    assert_eq!(teams(&[]), Ok(Teams::Off));
+    for (text, is_on) in
+        [("True", true), (" t ", true), ("1", true), ("true # yes", true), ("False", false), ("f", false), ("0", false)]
+    {
+        let expected = if is_on { Teams::Nobody } else { Teams::Off };
+        assert_eq!(teams(&[(SWITCH, text)]), Ok(expected), "{text}");
+        assert_eq!(teams(&[(SWITCH, text), ("SECRETS_INIT_TEAM", "team_a")]), team(), "{text}");
+    }
+    for text in ["yes", "on", "2", "#"] {
+        assert_eq!(teams(&[(SWITCH, text)]).unwrap_err().len(), 1, "{text}: Airflow raises");
+    }
+    for name in ["ab", "a b c", "team/a"] {
+        assert!(teams(&[("SECRETS_INIT_TEAM", name)]).unwrap_err()[0].contains("must be a team's name"), "{name}");
+    }
+    let ids = [("SECRETS_INIT_CONN_IDS", "x,team_a--x"), ("SECRETS_INIT_REQUIRED", "a--b")];
+    assert_eq!(teams(&ids), Ok(Teams::Off));
+    let lines = teams(&[ids[0], ids[1], ("SECRETS_INIT_TEAM", "team_a")]).unwrap_err();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].contains("team_a--x holds --") && lines[1].contains("a--b holds --"), "{lines:?}");
+}
