@@ -580,7 +580,6 @@ fn a_template_says_why_what_it_wants_was_left_out() {
   airflow/connections/cut: '{"password": "canary'
   airflow/connections/old: mysql://u:canary@h
   airflow/connections/zz: mysql://u:canary@h
-  airflow/variables/old: canary
 "#;
     let rows = [
         (
@@ -594,10 +593,6 @@ fn a_template_says_why_what_it_wants_was_left_out() {
         (
             "connections['old'].host",
             "connections.old is undefined: it is left out, SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE excludes it;",
-        ),
-        (
-            "variables.old",
-            "variables.old is undefined: it is left out, SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE excludes it;",
         ),
         ("connections.zz.host", "connections.zz is undefined: it is left out, connections_lookup_pattern excludes it;"),
         ("connections.nope.host", "connections.nope is undefined;"),
