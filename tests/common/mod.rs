@@ -122,7 +122,8 @@ impl Run {
             code,
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-            file: std::fs::read_to_string(&path).ok(),
+            // A pipe would be waited for without end.
+            file: path.is_file().then(|| std::fs::read_to_string(&path).ok()).flatten(),
             path,
         }
     }
