@@ -122,7 +122,7 @@ const KINDS: &[Kind] = &[
         does: "tries again, six times",
         effect: || FaultEffect::ResetMidBody,
         hits: &[Hit::Once, Hit::Always(69)],
-        but: &[],
+        but: SILENT,
         retry: "yes",
     },
     Kind {

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use serde_json::{Map, Number, Value};
 
 use crate::airflow::pattern::LookupPattern;
-use crate::config::aws::identity::unusable;
+use crate::config::aws::refusal::unusable;
 use crate::config::keys::{Fallback, KEYS, Key, READER_KEYS};
 use crate::config::kwargs::{
     BackendKwargs, KnownBy, OwnAccess, OwnNames, Role, RoleVia, SharedAccount, SharedNames, StaticKeys,

@@ -6,9 +6,10 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::chosen::{Chosen, shown};
 use super::metadata::{self, Container, Instance};
 use super::profiles::{Profile, Profiles, expanded};
-use super::refusal::Refusal;
+use super::refusal::{Refusal, unusable};
 use super::{ini, sso};
 use crate::config::env::Env;
 use crate::model::cause::Cause;
@@ -81,55 +82,6 @@ pub struct Process {
     pub words: Vec<String>,
     /// The profile that names it.
     pub profile: String,
-}
-
-/// Which profile counts, and what says so.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
-    /// Its name and the variable or key that holds it; `default` where nothing does.
-    named: Option<(String, &'static str)>,
-    /// By `profile_name`: the variables of the environment then do not count.
-    is_explicit: bool,
-}
-
-impl Chosen {
-    /// The profile that `profile_name` or the environment names.
-    #[must_use]
-    pub fn of(profile_name: Option<&str>, env: &Env) -> Self {
-        let variable = |name: &'static str| env.raw(name).map(|value| (value.to_owned(), name));
-        match profile_name {
-            Some(name) => Self { named: Some((name.to_owned(), "profile_name")), is_explicit: true },
-            None => {
-                Self { named: variable("AWS_DEFAULT_PROFILE").or_else(|| variable("AWS_PROFILE")), is_explicit: false }
-            }
-        }
-    }
-
-    /// The profile's name.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        self.named.as_ref().map_or("default", |(name, _)| name)
-    }
-
-    /// The profile, if it is there.
-    ///
-    /// # Errors
-    /// When one is named that is not.
-    pub fn profile<'a>(&'a self, profiles: &'a Profiles) -> Result<Option<Profile<'a>>, Refusal> {
-        let found = profiles.get(self.name());
-        let Some((name, by)) = self.named.as_ref().filter(|_| found.is_none()) else { return Ok(found) };
-        let files = format!("{} or {}", shown(&profiles.config.path), shown(&profiles.credentials.path));
-        let words = if name.is_empty() {
-            format!("{by} is set, but empty: take it away, or name a profile")
-        } else {
-            format!("the profile {} that {by} names is not in {files}", printable(name))
-        };
-        Err(Refusal::new(Cause::ProfileMissing, words))
-    }
-}
-
-fn shown(path: &std::path::Path) -> String {
-    printable(&path.display().to_string())
 }
 
 /// Finds the source of the credentials.
@@ -499,19 +451,4 @@ impl Keys {
     pub fn exposed(&self) -> (&str, Option<&str>) {
         (self.secret.expose_secret(), self.token.as_ref().map(ExposeSecret::expose_secret))
     }
-}
-
-/// What about a key or token keeps it out of a header, as the end of a sentence.
-#[must_use]
-pub fn unusable(value: &str) -> Option<&'static str> {
-    if value.ends_with(['\n', '\r']) && !value.trim_end_matches(['\n', '\r']).contains(char::is_control) {
-        return Some("has a trailing newline: write it without one");
-    }
-    if value.contains(['\n', '\r']) {
-        return Some("has a newline in it");
-    }
-    if value.contains(char::is_control) {
-        return Some("has a control character in it");
-    }
-    (!value.is_ascii()).then_some("has a character in it that is not ASCII")
 }

@@ -69,7 +69,7 @@ pub fn container(env: &Env) -> Result<Option<Container>, Refusal> {
     if variable == RELATIVE && !env.raw(RELATIVE).is_some_and(|path| path.starts_with('/')) {
         return refuse("must begin with a slash");
     }
-    if let Some(problem) = super::identity::unusable(&uri) {
+    if let Some(problem) = super::refusal::unusable(&uri) {
         return refuse(problem);
     }
     let Some(host) = host(&uri) else { return refuse("is no address such as http://169.254.170.23/v1/credentials") };
@@ -83,7 +83,7 @@ pub fn container(env: &Env) -> Result<Option<Container>, Refusal> {
         (Some(""), _) => return Err(empty(TOKEN_FILE)),
         (Some(path), _) => Token::File(path.to_owned()),
         (None, None) => Token::None,
-        (None, Some(token)) => match super::identity::unusable(token) {
+        (None, Some(token)) => match super::refusal::unusable(token) {
             Some(problem) => return Err(Refusal::new(Cause::UnusableValue, format!("{TOKEN} {problem}"))),
             None => Token::Text(token.to_owned()),
         },
@@ -134,7 +134,7 @@ pub fn instance(env: &Env, profile: Option<Profile<'_>>) -> Result<Option<Instan
     let endpoint = match endpoint.filter(|(endpoint, _)| !endpoint.is_empty()) {
         None if is_ipv6 => "http://[fd00:ec2::254]".to_owned(),
         None => "http://169.254.169.254".to_owned(),
-        Some((endpoint, by)) => match host(endpoint).filter(|_| super::identity::unusable(endpoint).is_none()) {
+        Some((endpoint, by)) => match host(endpoint).filter(|_| super::refusal::unusable(endpoint).is_none()) {
             Some(_) => endpoint.trim_end_matches('/').to_owned(),
             None => {
                 return Err(Refusal::new(

@@ -1,5 +1,6 @@
 //! AWS's own configuration, as boto3 reads it: who asks, where, and by which profile. Pure: nothing is asked here.
 
+pub mod chosen;
 pub mod identity;
 pub mod ini;
 pub mod metadata;

@@ -24,3 +24,18 @@ impl Refusal {
         Self { cause: None, words: words.into() }
     }
 }
+
+/// What about a key or token keeps it out of a header, as the end of a sentence.
+#[must_use]
+pub fn unusable(value: &str) -> Option<&'static str> {
+    if value.ends_with(['\n', '\r']) && !value.trim_end_matches(['\n', '\r']).contains(char::is_control) {
+        return Some("has a trailing newline: write it without one");
+    }
+    if value.contains(['\n', '\r']) {
+        return Some("has a newline in it");
+    }
+    if value.contains(char::is_control) {
+        return Some("has a control character in it");
+    }
+    (!value.is_ascii()).then_some("has a character in it that is not ASCII")
+}

@@ -3,7 +3,7 @@
 //! A variable stands before the key of the profile, and is not looked past where it is empty. Rules: botocore 1.44
 //! `configprovider.py` (`BOTOCORE_DEFAUT_SESSION_VARIABLES`, `ConfiguredEndpointProvider`), `args.py`.
 
-use super::identity::Chosen;
+use super::chosen::Chosen;
 use super::profiles::{Profile, Profiles};
 use super::refusal::Refusal;
 use crate::config::env::Env;

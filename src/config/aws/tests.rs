@@ -2,7 +2,8 @@
 
 use proptest::prelude::*;
 
-use super::identity::{Chosen, Identity, find};
+use super::chosen::Chosen;
+use super::identity::{Identity, find};
 use super::profiles::Profiles;
 use super::proxies::Proxies;
 use super::session::Session;
@@ -60,7 +61,7 @@ fn all_words(env: &Env, config: &str, credentials: &str) -> Vec<String> {
         words.extend(Session::of(&chosen, env, &profiles).err().map(|refusal| refusal.words));
         match find(&chosen, env, &profiles) {
             Err(refusal) => words.push(refusal.words),
-            Ok(Identity::Keys(keys)) => assert!(super::identity::unusable(&keys.id).is_none()),
+            Ok(Identity::Keys(keys)) => assert!(super::refusal::unusable(&keys.id).is_none()),
             Ok(_) => {}
         }
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::sources::{self, Printed};
-use crate::config::aws::identity::{self, Chosen, Identity};
+use crate::config::aws::chosen::Chosen;
+use crate::config::aws::identity::{self, Identity};
 use crate::config::aws::profiles::Profiles;
 use crate::config::aws::proxies::Proxies;
 use crate::config::aws::refusal::Refusal;

@@ -21,7 +21,7 @@ use tokio::time::timeout;
 use super::credential_context::{CredentialContext, Origin};
 use super::errors;
 use super::retries::{self, Retries};
-use super::sources::TokenFile;
+use super::token_file::TokenFile;
 use super::transport::{Opened, Prewarm};
 use crate::model::aws_names::action::{
     ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY, GET_CALLER_IDENTITY,

@@ -14,6 +14,7 @@ mod logging_client;
 mod retries;
 mod sources;
 mod store;
+mod token_file;
 mod transport;
 mod trust;
 mod values;

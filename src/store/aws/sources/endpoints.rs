@@ -6,10 +6,10 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use super::from_json;
+use super::keys::from_json;
 use super::request::{Answer, Request};
-use crate::config::aws::identity::unusable;
 use crate::config::aws::metadata::{Container, Instance, Token};
+use crate::config::aws::refusal::unusable;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
 use crate::text::{os_error, printable};
@@ -46,9 +46,8 @@ pub async fn container(container: &Container, http: &SharedHttpClient) -> Result
     if answer.status != 200 {
         return Err(refusal(&place, answer.status, Cause::AgentRefuses));
     }
-    let json = answer
-        .json()
-        .ok_or_else(|| error(Cause::AgentRefuses, format!("{place} gives something else than credentials")))?;
+    let json =
+        answer.json().ok_or_else(|| error(Cause::NotAws, format!("{place} gives something else than credentials")))?;
     let mut keys = from_json(&json, ["AccessKeyId", "SecretAccessKey", "Token", "Expiration"], &place);
     if !json.contains_key("Expiration") {
         keys = Err(error(Cause::AgentRefuses, format!("{place} gives an answer without Expiration")));
@@ -110,7 +109,9 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
             Some(token) => request.header("x-aws-ec2-metadata-token", token.clone()),
             None => request,
         };
-        let answer = request.send(http, INSTANCE).await.map_err(silent)?;
+        // Who has given a token is there: what it does not answer now may pass.
+        let sent = request.send(http, INSTANCE).await;
+        let answer = if token.is_some() { sent? } else { sent.map_err(silent)? };
         match (answer.status, fault) {
             (200, _) => Ok(answer),
             // Only the token was wanting, and that may pass.
@@ -125,7 +126,7 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
     };
     let role = text(&get(ROLES).await?)?;
     if !is_role_name(&role) {
-        return Err(error(Cause::ImdsSilent, format!("{SERVICE} gives something else than the name of a role")));
+        return Err(error(Cause::NotAws, format!("{SERVICE} gives something else than the name of a role")));
     }
     let answer = get(&format!("{ROLES}{role}")).await?;
     let json = answer
@@ -144,7 +145,7 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
 fn text(answer: &Answer) -> Result<String, StoreError> {
     let text = String::from_utf8(answer.body.clone()).ok().filter(|text| unusable(text).is_none());
     text.ok_or_else(|| {
-        error(Cause::ImdsSilent, format!("{SERVICE} gives something else than a token or the name of a role"))
+        error(Cause::NotAws, format!("{SERVICE} gives something else than a token or the name of a role"))
     })
 }
 

@@ -1,12 +1,12 @@
 //! The sources of credentials, asked: what `config/aws/identity.rs` has found is turned into keys.
 
 mod endpoints;
+mod keys;
 mod process;
 mod request;
 mod sso;
 
 use std::fmt;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
@@ -18,8 +18,9 @@ use aws_types::SdkConfig;
 use super::credential_context::Origin;
 use super::credentials::AssumedRole;
 use super::retries::Retries;
+use super::token_file::TokenFile;
 use super::transport::Opened;
-use crate::config::aws::identity::{Identity, Keys, unusable};
+use crate::config::aws::identity::{Identity, Keys};
 use crate::config::aws::refusal::Refusal;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
@@ -92,23 +93,6 @@ fn provider(identity: &Identity, means: &Means) -> SharedCredentialsProvider {
     }
 }
 
-/// The file of a web identity's token, and what names it.
-#[derive(Clone, Debug)]
-pub struct TokenFile {
-    pub path: PathBuf,
-    pub named_by: String,
-}
-
-impl TokenFile {
-    pub fn new(path: &str, named_by: &str) -> Self {
-        Self { path: PathBuf::from(path), named_by: named_by.to_owned() }
-    }
-
-    fn of(found: &crate::config::aws::identity::WebIdentity) -> Self {
-        Self::new(&found.file, &found.file_is_named_by)
-    }
-}
-
 fn credentials_of(keys: &Keys) -> Credentials {
     let (secret, token) = keys.exposed();
     let mut found = Credentials::new(&keys.id, secret, token.map(str::to_owned), None, "configuration");
@@ -171,30 +155,4 @@ impl ProvideCredentials for Asked {
 /// A part of the configuration that can't be used, as an error of the credentials.
 pub fn refused(refusal: Refusal) -> StoreError {
     StoreError::new(refusal.cause.unwrap_or(Cause::BadConfiguration), CREDENTIALS, refusal.words)
-}
-
-/// The keys of an answer in JSON, under these names: id, secret, token, expiry. `place` is what gave it.
-fn from_json(
-    answer: &serde_json::Map<String, serde_json::Value>,
-    [id, secret, token, expiry]: [&str; 4],
-    place: &str,
-) -> Result<Credentials, StoreError> {
-    let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
-    let missing =
-        |key: &str| StoreError::new(Cause::NotAws, CREDENTIALS, format!("{place} gives an answer without {key}"));
-    let (key, hidden) = (text(id).ok_or_else(|| missing(id))?, text(secret).ok_or_else(|| missing(secret))?);
-    for (name, value) in [(id, Some(key)), (secret, Some(hidden)), (token, text(token))] {
-        if let Some(problem) = value.and_then(unusable) {
-            return Err(StoreError::new(
-                Cause::UnusableValue,
-                CREDENTIALS,
-                format!("the {name} that {place} gives {problem}"),
-            ));
-        }
-    }
-    let expiry = match answer.get(expiry) {
-        None | Some(serde_json::Value::Null) => None,
-        Some(value) => Some(value.as_str().and_then(crate::config::aws::time::parse).ok_or_else(|| missing(expiry))?),
-    };
-    Ok(Credentials::new(key, hidden, text(token).map(str::to_owned), expiry, "endpoint"))
 }

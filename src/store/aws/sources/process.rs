@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 
-use super::from_json;
+use super::keys::from_json;
 use crate::config::aws::identity::{Identity, Process};
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};

@@ -9,7 +9,7 @@ use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::request::Request;
-use crate::config::aws::identity::unusable;
+use crate::config::aws::refusal::unusable;
 use crate::config::aws::sso::Login;
 use crate::config::aws::time;
 use crate::model::cause::Cause;
@@ -45,7 +45,7 @@ pub async fn ask(login: &Login, endpoint: Option<&str>, http: &SharedHttpClient)
     let keys = json.as_ref().and_then(|json| json.get("roleCredentials")).and_then(serde_json::Value::as_object);
     let keys = keys.ok_or_else(|| error(Cause::NotAws, format!("{place} gives something else than credentials")))?;
     let names = ["accessKeyId", "secretAccessKey", "sessionToken", "expires"];
-    let found = super::from_json(keys, names, &place)?;
+    let found = super::keys::from_json(keys, names, &place)?;
     let expiry = keys.get("expiration").and_then(serde_json::Value::as_u64).map(Duration::from_millis);
     let expiry = expiry.and_then(|since| SystemTime::UNIX_EPOCH.checked_add(since));
     let token = found.session_token().map(str::to_owned);

@@ -1,0 +1,33 @@
+//! Keys out of an answer in JSON.
+
+use aws_credential_types::Credentials;
+
+use crate::config::aws::refusal::unusable;
+use crate::model::cause::Cause;
+use crate::store::error::{CREDENTIALS, StoreError};
+
+/// The keys of an answer in JSON, under these names: id, secret, token, expiry. `place` is what gave it.
+pub fn from_json(
+    answer: &serde_json::Map<String, serde_json::Value>,
+    [id, secret, token, expiry]: [&str; 4],
+    place: &str,
+) -> Result<Credentials, StoreError> {
+    let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
+    let missing =
+        |key: &str| StoreError::new(Cause::NotAws, CREDENTIALS, format!("{place} gives an answer without {key}"));
+    let (key, hidden) = (text(id).ok_or_else(|| missing(id))?, text(secret).ok_or_else(|| missing(secret))?);
+    for (name, value) in [(id, Some(key)), (secret, Some(hidden)), (token, text(token))] {
+        if let Some(problem) = value.and_then(unusable) {
+            return Err(StoreError::new(
+                Cause::UnusableValue,
+                CREDENTIALS,
+                format!("the {name} that {place} gives {problem}"),
+            ));
+        }
+    }
+    let expiry = match answer.get(expiry) {
+        None | Some(serde_json::Value::Null) => None,
+        Some(value) => Some(value.as_str().and_then(crate::config::aws::time::parse).ok_or_else(|| missing(expiry))?),
+    };
+    Ok(Credentials::new(key, hidden, text(token).map(str::to_owned), expiry, "endpoint"))
+}
