@@ -145,7 +145,9 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
 fn text(answer: &Answer) -> Result<String, StoreError> {
     let text = String::from_utf8(answer.body.clone()).ok().filter(|text| unusable(text).is_none());
     text.ok_or_else(|| {
-        error(Cause::NotAws, format!("{SERVICE} gives something else than a token or the name of a role"))
+        // A page of whatever stands in between may go away.
+        let cause = if answer.body.starts_with(b"<") { Cause::NotAws } else { Cause::ImdsSilent };
+        error(cause, format!("{SERVICE} gives something else than a token or the name of a role"))
     })
 }
 
