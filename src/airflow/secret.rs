@@ -7,7 +7,7 @@
 //! Rules: Airflow 2.8.1 `airflow/secrets/base_secrets.py` `deserialize_connection`,
 //! `airflow/models/connection.py` and the Amazon provider 8.13.0
 //! `airflow/providers/amazon/aws/secrets/secrets_manager.py` `get_conn_value`; differences of
-//! Airflow 3 where [`AirflowTarget`] says so. A connection also counts as invalid when its
+//! Airflow 3 where [`crate::airflow::versions::AirflowTarget`] says so. A connection also counts as invalid when its
 //! `get_uri()` raises: Airflow calls that on each lookup and then takes the connection as missing.
 
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};

@@ -50,6 +50,9 @@ fn names(account: &SharedAccount) -> &SharedNames {
     account.names[Kind::Connection].as_ref().unwrap()
 }
 
+/// Airflow's switch of teams.
+const SWITCH: &str = "AIRFLOW__CORE__MULTI_TEAM";
+
 const NO_KWARGS: (&str, &str) = ("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}");
 
 #[test]
@@ -721,7 +724,6 @@ fn a_team_is_named_by_its_setting_and_an_id_without_its_team() {
             .collect();
         load(&all).map(|settings| settings.teams).map_err(|failure| failure.lines().to_vec())
     };
-    const SWITCH: &str = "AIRFLOW__CORE__MULTI_TEAM";
     let team = || Ok(Teams::Of("team_a".to_owned()));
     assert_eq!(teams(&[]), Ok(Teams::Off));
     for (text, is_on) in
