@@ -8,7 +8,8 @@
 //! - what is found can be put into a request: no control character, no empty key.
 #![no_main]
 
-use airflow_secrets_init::config::aws::identity::{Chosen, Identity, find};
+use airflow_secrets_init::config::aws::chosen::Chosen;
+use airflow_secrets_init::config::aws::identity::{Identity, find};
 use airflow_secrets_init::config::aws::profiles::Profiles;
 use airflow_secrets_init::config::aws::proxies::Proxies;
 use airflow_secrets_init::config::aws::refusal::Refusal;
