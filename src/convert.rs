@@ -14,7 +14,7 @@ use crate::airflow::note::{Note, Reading};
 use crate::airflow::secret::read_secret;
 use crate::airflow::versions::Rules;
 use crate::error::{Exit, Failure};
-use crate::fetch::answers::{EmptyAccount, Fetched, Resolved, Skipped, SkippedAccount, State};
+use crate::fetch::answers::{EmptyAccount, Fetched, Resolved, SecretState, Skipped, SkippedAccount};
 use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
@@ -97,7 +97,7 @@ impl Entries {
         self.skipped[kind] = skipped;
         for (id, entry) in resolved.entries {
             self.shadowed[kind] += usize::from(!entry.shadowed.is_empty());
-            let value = if let State::Value(value) = &entry.state { Some(value) } else { None };
+            let value = if let SecretState::Value(value) = &entry.state { Some(value) } else { None };
             let mut detail = Detail {
                 source: entry.source,
                 shadowed: entry.shadowed,
@@ -106,9 +106,9 @@ impl Entries {
                 note: None,
             };
             let taken = match entry.state {
-                State::Unreadable(error) => Err(Why::Unreadable(error)),
-                State::Refused(reason) => Err(Why::Refused(reason)),
-                State::Value(value) => match self.take_text(kind, &id, value.text, rules) {
+                SecretState::Unreadable(error) => Err(Why::Unreadable(error)),
+                SecretState::Refused(reason) => Err(Why::Refused(reason)),
+                SecretState::Value(value) => match self.take_text(kind, &id, value.text, rules) {
                     Ok(note) => {
                         detail.note = note.filter(|_| !entry.ambiguous);
                         Ok(())

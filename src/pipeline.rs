@@ -22,7 +22,7 @@ use crate::plan::{Plan, Source};
 use crate::process::harden::Process;
 use crate::process::signals::Signals;
 use crate::process::{limits, memory};
-use crate::render::files::{self, File, Rendered};
+use crate::render::files::{self, FinishedFile, Rendered};
 use crate::render::template::load::Templates;
 use crate::report::overdue::Overdue;
 use crate::report::summary::Summary;
@@ -63,7 +63,7 @@ pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
     block_on(async |signals| {
         let entries = run.resolve(signals).await?;
         let owned = |prepared: Prepared<'_>| {
-            prepared.verdict.map(|()| prepared.files.into_iter().map(File::from).collect::<Vec<_>>())
+            prepared.verdict.map(|()| prepared.files.into_iter().map(FinishedFile::from).collect::<Vec<_>>())
         };
         let files = run.rendered(&entries, signals, owned).await??;
         run.report_left_out(&entries);
@@ -112,7 +112,7 @@ pub fn show(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
         let inputs = run.inputs.clone();
         let shown = on_thread(signals, inputs.settings.deadline, move || {
             let files = files::user_templates(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
-            Ok(files.into_iter().map(File::from).collect::<Vec<_>>())
+            Ok(files.into_iter().map(FinishedFile::from).collect::<Vec<_>>())
         });
         shown.await?
     });
@@ -306,9 +306,9 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries) -> Prepared<'a> {
 }
 
 /// Puts the files in place. Nothing is written before everything has rendered.
-async fn put_in_place(files: &[File], signals: &mut Signals) -> Result<Change, Failure> {
+async fn put_in_place(files: &[FinishedFile], signals: &mut Signals) -> Result<Change, Failure> {
     write::remove_leftovers(files.iter().map(|file| file.path.as_path()));
-    let stage = |file: &File| write::stage(&file.path, &file.bytes, file.mode);
+    let stage = |file: &FinishedFile| write::stage(&file.path, &file.bytes, file.mode);
     let staged = files.iter().map(stage).collect::<Result<Vec<_>, _>>()?;
     signals.check().await?;
     write::commit_all(staged)

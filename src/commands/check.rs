@@ -45,14 +45,14 @@ pub struct CheckReport {
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-struct Owner {
+struct SecretPlace {
     /// `own`, or the 12 digits of a shared account.
     account: String,
     /// Of a shared account.
     region: Option<String>,
 }
 
-impl Owner {
+impl SecretPlace {
     fn of(source: &Source) -> Self {
         match source {
             Source::Own => Self { account: "own".to_owned(), region: None },
@@ -74,8 +74,8 @@ impl Owner {
 #[derive(Debug, Serialize)]
 struct FoundRow {
     id: String,
-    from: Owner,
-    also_in: Vec<Owner>,
+    from: SecretPlace,
+    also_in: Vec<SecretPlace>,
     /// Of a connection whose type Airflow's providers know.
     conn_type: Option<String>,
     /// Of a connection: `json` or `uri`.
@@ -93,7 +93,7 @@ struct FoundRow {
 struct SkippedRow {
     kind: &'static str,
     id: String,
-    from: Owner,
+    from: SecretPlace,
     by: &'static str,
 }
 
@@ -133,7 +133,7 @@ pub fn report(
             Some(SkippedRow {
                 kind: kind.thing(),
                 id: skipped.id.clone(),
-                from: Owner::of(&source.source),
+                from: SecretPlace::of(&source.source),
                 by: skipped.by.settings(kind),
             })
         })
@@ -202,7 +202,7 @@ impl CheckReport {
 
 fn rows(kind: Kind, plan: &Plan, entries: &Entries, left_out: &[&LeftOut]) -> Vec<FoundRow> {
     let Some(want) = plan.want_of(kind) else { return Vec::new() };
-    let place = |source: usize| want.sources.get(source).map(|source| Owner::of(&source.source));
+    let place = |source: usize| want.sources.get(source).map(|source| SecretPlace::of(&source.source));
     let mut problems: BTreeMap<&str, &'static str> = BTreeMap::new();
     for left in left_out.iter().filter(|left| left.kind == kind) {
         problems.entry(left.id.as_str()).or_insert_with(|| word_of(&left.why));
@@ -260,7 +260,7 @@ fn paint(text: &str, with: &str, colour: bool) -> String {
 
 fn table(id: &str, rows: &[FoundRow], colour: bool) -> String {
     let has = |is: fn(&FoundRow) -> bool| rows.iter().any(is);
-    let places = |places: &[Owner]| places.iter().map(Owner::short).collect::<Vec<_>>().join(", ");
+    let places = |places: &[SecretPlace]| places.iter().map(SecretPlace::short).collect::<Vec<_>>().join(", ");
     let mut columns: Vec<(&str, Vec<String>)> = vec![
         (id, rows.iter().map(|row| printable(&row.id)).collect()),
         ("from", rows.iter().map(|row| row.from.short()).collect()),
@@ -327,7 +327,7 @@ pub struct OfflineReport {
 #[derive(Debug, Serialize)]
 struct LookupRow {
     kind: &'static str,
-    from: Owner,
+    from: SecretPlace,
     prefix: String,
     how: String,
     #[serde(skip)]
@@ -354,7 +354,7 @@ pub fn offline(settings: &Settings, plan: &Plan) -> OfflineReport {
             ids.dedup();
             LookupRow {
                 kind: want.kind.thing(),
-                from: Owner::of(&source.source),
+                from: SecretPlace::of(&source.source),
                 prefix: source.prefix().to_owned(),
                 how,
                 is_listed: matches!(source.enumerate, Enumerate::Listing | Enumerate::ListingIfOwnAccount),

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::config::env::Env;
 use crate::config::settings::OutputForm;
 use crate::error::{Exit, Failure};
-use crate::render::files::File;
+use crate::render::files::FinishedFile;
 use crate::text::{os_error, shown};
 
 /// Prints data. A closed pipe (`check | head`) is no failure: who has read enough goes away.
@@ -53,7 +53,7 @@ pub fn in_colour(env: &Env) -> bool {
 ///
 /// # Errors
 /// As [`data`].
-pub fn files(files: &[File], stdout: &mut dyn Write) -> Result<(), Failure> {
+pub fn files(files: &[FinishedFile], stdout: &mut dyn Write) -> Result<(), Failure> {
     for file in files {
         if files.len() > 1 {
             data(&format!("==> {} <==\n", shown(&file.path)), stdout)?;

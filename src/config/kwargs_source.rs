@@ -8,10 +8,10 @@ use crate::config::expand::{Expanded, expand};
 use crate::config::files;
 use crate::config::kwargs::BackendKwargs;
 use crate::config::kwargs_reader;
-use crate::config::values::Reader;
+use crate::config::values::SettingsReader;
 use crate::text::{os_error, printable};
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// The kwargs, or `None` where there is no object.
     pub fn kwargs(&mut self, raw: &RawSettings) -> Option<BackendKwargs> {
         let expand_env = self.boolean("EXPAND_ENV", raw.expand_env.as_deref(), true);

@@ -6,7 +6,7 @@ use crate::airflow::lazy_backend;
 use crate::config::cli::RawSettings;
 use crate::config::files::may_wait;
 use crate::config::places::{DEFAULT_CONNECTIONS_FILE, NO_FILE, template_of_line};
-use crate::config::values::Reader;
+use crate::config::values::SettingsReader;
 use crate::model::aws_names::variable;
 use crate::model::kind::Kind;
 use crate::text::printable;
@@ -107,7 +107,7 @@ pub struct ConfigOption {
     pub key: String,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// What is written, and where.
     pub fn outputs(&mut self, raw: &RawSettings, templates: &[TemplateFile]) -> Outputs {
         let connections = match raw.connections_file.as_deref() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use crate::config::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::config::env::Env;
 use crate::config::files::{TEMPORARY_PREFIX, directory_of};
-use crate::config::values::Reader;
+use crate::config::values::SettingsReader;
 use crate::model::aws_names::variable;
 use crate::text::shown;
 
@@ -112,7 +112,7 @@ impl Place {
     }
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Two files in one place: one would replace the other, or a cleaning remove it.
     pub fn refuse_shared_places(&mut self, raw: &RawSettings) {
         let named = NamedFiles::of(raw, self.env);

@@ -1,7 +1,7 @@
 //! The regions of the own and of the shared account: from the kwargs, the environment, or the defaults.
 
 use crate::config::kwargs::BackendKwargs;
-use crate::config::values::Reader;
+use crate::config::values::SettingsReader;
 use crate::model::aws::Region;
 use crate::model::aws_names::variable;
 use crate::model::cause::Notice;
@@ -18,7 +18,7 @@ pub struct Regions {
     pub shared: Region,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// `None` where there are no kwargs; what the environment says is checked all the same.
     pub fn regions(&mut self, kwargs: Option<&BackendKwargs>, is_aws: bool) -> Option<Regions> {
         let mut region = |name: &str| {

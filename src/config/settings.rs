@@ -14,7 +14,7 @@ use crate::config::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::config::env::Env;
 use crate::config::files::parse_mode;
 use crate::config::kwargs::BackendKwargs;
-use crate::config::values::Reader;
+use crate::config::values::SettingsReader;
 use crate::error::{ConfigErrors, Failure};
 use crate::model::ask::Need;
 use crate::model::aws::check_endpoint;
@@ -176,7 +176,7 @@ impl Settings {
     /// Reads the settings; what is wrong with them goes to `errors`.
     #[must_use]
     pub fn read(env: &Env, raw: &RawSettings, errors: &mut ConfigErrors) -> Read {
-        let mut reader = Reader { env, errors, notices: Vec::new() };
+        let mut reader = SettingsReader { env, errors, notices: Vec::new() };
         reader.refuse_unknown_variables();
         reader.refuse_sensitive_bodies();
         let templates = reader.templates(raw.templates.as_deref());
@@ -207,7 +207,7 @@ pub struct Read {
     pub templates: Vec<TemplateFile>,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     fn refuse_unknown_variables(&mut self) {
         let known: Vec<String> =
             RawSettings::NAMES.iter().map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase())).collect();

@@ -12,7 +12,7 @@ use crate::model::policy::Policy;
 use crate::text::{nearest, printable, split_list, unique};
 
 /// Reads settings, and collects what is to be said of them.
-pub struct Reader<'a> {
+pub struct SettingsReader<'a> {
     /// The snapshot of the environment.
     pub env: &'a Env,
     /// Everything that is wrong.
@@ -21,7 +21,7 @@ pub struct Reader<'a> {
     pub notices: Vec<String>,
 }
 
-impl Reader<'_> {
+impl SettingsReader<'_> {
     /// Reports what is wrong with a setting, by its name without the prefix.
     pub fn wrong(&mut self, name: &str, problem: impl AsRef<str>) {
         self.errors.add(&format!("{VARIABLE_PREFIX}{name}"), problem);

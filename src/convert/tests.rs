@@ -10,7 +10,7 @@ use crate::fetch::answers::{Lookup, Missing, Outcome, SkippedBy, Winner};
 use crate::plan::Source;
 use crate::report::log::tests::logged;
 use crate::store::error::{ErrorKind, StoreError};
-use crate::store::secret_store::{NotThere, Value};
+use crate::store::secret_store::{NotThere, SecretValue};
 
 fn plan(kwargs: &str, more: &[(&str, &str)]) -> Plan {
     let first = [("AIRFLOW__SECRETS__BACKEND_KWARGS", kwargs), ("AWS_REGION", "eu-west-1")];
@@ -26,11 +26,11 @@ fn plain_rules() -> Rules {
     Rules { target: AirflowTarget::V3, extra_conn_words: indexmap::IndexMap::new(), urlencoded: false }
 }
 
-fn value(text: &str) -> State {
-    State::Value(Value { text: SecretString::from(text), changed: Some("2026-11-24T18:25:00Z".to_owned()) })
+fn value(text: &str) -> SecretState {
+    SecretState::Value(SecretValue { text: SecretString::from(text), changed: Some("2026-11-24T18:25:00Z".to_owned()) })
 }
 
-fn entry(source: usize, state: State) -> Winner {
+fn entry(source: usize, state: SecretState) -> Winner {
     Winner { source, state, shadowed: Vec::new(), ambiguous: false }
 }
 
@@ -71,8 +71,8 @@ fn found(required: &str) -> Entries {
     let entries = [
         ("fine", Winner { shadowed: vec![1], ..entry(0, value("x://h")) }),
         ("also", entry(1, value("x://h"))),
-        ("denied", entry(0, State::Unreadable(denied()))),
-        ("refused", entry(1, State::Refused("why"))),
+        ("denied", entry(0, SecretState::Unreadable(denied()))),
+        ("refused", entry(1, SecretState::Refused("why"))),
         ("broken", entry(1, value("{"))),
         ("other", Winner { ambiguous: true, ..entry(0, value("{")) }),
     ];
@@ -205,7 +205,7 @@ fn a_run_that_finds_nothing_says_where_it_looked() {
     let no_wants = Plan::for_tests([]);
     assert_eq!(lines(&nothing, &no_wants, Policy::Error), None);
     let shared = plan(SHARED, &[]);
-    let entries = BTreeMap::from([("b".to_owned(), entry(0, State::Unreadable(denied())))]);
+    let entries = BTreeMap::from([("b".to_owned(), entry(0, SecretState::Unreadable(denied())))]);
     let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &shared);
     let left = format!(
         "no connection is left that could be written in own account under \"o/\", shared account 222222222222 in eu-west-1 \
@@ -226,7 +226,7 @@ fn an_empty_kind_is_told_unless_it_is_ignored() {
         r#"{"connections_prefix": "o", "variables_prefix": "v"}"#,
         &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
     );
-    let found = |kind: Kind, state: State| {
+    let found = |kind: Kind, state: SecretState| {
         let entries = BTreeMap::from([("b".to_owned(), entry(0, state))]);
         of(kind, Resolved { entries, ..Resolved::default() }, Vec::new(), &plan)
     };
@@ -241,7 +241,7 @@ fn an_empty_kind_is_told_unless_it_is_ignored() {
     }
     assert_eq!(told(&connection, Policy::Ignore), "");
     // Where something was left out, what is said is another thing, for its kind alone.
-    let log = told(&found(Kind::Connection, State::Unreadable(denied())), Policy::Warn);
+    let log = told(&found(Kind::Connection, SecretState::Unreadable(denied())), Policy::Warn);
     assert!(
         log.contains("no connection is left that could be written") && log.contains("no variable was found"),
         "{log}"

@@ -6,7 +6,7 @@ use crate::error::{Exit, Failure};
 use crate::model::kind::{ByKind, Kind};
 use crate::plan::Source;
 use crate::store::error::StoreError;
-use crate::store::secret_store::{NotThere, Value};
+use crate::store::secret_store::{NotThere, SecretValue};
 use crate::text::{count, printable};
 
 /// What came of asking: for each kind that is wanted.
@@ -196,7 +196,7 @@ pub struct Winner {
     /// Which of the kind's sources won.
     pub source: usize,
     /// Its text, or why it can't be read.
-    pub state: State,
+    pub state: SecretState,
     /// The sources that have it as well and lost.
     pub shadowed: Vec<usize>,
     /// The secret stands under the prefix of another kind too, and a listing can't tell which it is meant for.
@@ -205,9 +205,9 @@ pub struct Winner {
 
 /// A secret that is there.
 #[derive(Clone)]
-pub enum State {
+pub enum SecretState {
     /// It could be read.
-    Value(Value),
+    Value(SecretValue),
     /// It could not; the trouble is this secret's alone.
     Unreadable(StoreError),
     /// It was not asked for: an index names it in a way that can't be trusted.
@@ -218,7 +218,7 @@ pub enum State {
 #[derive(Clone)]
 pub struct Reported {
     /// `None` is "not there".
-    pub state: Option<State>,
+    pub state: Option<SecretState>,
     /// Why it is not there.
     pub not_there: Option<NotThere>,
     /// As [`Winner::ambiguous`].

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::answers::AllAnswers;
-use super::reading::{Asked, WhenNotThere, pattern_takes, read};
+use super::reading::{SecretToRead, WhenNotThere, pattern_takes, read};
 use super::shared::SharedPolicy;
 use crate::error::Failure;
 use crate::model::kind::ByKind;
@@ -36,7 +36,7 @@ pub async fn ask_by_name<S: SecretStore>(
                 }
                 let is_known = known.is_some_and(|known| known.reported.contains_key(*id));
                 if (!is_known || source.team_secret_id(id).is_some()) && pattern_takes(source, id)? {
-                    asked.push(Asked::of(source, id));
+                    asked.push(SecretToRead::of(source, id));
                 }
             }
         }

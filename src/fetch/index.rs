@@ -6,8 +6,8 @@
 use secrecy::ExposeSecret;
 use serde_json::Value;
 
-use super::answers::{AllAnswers, Reported, SkippedBy, State};
-use super::reading::{self, Asked, WhenNotThere};
+use super::answers::{AllAnswers, Reported, SecretState, SkippedBy};
+use super::reading::{self, SecretToRead, WhenNotThere};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::{Arn, SecretId, is_id};
@@ -61,7 +61,7 @@ pub async fn read<S: SecretStore>(
     if nameless > 0 {
         // What they are is not repeated: the secret may be no index.
         let reason = Reported {
-            state: Some(State::Refused("the index has items that no conn_id can be")),
+            state: Some(SecretState::Refused("the index has items that no conn_id can be")),
             not_there: None,
             ambiguous: false,
         };
@@ -78,9 +78,12 @@ pub async fn read<S: SecretStore>(
         };
         match secret {
             _ if !selection.takes(source.kind, &id) => skipped.push((id, SkippedBy::Globs)),
-            Ok(secret) => asked.push(Asked { source, id, secret }),
+            Ok(secret) => asked.push(SecretToRead { source, id, secret }),
             Err(reason) => {
-                refused.push((id, Reported { state: Some(State::Refused(reason)), not_there: None, ambiguous: false }));
+                refused.push((
+                    id,
+                    Reported { state: Some(SecretState::Refused(reason)), not_there: None, ambiguous: false },
+                ));
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use tracing::{debug, warn};
 
-use super::answers::{AllAnswers, Reported, State};
+use super::answers::{AllAnswers, Reported, SecretState};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::SecretId;
@@ -22,7 +22,7 @@ pub enum WhenNotThere {
 }
 
 /// One secret to be read by its id.
-pub struct Asked<'a> {
+pub struct SecretToRead<'a> {
     /// Where.
     pub source: &'a SourcePlan,
     /// Its conn_id or key.
@@ -31,7 +31,7 @@ pub struct Asked<'a> {
     pub secret: SecretId,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> SecretToRead<'a> {
     /// By the name that the source gives it.
     #[must_use]
     pub fn of(source: &'a SourcePlan, id: &str) -> Self {
@@ -49,28 +49,32 @@ pub async fn read_named<S: SecretStore>(
     for source in sources {
         if let Enumerate::Ids(ids) = &source.enumerate {
             let ids = ids.iter().filter(|id| selection.takes(source.kind, id) && source.looks_up(id));
-            asked.extend(ids.map(|id| Asked::of(source, id)));
+            asked.extend(ids.map(|id| SecretToRead::of(source, id)));
         }
     }
     read(store, asked, WhenNotThere::Expected).await
 }
 
 /// Reads secrets of one account, of any kind, together.
-pub async fn read<S: SecretStore>(store: &S, asked: Vec<Asked<'_>>, when: WhenNotThere) -> Result<AllAnswers, Failure> {
+pub async fn read<S: SecretStore>(
+    store: &S,
+    asked: Vec<SecretToRead<'_>>,
+    when: WhenNotThere,
+) -> Result<AllAnswers, Failure> {
     let mut answers = AllAnswers::new();
     if asked.is_empty() {
         return Ok(answers);
     }
-    let of_team = asked.iter().filter_map(|Asked { source, id, secret }| {
+    let of_team = asked.iter().filter_map(|SecretToRead { source, id, secret }| {
         let team = source.team_secret_id(id).filter(|_| *secret == source.secret_id(id))?;
-        Some((WhenNotThere::Expected, Asked { source, id: id.clone(), secret: team }))
+        Some((WhenNotThere::Expected, SecretToRead { source, id: id.clone(), secret: team }))
     });
     let of_team: Vec<_> = of_team.collect();
     // What is the team's comes last, and takes the place of what is nobody's.
     let asked: Vec<_> = asked.into_iter().map(|asked| (when, asked)).chain(of_team).collect();
     let ids: Vec<SecretId> = asked.iter().map(|(_, asked)| asked.secret.clone()).collect();
     let mut fatal = Fatal::default();
-    for ((when, Asked { source, id, secret }), answer) in asked.into_iter().zip(store.read(&ids).await) {
+    for ((when, SecretToRead { source, id, secret }), answer) in asked.into_iter().zip(store.read(&ids).await) {
         if let Some(reported) = fatal.sort(source.kind, &id, &secret, answer, when) {
             answers.entry((source.kind, source.account)).or_default().add(&id, reported);
         }
@@ -95,12 +99,12 @@ impl Fatal {
         when: WhenNotThere,
     ) -> Option<Reported> {
         let (state, not_there) = match answer {
-            Ok(Found::Value(value)) => (Some(State::Value(value)), None),
+            Ok(Found::Value(value)) => (Some(SecretState::Value(value)), None),
             Ok(Found::NotThere(reason)) => {
                 report_not_there(kind, id, secret, reason, when);
                 (None, Some(reason))
             }
-            Err(error) if error.kind().is_of_one_secret() => (Some(State::Unreadable(error)), None),
+            Err(error) if error.kind().is_of_one_secret() => (Some(SecretState::Unreadable(error)), None),
             Err(error) => {
                 self.errors.push(error);
                 return None;

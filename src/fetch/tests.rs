@@ -180,9 +180,9 @@ fn missing(resolved: &Resolved) -> Vec<&str> {
 fn shown(fetched: &Resolved) -> Vec<String> {
     let show = |(id, entry): (&String, &Winner)| {
         let value = match &entry.state {
-            State::Value(value) => value.text.expose_secret().to_owned(),
-            State::Unreadable(error) => format!("!{:?}", error.kind()),
-            State::Refused(_) => "!refused".to_owned(),
+            SecretState::Value(value) => value.text.expose_secret().to_owned(),
+            SecretState::Unreadable(error) => format!("!{:?}", error.kind()),
+            SecretState::Refused(_) => "!refused".to_owned(),
         };
         format!("{id}={}:{value}{}", entry.source, "+".repeat(entry.shadowed.len()))
     };

@@ -33,7 +33,7 @@ pub struct Rendered<'a> {
 }
 
 /// A file to be put in place; it no longer knows what it was rendered from.
-pub struct File {
+pub struct FinishedFile {
     /// Where it goes.
     pub path: PathBuf,
     /// Its content.
@@ -42,7 +42,7 @@ pub struct File {
     pub mode: u32,
 }
 
-impl From<Rendered<'_>> for File {
+impl From<Rendered<'_>> for FinishedFile {
     fn from(rendered: Rendered<'_>) -> Self {
         Self { path: rendered.path.to_owned(), bytes: rendered.bytes, mode: rendered.mode }
     }

@@ -26,9 +26,9 @@ const AT_ONCE: usize = 4096;
 /// What a pipe of the usual 64 KiB may hold unread before ordinary lines wait.
 const MOST_UNREAD: u64 = 32 << 10;
 
-static STATE: Mutex<State> = Mutex::new(State { patience: PATIENCE, urgent: false, is_cut: false, dropped: 0 });
+static STATE: Mutex<LogState> = Mutex::new(LogState { patience: PATIENCE, urgent: false, is_cut: false, dropped: 0 });
 
-struct State {
+struct LogState {
     /// What is left of it.
     patience: Duration,
     /// Whether the last lines are being written.
@@ -38,7 +38,7 @@ struct State {
     dropped: usize,
 }
 
-fn state() -> MutexGuard<'static, State> {
+fn state() -> MutexGuard<'static, LogState> {
     STATE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -82,7 +82,7 @@ pub fn report_dropped() {
     }
 }
 
-impl State {
+impl LogState {
     /// Gives how many bytes are written.
     fn write(&mut self, stderr: &Stderr, kind: FileType, bytes: &[u8]) -> usize {
         let mut written = 0;

@@ -139,12 +139,12 @@ pub struct StoreError {
     /// The service's request id.
     pub request_id: Option<Box<str>>,
     /// Where it was asked and by whom, as far as that is known.
-    pub asked: Option<Arc<Asked>>,
+    pub asked: Option<Arc<CallContext>>,
 }
 
 /// Where a call went, and who made it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Asked {
+pub struct CallContext {
     /// The account, where it is known.
     pub account: Option<String>,
     /// The region.

@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::model::aws::SecretId;
 use crate::store::error::StoreError;
-use crate::store::secret_store::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, Value, Wanted};
+use crate::store::secret_store::{Answer, Enumerated, Found, Listed, NotThere, SecretStore, SecretValue, Wanted};
 
 /// Secret name to text; `None` stands for a secret without a current value.
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl SecretStore for MemoryStore {
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.calls.set(self.calls.get() + 1);
         let found = |id: &SecretId| match self.secrets.get(name_of(id)) {
-            Some(Some(text)) => Found::Value(Value { text: text.clone(), changed: None }),
+            Some(Some(text)) => Found::Value(SecretValue { text: text.clone(), changed: None }),
             Some(None) | None => Found::NotThere(NotThere::NoSuchSecret),
         };
         ids.iter().map(|id| Ok(found(id))).collect()

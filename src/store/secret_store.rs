@@ -18,7 +18,7 @@ pub struct Listed {
 
 /// The text of a secret.
 #[derive(Clone)]
-pub struct Value {
+pub struct SecretValue {
     /// The text.
     pub text: SecretString,
     /// When the current version was made, such as `2026-11-24T18:25:00Z`, where the store knows.
@@ -29,7 +29,7 @@ pub struct Value {
 #[derive(Clone)]
 pub enum Found {
     /// It is there and can be read.
-    Value(Value),
+    Value(SecretValue),
     /// It is not there: the only answer that lets the next source be asked.
     NotThere(NotThere),
 }

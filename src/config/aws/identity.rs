@@ -19,15 +19,15 @@ use crate::text::printable;
 #[derive(Clone)]
 pub enum Identity {
     /// Keys that stand in a variable or a file.
-    Keys(Keys),
+    Keys(AccessKeys),
     /// A role, taken with other credentials.
-    Role(Role),
+    Role(ProfileRole),
     /// A role, taken with a token in a file.
     WebIdentity(WebIdentity),
     /// A role of IAM Identity Center, taken with the token of a login.
     Sso(sso::Login),
     /// What a program prints.
-    Process(Process),
+    Process(CredentialProcess),
     /// An endpoint beside the container: ECS, EKS Pod Identity.
     Container(Container),
     /// The instance metadata service.
@@ -36,7 +36,7 @@ pub enum Identity {
 
 /// Access keys.
 #[derive(Clone)]
-pub struct Keys {
+pub struct AccessKeys {
     /// The access key's id.
     pub id: String,
     /// The secret access key.
@@ -49,7 +49,7 @@ pub struct Keys {
 
 /// A role of a profile.
 #[derive(Clone)]
-pub struct Role {
+pub struct ProfileRole {
     /// Its ARN.
     pub arn: String,
     /// What the session is to be called; made up where nothing says it.
@@ -77,7 +77,7 @@ pub struct WebIdentity {
 
 /// A `credential_process`.
 #[derive(Clone)]
-pub struct Process {
+pub struct CredentialProcess {
     /// The program and its arguments, of which any may be a secret.
     pub words: Vec<String>,
     /// The profile that names it.
@@ -136,7 +136,7 @@ impl<'a> Finder<'a> {
     // ---- keys --------------------------------------------------------------------------------------------------
 
     /// Where only the secret key is set, botocore goes on.
-    fn variables(&self) -> Result<Option<Keys>, Refusal> {
+    fn variables(&self) -> Result<Option<AccessKeys>, Refusal> {
         let Some((id, _)) = self.variable(&[ID])? else { return Ok(None) };
         let Some((secret, _)) = self.variable(&[SECRET])? else {
             return Err(Refusal::new(Cause::HalfKeyPair, format!("{ID} is set, but {SECRET} is not")));
@@ -145,7 +145,7 @@ impl<'a> Finder<'a> {
         self.not_expired()?;
         let token_name = token.map_or("AWS_SESSION_TOKEN", |(_, name)| name);
         let names = [ID, SECRET, token_name].map(str::to_owned);
-        Keys::checked([Some(id), Some(secret), token.map(|(value, _)| value)], &names, true).map(Some)
+        AccessKeys::checked([Some(id), Some(secret), token.map(|(value, _)| value)], &names, true).map(Some)
     }
 
     /// The first of these variables that is set and not empty.
@@ -175,7 +175,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The keys of a profile in one of the two files. They are there where the id is.
-    fn keys_in(file: &super::profiles::File, profile: &str) -> Result<Option<Keys>, Refusal> {
+    fn keys_in(file: &super::profiles::ProfileFile, profile: &str) -> Result<Option<AccessKeys>, Refusal> {
         let Some(keys) = file.profiles.get(profile).filter(|keys| keys.contains_key("aws_access_key_id")) else {
             return Ok(None);
         };
@@ -190,7 +190,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The file of the EC2 tools before 2013: lines of `KEY=VALUE`.
-    fn ec2_file(&self) -> Result<Option<Keys>, Refusal> {
+    fn ec2_file(&self) -> Result<Option<AccessKeys>, Refusal> {
         const NAME: &str = "AWS_CREDENTIAL_FILE";
         let Some(path) = self.env.raw(NAME) else { return Ok(None) };
         let path = expanded(self.env, path);
@@ -199,7 +199,7 @@ impl<'a> Finder<'a> {
                 format!("{NAME} names {}, which can't be read: {}", printable(&path), crate::text::os_error(&error));
             Refusal::new(Cause::TokenFile, words)
         })?;
-        let mut keys = ini::Keys::new();
+        let mut keys = ini::Section::new();
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let Some((key, value)) = line.split_once('=') else {
                 let words = format!(
@@ -209,7 +209,7 @@ impl<'a> Finder<'a> {
                 );
                 return Err(Refusal::new(Cause::BadConfigurationFile, words));
             };
-            keys.insert(key.trim().to_owned(), ini::Value::Text(value.trim().to_owned()));
+            keys.insert(key.trim().to_owned(), ini::IniValue::Text(value.trim().to_owned()));
         }
         if !keys.contains_key("AWSAccessKeyId") {
             return Ok(None);
@@ -219,7 +219,7 @@ impl<'a> Finder<'a> {
     }
 
     /// The files of boto 2.
-    fn boto_config(&self) -> Result<Option<Keys>, Refusal> {
+    fn boto_config(&self) -> Result<Option<AccessKeys>, Refusal> {
         let own = self.env.raw("BOTO_CONFIG").map(str::to_owned);
         let paths = own.map_or_else(|| vec!["/etc/boto.cfg".to_owned(), "~/.boto".to_owned()], |path| vec![path]);
         for path in paths {
@@ -292,7 +292,7 @@ impl<'a> Finder<'a> {
     }
 
     /// A profile's role and all that it is taken with. `visited` are the profiles on the way here.
-    fn role<'p>(&'p self, profile: Profile<'p>, visited: &mut Vec<&'p str>) -> Result<Role, Refusal> {
+    fn role<'p>(&'p self, profile: Profile<'p>, visited: &mut Vec<&'p str>) -> Result<ProfileRole, Refusal> {
         let name = printable(profile.name);
         let refuse = |words: String| Err(Refusal::new(Cause::BadConfiguration, words));
         if profile.has("mfa_serial") {
@@ -315,7 +315,7 @@ impl<'a> Finder<'a> {
         if external_id.as_ref().is_some_and(|id| id.chars().count() < 2) {
             return refuse(format!("the external_id of the profile {name} is shorter than two characters"));
         }
-        Ok(Role {
+        Ok(ProfileRole {
             arn: profile.text("role_arn").unwrap_or_default().to_owned(),
             session_name: profile.text("role_session_name").filter(|name| !name.is_empty()).map(str::to_owned),
             external_id,
@@ -391,11 +391,11 @@ impl<'a> Finder<'a> {
     }
 }
 
-fn process(profile: Profile<'_>) -> Result<Option<Process>, Refusal> {
+fn process(profile: Profile<'_>) -> Result<Option<CredentialProcess>, Refusal> {
     let Some(command) = profile.text("credential_process") else { return Ok(None) };
     let name = printable(profile.name);
     match super::shell::split(command) {
-        Some(words) if !words.is_empty() => Ok(Some(Process { words, profile: profile.name.to_owned() })),
+        Some(words) if !words.is_empty() => Ok(Some(CredentialProcess { words, profile: profile.name.to_owned() })),
         Some(_) => {
             let words = format!("the credential_process of the profile {name} is empty");
             Err(Refusal::new(Cause::BadConfiguration, words))
@@ -409,11 +409,11 @@ fn process(profile: Profile<'_>) -> Result<Option<Process>, Refusal> {
 
 /// The keys of a section. An empty one is one that is not there.
 fn keys_of(
-    keys: &ini::Keys,
+    keys: &ini::Section,
     [id, secret]: [&str; 2],
     tokens: &[&str],
     place: impl Fn(&str) -> String,
-) -> Result<Keys, Refusal> {
+) -> Result<AccessKeys, Refusal> {
     let value = |key: &str| super::profiles::text(keys, key).filter(|value| !value.is_empty());
     for (key, other) in [(id, secret), (secret, id)] {
         if value(key).is_none() {
@@ -423,10 +423,10 @@ fn keys_of(
     }
     let token = tokens.iter().find(|key| keys.contains_key(**key));
     let names = [id, secret, token.unwrap_or(&"token")].map(&place);
-    Keys::checked([value(id), value(secret), token.and_then(|key| value(key))], &names, false)
+    AccessKeys::checked([value(id), value(secret), token.and_then(|key| value(key))], &names, false)
 }
 
-impl Keys {
+impl AccessKeys {
     /// Keys that a request can carry.
     ///
     /// # Errors

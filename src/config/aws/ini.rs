@@ -6,15 +6,15 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Keys in lower case with their values.
-pub type Keys = BTreeMap<String, Value>;
+/// Section in lower case with their values.
+pub type Section = BTreeMap<String, IniValue>;
 
 /// Sections by their names as they stand between the brackets.
-pub type Sections = BTreeMap<String, Keys>;
+pub type Sections = BTreeMap<String, Section>;
 
 /// What a key is set to. May be a secret: it has no `Debug`.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum IniValue {
     /// Text. The lines of a continued value are joined by newlines.
     Text(String),
     /// Lines of `key = value` that are indented under the key.
@@ -38,7 +38,7 @@ const DEFAULTS: &str = "DEFAULT";
 /// # Errors
 /// The first line that Python refuses.
 pub fn parse(text: &str) -> Result<Sections, Malformed> {
-    let mut reader = Reader::default();
+    let mut reader = IniReader::default();
     // As Python's universal newlines.
     let text = text.replace("\r\n", "\n").replace('\r', "\n");
     for (place, line) in text.split('\n').enumerate() {
@@ -54,7 +54,7 @@ struct Lines {
 }
 
 #[derive(Default)]
-struct Reader {
+struct IniReader {
     sections: BTreeMap<String, BTreeMap<String, Lines>>,
     /// The section and the key that a continued line belongs to.
     section: Option<String>,
@@ -62,7 +62,7 @@ struct Reader {
     indent: usize,
 }
 
-impl Reader {
+impl IniReader {
     fn read(&mut self, number: usize, line: &str) -> Result<(), Malformed> {
         let refuse = |problem| Err(Malformed { line: number, problem });
         let text = line.trim();
@@ -127,7 +127,7 @@ impl Reader {
         let defaults = self.sections.remove(DEFAULTS).unwrap_or_default();
         let mut sections = Sections::new();
         for (name, keys) in self.sections {
-            let mut found = Keys::new();
+            let mut found = Section::new();
             for (key, lines) in defaults.iter().map(|(key, lines)| (key.clone(), lines)) {
                 found.insert(key, value(lines)?);
             }
@@ -146,11 +146,11 @@ fn header(text: &str) -> Option<&str> {
     Some(name).filter(|name| !name.is_empty())
 }
 
-fn value(lines: &Lines) -> Result<Value, Malformed> {
+fn value(lines: &Lines) -> Result<IniValue, Malformed> {
     let text = lines.lines.join("\n");
     let text = text.trim_end();
     if !text.starts_with('\n') {
-        return Ok(Value::Text(text.to_owned()));
+        return Ok(IniValue::Text(text.to_owned()));
     }
     let mut nested = BTreeMap::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
@@ -158,7 +158,7 @@ fn value(lines: &Lines) -> Result<Value, Malformed> {
         let (key, value) = line.split_once('=').ok_or(Malformed { line: lines.first, problem })?;
         nested.insert(key.trim().to_owned(), value.trim().to_owned());
     }
-    Ok(Value::Nested(nested))
+    Ok(IniValue::Nested(nested))
 }
 
 #[cfg(test)]
@@ -167,8 +167,8 @@ mod tests {
 
     fn text(sections: &Sections, section: &str, key: &str) -> Option<String> {
         match sections.get(section)?.get(key)? {
-            Value::Text(text) => Some(text.clone()),
-            Value::Nested(_) => None,
+            IniValue::Text(text) => Some(text.clone()),
+            IniValue::Nested(_) => None,
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
         assert_eq!(text(&read, "b", "k").as_deref(), Some("v=w"));
         assert_eq!(text(&read, "b", "d").as_deref(), Some("0"));
         let nested = parse("[services x]\nsts =\n  endpoint_url = http://h\n  other=1\n").unwrap_or_default();
-        let Some(Value::Nested(keys)) = nested.get("services x").and_then(|section| section.get("sts")) else {
+        let Some(IniValue::Nested(keys)) = nested.get("services x").and_then(|section| section.get("sts")) else {
             panic!("not nested")
         };
         assert_eq!(keys.get("endpoint_url").map(String::as_str), Some("http://h"));

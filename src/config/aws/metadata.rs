@@ -28,12 +28,12 @@ pub struct Container {
     /// Which variable names it.
     pub variable: &'static str,
     /// What it wants to see.
-    pub token: Token,
+    pub token: EndpointToken,
 }
 
 /// What a container's endpoint wants to see.
 #[derive(Clone)]
-pub enum Token {
+pub enum EndpointToken {
     /// Nothing.
     None,
     /// This.
@@ -42,7 +42,7 @@ pub enum Token {
     File(String),
 }
 
-impl Token {
+impl EndpointToken {
     /// The variable of a token, or of its file.
     #[must_use]
     pub const fn variable(&self) -> &'static str {
@@ -81,11 +81,11 @@ pub fn container(env: &Env) -> Result<Option<Container>, Refusal> {
     }
     let token = match (env.raw(TOKEN_FILE), env.raw(TOKEN)) {
         (Some(""), _) => return Err(empty(TOKEN_FILE)),
-        (Some(path), _) => Token::File(path.to_owned()),
-        (None, None) => Token::None,
+        (Some(path), _) => EndpointToken::File(path.to_owned()),
+        (None, None) => EndpointToken::None,
         (None, Some(token)) => match super::refusal::unusable(token) {
             Some(problem) => return Err(Refusal::new(Cause::UnusableValue, format!("{TOKEN} {problem}"))),
-            None => Token::Text(token.to_owned()),
+            None => EndpointToken::Text(token.to_owned()),
         },
     };
     Ok(Some(Container { uri, variable, token }))

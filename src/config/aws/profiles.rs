@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::ini::{self, Keys, Sections, Value};
+use super::ini::{self, IniValue, Section, Sections};
 use super::refusal::Refusal;
 use crate::config::env::Env;
 use crate::config::files;
@@ -20,7 +20,7 @@ const CREDENTIALS: (&str, &str) = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/creden
 
 /// One of the two files.
 #[derive(Clone, Default)]
-pub struct File {
+pub struct ProfileFile {
     /// Its path, for messages.
     pub path: PathBuf,
     /// Its profiles by name.
@@ -33,9 +33,9 @@ pub struct Profiles {
     /// The profiles of both files, keys of the credentials file before those of the configuration file.
     merged: Sections,
     /// The configuration file alone.
-    pub config: File,
+    pub config: ProfileFile,
     /// The credentials file alone.
-    pub credentials: File,
+    pub credentials: ProfileFile,
     sso_sessions: Sections,
     services: Sections,
 }
@@ -45,7 +45,7 @@ pub struct Profiles {
 pub struct Profile<'a> {
     /// Its name.
     pub name: &'a str,
-    keys: &'a Keys,
+    keys: &'a Section,
 }
 
 impl<'a> Profile<'a> {
@@ -64,10 +64,10 @@ impl<'a> Profile<'a> {
 
 /// A key's text in a section.
 #[must_use]
-pub fn text<'a>(keys: &'a Keys, key: &str) -> Option<&'a str> {
+pub fn text<'a>(keys: &'a Section, key: &str) -> Option<&'a str> {
     match keys.get(key)? {
-        Value::Text(text) => Some(text),
-        Value::Nested(_) => None,
+        IniValue::Text(text) => Some(text),
+        IniValue::Nested(_) => None,
     }
 }
 
@@ -88,14 +88,14 @@ impl Profiles {
     /// When one is no configuration file.
     pub fn parse(config: &str, credentials: &str) -> Result<Self, Refusal> {
         let [config, credentials] = [("config", config), ("credentials", credentials)]
-            .map(|(name, text)| File::parse(PathBuf::from(name), text));
+            .map(|(name, text)| ProfileFile::parse(PathBuf::from(name), text));
         Ok(Self::of(config?, credentials?))
     }
 
     /// `config` still has its sections under their headers.
-    fn of(config: File, credentials: File) -> Self {
+    fn of(config: ProfileFile, credentials: ProfileFile) -> Self {
         let (path, sections) = (config.path, config.profiles);
-        let mut known = Self { config: File { path, ..File::default() }, credentials, ..Self::default() };
+        let mut known = Self { config: ProfileFile { path, ..ProfileFile::default() }, credentials, ..Self::default() };
         for (header, keys) in sections {
             let kinds = [
                 ("profile", &mut known.config.profiles),
@@ -125,7 +125,7 @@ impl Profiles {
 
     /// An SSO session.
     #[must_use]
-    pub fn sso_session(&self, name: &str) -> Option<&Keys> {
+    pub fn sso_session(&self, name: &str) -> Option<&Section> {
         self.sso_sessions.get(name)
     }
 
@@ -146,8 +146,8 @@ impl Profiles {
         };
         match section.get(service) {
             None => Ok(None),
-            Some(Value::Nested(keys)) => Ok(keys.get("endpoint_url").map(String::as_str)),
-            Some(Value::Text(_)) => {
+            Some(IniValue::Nested(keys)) => Ok(keys.get("endpoint_url").map(String::as_str)),
+            Some(IniValue::Text(_)) => {
                 let words = format!(
                     "{service} in the services section {} must have indented lines, such as endpoint_url",
                     printable(name)
@@ -162,11 +162,11 @@ impl Profiles {
 ///
 /// # Errors
 /// As [`Profiles::read`].
-pub fn read(env: &Env, path: &str) -> Result<File, Refusal> {
+pub fn read(env: &Env, path: &str) -> Result<ProfileFile, Refusal> {
     let path = PathBuf::from(expanded(env, path));
     // As `os.path.isfile`: what is no regular file is not there, whatever the reason.
     if !path.is_file() {
-        return Ok(File { path, profiles: Sections::new() });
+        return Ok(ProfileFile { path, profiles: Sections::new() });
     }
     let text = files::read_text(&path, LIMIT).map_err(|error| {
         let words = format!(
@@ -176,10 +176,10 @@ pub fn read(env: &Env, path: &str) -> Result<File, Refusal> {
         );
         Refusal::new(Cause::BadConfigurationFile, words)
     })?;
-    File::parse(path, &text)
+    ProfileFile::parse(path, &text)
 }
 
-impl File {
+impl ProfileFile {
     fn parse(path: PathBuf, text: &str) -> Result<Self, Refusal> {
         match ini::parse(text) {
             Ok(profiles) => Ok(Self { path, profiles }),

@@ -254,12 +254,12 @@ pub struct WhoAmI {
     config: Arc<SdkConfig>,
     retries: Retries,
     calls: Cell<u64>,
-    known: OnceCell<Option<Identity>>,
+    known: OnceCell<Option<CallerIdentity>>,
 }
 
 /// What STS says.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct CallerIdentity {
     pub arn: Option<String>,
     pub account: Option<String>,
 }
@@ -285,7 +285,7 @@ impl WhoAmI {
 
     /// Who it is, for an error that is about to be told. An endpoint policy may deny that, or there may be no way to STS: then
     /// nobody knows.
-    pub async fn quietly(&self) -> Option<&Identity> {
+    pub async fn quietly(&self) -> Option<&CallerIdentity> {
         let ask = || async {
             self.calls.set(self.calls.get() + 1);
             timeout(PATIENCE, self.ask()).await.ok()?.ok()
@@ -293,10 +293,10 @@ impl WhoAmI {
         self.known.get_or_init(ask).await.as_ref()
     }
 
-    async fn ask(&self) -> Result<Identity, StoreError> {
+    async fn ask(&self) -> Result<CallerIdentity, StoreError> {
         let sts = aws_sdk_sts::Client::new(&self.config);
         let output =
             sts.get_caller_identity().send().await.map_err(|error| errors::from_sdk(GET_CALLER_IDENTITY, &error))?;
-        Ok(Identity { arn: output.arn, account: output.account })
+        Ok(CallerIdentity { arn: output.arn, account: output.account })
     }
 }

@@ -28,7 +28,7 @@ use crate::config::settings::FetchMode;
 use crate::model::aws::{Arn, SecretId};
 use crate::model::aws_names::action::LIST_SECRETS as LIST;
 use crate::model::cause::Cause;
-use crate::store::error::{Asked, CREDENTIALS, ErrorKind, StoreError};
+use crate::store::error::{CREDENTIALS, CallContext, ErrorKind, StoreError};
 use crate::store::secret_store::{Answer, Enumerated, Listed, SecretStore, Wanted};
 use crate::text::printable;
 
@@ -128,7 +128,7 @@ impl AwsStore {
         // Credentials are nowhere yet.
         if error.asked.is_none() && error.action != CREDENTIALS {
             let (account, region) = (self.values.calls.account.clone(), self.region.clone());
-            error.asked = Some(Arc::new(Asked { account, region, caller: None }));
+            error.asked = Some(Arc::new(CallContext { account, region, caller: None }));
         }
         error
     }

@@ -213,10 +213,10 @@ const LOOKUP_HOLDS: Duration = Duration::from_secs(10);
 /// to CoreDNS.
 #[derive(Debug, Default)]
 struct OneLookup {
-    hosts: Mutex<HashMap<String, (Instant, Lookup)>>,
+    hosts: Mutex<HashMap<String, (Instant, Resolution)>>,
 }
 
-type Lookup = Arc<OnceCell<Vec<IpAddr>>>;
+type Resolution = Arc<OnceCell<Vec<IpAddr>>>;
 
 impl ResolveDns for OneLookup {
     fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {

@@ -21,7 +21,7 @@ use crate::model::aws::SecretId;
 use crate::model::aws_names::action::{BATCH_GET_SECRET_VALUE as BATCH_GET, GET_SECRET_VALUE as GET};
 use crate::model::cause::{Cause, Notice};
 use crate::store::error::{ErrorKind, StoreError};
-use crate::store::secret_store::{Answer, Found, Listed, NotThere, Value};
+use crate::store::secret_store::{Answer, Found, Listed, NotThere, SecretValue};
 
 /// The most ids that BatchGetSecretValue takes, and the most values that it gives (API model, SecretIdList).
 pub const BATCH: usize = 20;
@@ -163,7 +163,7 @@ impl Values {
             return Err(self.too_much(GET));
         }
         let to_the_second = |time: DateTime| DateTime::from_secs(time.secs()).fmt(DateTimeFormat::DateTime).ok();
-        Ok(Found::Value(Value { text: SecretString::from(text), changed: created.and_then(to_the_second) }))
+        Ok(Found::Value(SecretValue { text: SecretString::from(text), changed: created.and_then(to_the_second) }))
     }
 
     pub fn too_much(&self, action: &'static str) -> StoreError {

@@ -7,8 +7,8 @@ use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::keys::from_json;
-use super::request::{Answer, Request};
-use crate::config::aws::metadata::{Container, Instance, Token};
+use super::request::{EndpointAnswer, Request};
+use crate::config::aws::metadata::{Container, EndpointToken, Instance};
 use crate::config::aws::refusal::unusable;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
@@ -61,9 +61,9 @@ pub async fn container(container: &Container, http: &SharedHttpClient) -> Result
 fn token(container: &Container) -> Result<Option<String>, StoreError> {
     let variable = container.token.variable();
     let path = match &container.token {
-        Token::None => return Ok(None),
-        Token::Text(token) => return Ok(Some(token.clone())),
-        Token::File(path) => path,
+        EndpointToken::None => return Ok(None),
+        EndpointToken::Text(token) => return Ok(Some(token.clone())),
+        EndpointToken::File(path) => path,
     };
     let shown = printable(path);
     let token = crate::config::files::read_text(path.as_ref(), 1 << 20).map_err(|problem| {
@@ -142,7 +142,7 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
 }
 
 /// A text that a header and a path can carry.
-fn text(answer: &Answer) -> Result<String, StoreError> {
+fn text(answer: &EndpointAnswer) -> Result<String, StoreError> {
     let text = String::from_utf8(answer.body.clone()).ok().filter(|text| unusable(text).is_none());
     text.ok_or_else(|| {
         // A page of whatever stands in between may go away.

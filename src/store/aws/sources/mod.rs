@@ -20,7 +20,7 @@ use super::credentials::AssumedRole;
 use super::retries::Retries;
 use super::token_file::TokenFile;
 use super::transport::Opened;
-use crate::config::aws::identity::{Identity, Keys};
+use crate::config::aws::identity::{AccessKeys, Identity};
 use crate::config::aws::refusal::Refusal;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
@@ -88,12 +88,12 @@ fn provider(identity: &Identity, means: &Means) -> SharedCredentialsProvider {
             SharedCredentialsProvider::new(AssumedRole { token_file: Some(TokenFile::of(found)), ..role })
         }
         Identity::Sso(_) | Identity::Process(_) | Identity::Container(_) | Identity::Instance(_) => {
-            SharedCredentialsProvider::new(Asked { identity: identity.clone(), means: means.clone() })
+            SharedCredentialsProvider::new(EndpointProvider { identity: identity.clone(), means: means.clone() })
         }
     }
 }
 
-fn credentials_of(keys: &Keys) -> Credentials {
+fn credentials_of(keys: &AccessKeys) -> Credentials {
     let (secret, token) = keys.exposed();
     let mut found = Credentials::new(&keys.id, secret, token.map(str::to_owned), None, "configuration");
     if keys.in_variables {
@@ -103,18 +103,18 @@ fn credentials_of(keys: &Keys) -> Credentials {
 }
 
 /// A source that takes a call or two.
-struct Asked {
+struct EndpointProvider {
     identity: Identity,
     means: Means,
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for EndpointProvider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Asked")
+        f.write_str("EndpointProvider")
     }
 }
 
-impl Asked {
+impl EndpointProvider {
     async fn ask(&self) -> Result<Credentials, CredentialsError> {
         let means = &self.means;
         let answer = match &self.identity {
@@ -143,7 +143,7 @@ impl Asked {
     }
 }
 
-impl ProvideCredentials for Asked {
+impl ProvideCredentials for EndpointProvider {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

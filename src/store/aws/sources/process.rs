@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_credential_types::Credentials;
 
 use super::keys::from_json;
-use crate::config::aws::identity::{Identity, Process};
+use crate::config::aws::identity::{CredentialProcess, Identity};
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
 use crate::text::{os_error, printable};
@@ -21,7 +21,7 @@ const LIMIT: u64 = 1 << 20;
 /// What a process printed.
 pub struct Printed(Result<Vec<u8>, StoreError>);
 
-fn error(process: &Process, problem: &str) -> StoreError {
+fn error(process: &CredentialProcess, problem: &str) -> StoreError {
     let words = format!("the credential_process of the profile {} {problem}", printable(&process.profile));
     StoreError::new(Cause::ProcessFails, CREDENTIALS, words)
 }
@@ -37,7 +37,7 @@ impl Printed {
     }
 
     /// The credentials in it.
-    pub fn credentials(&self, process: &Process) -> Result<Credentials, StoreError> {
+    pub fn credentials(&self, process: &CredentialProcess) -> Result<Credentials, StoreError> {
         let printed = self.0.as_ref().map_err(Clone::clone)?;
         let json: serde_json::Map<String, serde_json::Value> =
             serde_json::from_slice(printed).map_err(|_| error(process, "prints something else than a JSON object"))?;
@@ -57,7 +57,7 @@ impl Printed {
     }
 }
 
-fn run(process: &Process, deadline: Instant) -> Result<Vec<u8>, StoreError> {
+fn run(process: &CredentialProcess, deadline: Instant) -> Result<Vec<u8>, StoreError> {
     let Some((program, arguments)) = process.words.split_first() else { return Err(error(process, "is empty")) };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());

@@ -32,20 +32,20 @@ impl fmt::Debug for Request {
 }
 
 /// What came back. The body can be a secret.
-pub struct Answer {
+pub struct EndpointAnswer {
     /// The HTTP status.
     pub status: u16,
     /// The body.
     pub body: Vec<u8>,
 }
 
-impl fmt::Debug for Answer {
+impl fmt::Debug for EndpointAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "HTTP {}", self.status)
     }
 }
 
-impl Answer {
+impl EndpointAnswer {
     /// The body as a JSON object, if it is one.
     pub fn json(&self) -> Option<serde_json::Map<String, serde_json::Value>> {
         serde_json::from_slice(&self.body).ok()
@@ -90,7 +90,7 @@ impl Request {
     ///
     /// # Errors
     /// When no answer comes. Whatever status it has, an answer is none.
-    pub async fn send(self, http: &SharedHttpClient, patience: Duration) -> Result<Answer, StoreError> {
+    pub async fn send(self, http: &SharedHttpClient, patience: Duration) -> Result<EndpointAnswer, StoreError> {
         let origin = super::super::logging_client::origin(&self.uri);
         let operation = Operation::builder()
             .service_name("credentials")
@@ -105,7 +105,7 @@ impl Request {
             .serializer(Self::http)
             .deserializer(|response: &HttpResponse| {
                 let body = response.body().bytes().unwrap_or_default().to_vec();
-                Ok::<_, OrchestratorError<Never>>(Answer { status: response.status().as_u16(), body })
+                Ok::<_, OrchestratorError<Never>>(EndpointAnswer { status: response.status().as_u16(), body })
             })
             .build();
         operation.invoke(self).await.map_err(|error| match error {
