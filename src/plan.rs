@@ -27,7 +27,6 @@ pub struct Plan {
 /// One account, seen with one identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountPlan {
-    /// Which account.
     pub source: Source,
     /// With whose credentials it is read.
     pub access: Access,
@@ -98,7 +97,6 @@ impl Want {
 /// The secrets of one kind in one account, and how their names are made.
 #[derive(Debug)]
 pub struct SourcePlan {
-    /// What they are.
     pub kind: Kind,
     /// Whose: the place in [`Plan::accounts`].
     pub account: usize,
@@ -119,13 +117,10 @@ pub struct SourcePlan {
 /// Whose secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// The own account.
     Own,
     /// A shared account.
     Shared {
-        /// Its number.
         account: AccountId,
-        /// Where its secrets are.
         region: Region,
     },
 }

@@ -9,9 +9,7 @@ use crate::python::number::IntError;
 /// Why a secret gives no connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid {
-    /// What is wrong.
     pub reason: Reason,
-    /// Where.
     pub place: InvalidPlace,
 }
 
@@ -21,7 +19,6 @@ pub enum Reason {
     /// Nothing but white space.
     #[error("the secret is blank")]
     Blank,
-    /// Not readable as JSON.
     #[error("the JSON cannot be read: {0}")]
     Json(JsonErrorKind),
     /// A value of a kind that Airflow cannot use here.
@@ -32,7 +29,6 @@ pub enum Reason {
         /// The kind that is needed.
         needed: &'static str,
     },
-    /// Not an integer.
     #[error("the value is not a valid port: {0}")]
     Port(IntError),
     /// A port of a URI beyond 65535.
@@ -71,7 +67,6 @@ pub enum InvalidPlace {
     Secret,
     /// A byte of the secret's text, counted from 0.
     Byte(usize),
-    /// A field.
     Field(Field),
     /// A byte of the text of a field, counted from 0.
     FieldByte(Field, usize),

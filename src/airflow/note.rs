@@ -7,7 +7,6 @@ use crate::model::connection::Connection;
 /// A connection, and what is odd about the secret that it was read from.
 #[derive(Debug)]
 pub struct Reading {
-    /// What Airflow reads.
     pub connection: Connection,
     /// `None` where nothing is odd.
     pub note: Option<Note>,

@@ -37,7 +37,6 @@ pub struct LookupPattern {
 pub struct PatternError {
     /// The character of the pattern, counted from 0, if the error has a place.
     pub position: Option<usize>,
-    /// What is wrong.
     pub reason: &'static str,
 }
 
@@ -76,7 +75,6 @@ impl LookupPattern {
 /// What a pattern may be made of.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Token {
-    /// Matches a character.
     Item,
     /// Matches none: an anchor, a look-behind, the end of an alternative.
     NoWidth,

@@ -31,7 +31,6 @@ pub struct CheckReport {
     /// `ok` or `failed`.
     outcome: &'static str,
     exit_code: u8,
-    /// Why it failed.
     errors: Vec<String>,
     connections: Vec<FoundRow>,
     variables: Vec<FoundRow>,

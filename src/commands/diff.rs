@@ -25,7 +25,6 @@ const LARGEST: u64 = 256 << 20;
 pub struct DiffReport {
     version: u32,
     command: &'static str,
-    /// Whether anything would.
     pub different: bool,
     files: Vec<FileDiff>,
 }

@@ -17,7 +17,6 @@ pub struct Key {
     pub group: KeyTable,
     /// Whose key it is, in a word.
     pub whose: &'static str,
-    /// What holds without it.
     pub default: Fallback,
     /// What it means, as Markdown.
     pub meaning: &'static str,
@@ -75,7 +74,6 @@ impl Shape {
 pub enum KeyTable {
     /// About the own account, or about all.
     Own,
-    /// About a shared account.
     Shared,
     /// Accepted without effect.
     NoEffect,
@@ -84,7 +82,6 @@ pub enum KeyTable {
 /// What holds without a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// This value.
     Value(&'static str),
     /// In words.
     Words(&'static str),

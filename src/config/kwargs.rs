@@ -70,7 +70,6 @@ pub struct StaticKeys {
 /// A role to read with, and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// The role.
     pub arn: Arn,
     /// The external id that its trust policy asks for. Own account: `assume_role_kwargs.ExternalId`, or the deprecated `external_id`.
     pub external_id: Option<String>,
@@ -95,7 +94,6 @@ pub enum RoleVia {
 /// One shared account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedAccount {
-    /// Its number.
     pub account: AccountId,
     /// As written; `None` takes `aws_region`.
     pub region: Option<Region>,

@@ -14,15 +14,12 @@ use crate::text::printable;
 /// What is written, and where.
 #[derive(Default)]
 pub struct Outputs {
-    /// The connections, for LocalFilesystemBackend.
     pub connections: Option<OutputFile>,
-    /// The variables, for LocalFilesystemBackend.
     pub variables: Option<OutputFile>,
     /// The config values, for LocalFilesystemBackend of Airflow 3.2 and later.
     pub configs: Option<OutputFile>,
     /// All three as environment variables.
     pub airflow_env: Option<EnvFile>,
-    /// The user's own templates.
     pub templates: Vec<TemplateFile>,
     /// The Python module with the lazy backend.
     pub backend_module: Option<PathBuf>,
@@ -52,16 +49,13 @@ impl Outputs {
 /// A template of the user's, and where what it renders goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateFile {
-    /// Where it is.
     pub source: PathBuf,
-    /// Where its output goes.
     pub target: PathBuf,
 }
 
 /// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputFile {
-    /// Where.
     pub path: PathBuf,
     /// In which of LocalFilesystemBackend's formats.
     pub format: Format,
@@ -81,7 +75,6 @@ pub enum Format {
 /// A file of environment variables.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnvFile {
-    /// Where.
     pub path: PathBuf,
     /// Who is to read it.
     pub dialect: Dialect,

@@ -28,9 +28,7 @@ pub type NamedFile = (String, PathBuf);
 /// Every file that the settings name, whether or not the rest of them is right.
 #[derive(Clone, Debug, Default)]
 pub struct NamedFiles {
-    /// What is read.
     pub read: Vec<NamedFile>,
-    /// What is written.
     pub written: Vec<NamedFile>,
 }
 

@@ -29,11 +29,9 @@ pub use crate::config::regions::Regions;
 
 /// Everything a run needs to know.
 pub struct Settings {
-    /// The kwargs, read.
     pub kwargs: BackendKwargs,
     /// Regions, filled from the environment.
     pub regions: Regions,
-    /// Which conn_ids and keys.
     pub selection: Selection,
     /// Whose secrets, where Airflow runs with teams.
     pub teams: Teams,
@@ -45,9 +43,7 @@ pub struct Settings {
     pub outputs: Outputs,
     /// The mode of every file, set at creation, but for a template that names another.
     pub file_mode: u32,
-    /// Where secrets come from.
     pub store: StoreChoice,
-    /// How values are read.
     pub fetch: FetchMode,
     /// Requests in flight to one account at a time.
     pub concurrency: usize,
@@ -99,7 +95,6 @@ impl Selection {
 /// Where secrets come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StoreChoice {
-    /// AWS Secrets Manager.
     Aws,
     /// A YAML or JSON document, for dev stacks.
     File(PathBuf),
@@ -120,7 +115,6 @@ pub const LOG_FORMATS: [(&str, LogFormat); 2] = [("text", LogFormat::Text), ("js
 /// The form of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// One line for people.
     Text,
     /// One JSON object a line.
     Json,
@@ -129,9 +123,7 @@ pub enum LogFormat {
 /// The form of what a command prints.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputForm {
-    /// For people.
     Text,
-    /// One JSON document.
     Json,
     /// Terraform's language: of `iam` alone.
     Terraform,
@@ -146,7 +138,6 @@ pub const OUTPUT_FORMS: [(&str, OutputForm); 3] =
 pub enum Sandbox {
     /// As far as the kernel knows how.
     Auto,
-    /// Not.
     Off,
 }
 

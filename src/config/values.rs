@@ -15,7 +15,6 @@ use crate::text::{nearest, printable, split_list, unique};
 pub struct SettingsReader<'a> {
     /// The snapshot of the environment.
     pub env: &'a Env,
-    /// Everything that is wrong.
     pub errors: &'a mut ConfigErrors,
     /// Things an operator should know, in words.
     pub notices: Vec<String>,

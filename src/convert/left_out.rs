@@ -16,11 +16,9 @@ use crate::text::printable;
 pub struct LeftOut {
     /// A connection, a variable or a config value.
     pub kind: Kind,
-    /// Which.
     pub id: String,
     /// Whose secret it was; `None` when nobody has it.
     pub source: Option<Source>,
-    /// Why.
     pub why: Why,
     /// `SECRETS_INIT_REQUIRED` names it: it must end up in the files.
     pub required: bool,
@@ -39,7 +37,6 @@ pub enum Why {
     NotForFile {
         /// Which, as a log line shows it.
         file: String,
-        /// Why.
         reason: Cow<'static, str>,
     },
     /// An index names it in a way that can't be trusted.

@@ -26,7 +26,6 @@ pub struct Fetched {
 pub struct EmptyAccount {
     /// What it holds none of.
     pub kind: Kind,
-    /// Whose.
     pub source: Source,
     /// Where it was looked for.
     pub region: String,
@@ -47,7 +46,6 @@ pub enum Under {
 
 /// A shared account that the run goes on without.
 pub struct SkippedAccount {
-    /// Which.
     pub source: Source,
     /// Why; `None` where it comes after one that failed: nobody knows which of its secrets that one would have stood before.
     pub failure: Option<Failure>,
@@ -123,7 +121,6 @@ pub struct Resolved {
 /// An id that was asked for by name and that no source has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// The conn_id or key.
     pub id: String,
     /// The settings and keys that ask for it.
     pub asked_by: Vec<&'static str>,
@@ -134,20 +131,16 @@ pub struct Missing {
 /// One account that does not have an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
-    /// Which.
     pub source: Source,
-    /// Where.
     pub region: String,
     /// The secret's name or ARN.
     pub secret: String,
-    /// What came of it.
     pub outcome: Outcome,
 }
 
 /// What came of looking for one id in one account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The account answered.
     NotThere(NotThere),
     /// The lookup pattern keeps it from being asked.
     Pattern,
@@ -160,11 +153,9 @@ pub enum Outcome {
 /// An id that a listing has and the settings leave out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Skipped {
-    /// Which.
     pub id: String,
     /// Which of the kind's sources has it.
     pub source: usize,
-    /// What leaves it out.
     pub by: SkippedBy,
 }
 
@@ -173,7 +164,6 @@ pub struct Skipped {
 pub enum SkippedBy {
     /// `SECRETS_INIT_INCLUDE` or `SECRETS_INIT_EXCLUDE`.
     Globs,
-    /// The kind's lookup pattern.
     Pattern,
     /// It is the secret of a team that the files are not for.
     Team,
@@ -206,7 +196,6 @@ pub struct Winner {
 /// A secret that is there.
 #[derive(Clone)]
 pub enum SecretState {
-    /// It could be read.
     Value(SecretValue),
     /// It could not; the trouble is this secret's alone.
     Unreadable(StoreError),
@@ -228,7 +217,6 @@ pub struct Reported {
 /// What one source reported about the ids it was asked for.
 #[derive(Default)]
 pub struct Answers {
-    /// By id.
     pub reported: BTreeMap<String, Reported>,
     /// Listed, and not asked for.
     pub skipped: BTreeMap<String, SkippedBy>,

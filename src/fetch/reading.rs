@@ -23,9 +23,7 @@ pub enum WhenNotThere {
 
 /// One secret to be read by its id.
 pub struct SecretToRead<'a> {
-    /// Where.
     pub source: &'a SourcePlan,
-    /// Its conn_id or key.
     pub id: String,
     /// What the account is asked for.
     pub secret: SecretId,

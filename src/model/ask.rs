@@ -5,7 +5,6 @@ use crate::text::unique;
 /// What outputs ask for, of one kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// None of them.
     Nothing,
     /// These and no more.
     Named(Vec<String>),

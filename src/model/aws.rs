@@ -66,7 +66,6 @@ pub struct Arn {
     pub service: String,
     /// `None` for what has no region, as in IAM.
     pub region: Option<Region>,
-    /// Whose it is.
     pub account: AccountId,
     /// The rest, which can hold colons: `secret:NAME`, `role/NAME`.
     pub resource: String,

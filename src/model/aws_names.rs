@@ -1,5 +1,4 @@
 //! Names that are AWS's: of actions, as policies and denials have them, and of environment variables, as SDKs read them.
-#![allow(missing_docs, reason = "each is its own name")]
 
 /// Actions of IAM policies (service authorization reference).
 pub mod action {

@@ -8,17 +8,11 @@ use crate::python::json::Json;
 /// A field of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Field {
-    /// The connection type.
     ConnType,
-    /// The host name.
     Host,
-    /// The user name.
     Login,
-    /// The password.
     Password,
-    /// The schema or database.
     Schema,
-    /// The port.
     Port,
     /// The extra, normally a JSON object.
     Extra,
@@ -67,7 +61,6 @@ pub struct Connection {
 pub enum SecretForm {
     /// A URI, or any text that Airflow takes for one.
     Uri,
-    /// A JSON object.
     Json,
 }
 

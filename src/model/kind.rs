@@ -6,9 +6,7 @@ use std::ops::{Index, IndexMut};
 /// `get_connection`, `get_variable`, `get_config`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
-    /// A connection, by conn_id.
     Connection,
-    /// A variable, by key.
     Variable,
     /// The value of a config option, by the key that its `_SECRET` form names.
     Config,

@@ -5,7 +5,6 @@ use crate::error::Exit;
 /// What to do about one kind of trouble.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
-    /// The run fails.
     Error,
     /// Left out, counted, named at WARN.
     Warn,

@@ -39,7 +39,6 @@ pub fn start() {
 pub struct Places {
     /// Files are made, replaced and removed in these directories.
     pub directories: Vec<PathBuf>,
-    /// These files are written.
     pub files: Vec<PathBuf>,
     /// In these directories files are made and written, and none is removed or replaced.
     pub additions: Vec<PathBuf>,

@@ -27,9 +27,7 @@ pub enum Json {
     Bool(bool),
     /// A number, with `NaN`, `Infinity` and `-Infinity`.
     Number(Number),
-    /// A string.
     String(String),
-    /// An array.
     Array(Vec<Json>),
     /// An object: of equal keys the last value counts, at the place of the first.
     Object(IndexMap<String, Json>),
@@ -92,7 +90,6 @@ impl From<&str> for Json {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{kind} at byte {offset}")]
 pub struct JsonError {
-    /// What is wrong.
     pub kind: JsonErrorKind,
     /// Where, in bytes from the start of the text.
     pub offset: usize,

@@ -21,7 +21,6 @@ use crate::text::printable;
 
 /// The file's content, and what it can't carry.
 pub struct Assignments<'a> {
-    /// The content.
     pub bytes: Vec<u8>,
     /// The variables in it, name to value.
     pub values: BTreeMap<String, String>,

@@ -22,11 +22,8 @@ use crate::text::shown;
 
 /// One file, ready to be checked and written.
 pub struct Rendered<'a> {
-    /// Where it goes.
     pub path: &'a Path,
-    /// Its content.
     pub bytes: Vec<u8>,
-    /// Its mode.
     pub mode: u32,
     /// What a reader must find in it.
     pub expected: Expected<'a>,
@@ -34,11 +31,8 @@ pub struct Rendered<'a> {
 
 /// A file to be put in place; it no longer knows what it was rendered from.
 pub struct FinishedFile {
-    /// Where it goes.
     pub path: PathBuf,
-    /// Its content.
     pub bytes: Vec<u8>,
-    /// Its mode.
     pub mode: u32,
 }
 
@@ -50,11 +44,9 @@ impl From<Rendered<'_>> for FinishedFile {
 
 /// What a file was rendered from: what a reader must find in it.
 pub enum Expected<'a> {
-    /// These connections.
     Connections(Format, BTreeMap<&'a str, &'a Connection>),
     /// These variables or config values.
     Texts(Format, BTreeMap<&'a str, &'a str>),
-    /// These environment variables.
     Lines(Dialect, BTreeMap<String, String>),
     /// Nobody but its reader knows: a template of the user's, or a text that is always the same.
     Anything,

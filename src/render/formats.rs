@@ -16,7 +16,6 @@ const LONGEST_YAML_KEY: usize = 1000;
 
 /// A file's content, and what its format can't carry.
 pub struct Formatted<'a, T> {
-    /// The content.
     pub bytes: Vec<u8>,
     /// What is in it, by id.
     pub carried: BTreeMap<&'a str, T>,

@@ -126,7 +126,6 @@ pub const CREDENTIALS: &str = "credentials";
 /// Trouble with one call: why, what was asked, where, what came back. Holds no value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreError {
-    /// Why.
     pub cause: Cause,
     /// The API call, such as `secretsmanager:GetSecretValue`.
     pub action: &'static str,
@@ -136,7 +135,6 @@ pub struct StoreError {
     pub code: Option<String>,
     /// The service's words, or ours.
     pub message: String,
-    /// The service's request id.
     pub request_id: Option<Box<str>>,
     /// Where it was asked and by whom, as far as that is known.
     pub asked: Option<Arc<CallContext>>,
@@ -147,7 +145,6 @@ pub struct StoreError {
 pub struct CallContext {
     /// The account, where it is known.
     pub account: Option<String>,
-    /// The region.
     pub region: String,
     /// The caller's ARN, where it is known and the service's words do not name it.
     pub caller: Option<String>,

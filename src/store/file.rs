@@ -47,7 +47,6 @@ pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
 pub enum Form {
     /// JSON: number tokens and the order of keys stay as they are.
     Json,
-    /// YAML.
     Yaml,
 }
 

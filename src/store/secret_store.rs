@@ -10,7 +10,6 @@ use crate::store::error::StoreError;
 /// One secret of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
-    /// Its name.
     pub name: String,
     /// How to read it: its full ARN where the store has ARNs.
     pub id: SecretId,
@@ -19,7 +18,6 @@ pub struct Listed {
 /// The text of a secret.
 #[derive(Clone)]
 pub struct SecretValue {
-    /// The text.
     pub text: SecretString,
     /// When the current version was made, such as `2026-11-24T18:25:00Z`, where the store knows.
     pub changed: Option<String>,
@@ -39,7 +37,6 @@ pub enum Found {
 pub enum NotThere {
     /// No such secret, or none with a current value.
     NoSuchSecret,
-    /// Marked for deletion.
     MarkedForDeletion,
     /// Binary: the live backend reads SecretString alone.
     Binary,

@@ -31,12 +31,14 @@ impl PodHints {
 /// Who reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// The pod's own credentials.
     Pod,
     /// Keys or a profile of the kwargs.
     Keys,
     /// A role, by ARN; `None` is the own account's.
-    Role { arn: Arn, shared: Option<String> },
+    Role {
+        arn: Arn,
+        shared: Option<String>,
+    },
 }
 
 /// Plan and surroundings, as far as names depend on them.

@@ -26,20 +26,16 @@ pub enum Identity {
     WebIdentity(WebIdentity),
     /// A role of IAM Identity Center, taken with the token of a login.
     Sso(sso::Login),
-    /// What a program prints.
     Process(CredentialProcess),
     /// An endpoint beside the container: ECS, EKS Pod Identity.
     Container(Container),
-    /// The instance metadata service.
     Instance(Instance),
 }
 
 /// Access keys.
 #[derive(Clone)]
 pub struct AccessKeys {
-    /// The access key's id.
     pub id: String,
-    /// The secret access key.
     pub secret: SecretString,
     /// The session token of temporary keys.
     pub token: Option<SecretString>,
@@ -50,7 +46,6 @@ pub struct AccessKeys {
 /// A role of a profile.
 #[derive(Clone)]
 pub struct ProfileRole {
-    /// Its ARN.
     pub arn: String,
     /// What the session is to be called; made up where nothing says it.
     pub session_name: Option<String>,
@@ -63,7 +58,6 @@ pub struct ProfileRole {
 /// A role for a web identity.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebIdentity {
-    /// The role's ARN.
     pub role: String,
     /// What the session is to be called; made up where nothing says it.
     pub session_name: Option<String>,

@@ -23,7 +23,6 @@ const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 /// The endpoint of a container's credentials. Its path can be a secret, so this has no `Debug`.
 #[derive(Clone)]
 pub struct Container {
-    /// The whole address.
     pub uri: String,
     /// Which variable names it.
     pub variable: &'static str,
@@ -34,9 +33,7 @@ pub struct Container {
 /// What a container's endpoint wants to see.
 #[derive(Clone)]
 pub enum EndpointToken {
-    /// Nothing.
     None,
-    /// This.
     Text(String),
     /// What the file holds.
     File(String),

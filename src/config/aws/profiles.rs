@@ -23,7 +23,6 @@ const CREDENTIALS: (&str, &str) = ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/creden
 pub struct ProfileFile {
     /// Its path, for messages.
     pub path: PathBuf,
-    /// Its profiles by name.
     pub profiles: Sections,
 }
 
@@ -32,9 +31,7 @@ pub struct ProfileFile {
 pub struct Profiles {
     /// The profiles of both files, keys of the credentials file before those of the configuration file.
     merged: Sections,
-    /// The configuration file alone.
     pub config: ProfileFile,
-    /// The credentials file alone.
     pub credentials: ProfileFile,
     sso_sessions: Sections,
     services: Sections,
@@ -43,7 +40,6 @@ pub struct Profiles {
 /// A profile, by its name.
 #[derive(Clone, Copy)]
 pub struct Profile<'a> {
-    /// Its name.
     pub name: &'a str,
     keys: &'a Section,
 }

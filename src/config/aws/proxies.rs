@@ -22,7 +22,6 @@ pub struct Proxies {
 /// One proxy.
 #[derive(Clone)]
 pub struct Proxy {
-    /// Its address.
     pub uri: http::Uri,
     /// The variable that names it.
     pub variable: &'static str,

@@ -27,9 +27,7 @@ const REQUESTS_CA: &str = "REQUESTS_CA_BUNDLE";
 /// A service that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// Secrets Manager.
     SecretsManager,
-    /// STS.
     Sts,
     /// The portal of IAM Identity Center.
     Sso,
@@ -49,11 +47,8 @@ impl Service {
 /// What the variables and a profile say about where AWS is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
-    /// The profile's region.
     pub region: Option<Region>,
-    /// Secrets Manager's endpoint.
     pub secrets_manager: Option<String>,
-    /// The endpoint of STS.
     pub sts: Option<String>,
     /// The endpoint of the SSO portal.
     pub sso: Option<String>,

@@ -17,9 +17,7 @@ pub struct Login {
     pub profile: String,
     /// The account of the role.
     pub account: String,
-    /// The role's name.
     pub role: String,
-    /// The portal's region.
     pub region: String,
     /// Where `aws sso login` leaves its token.
     pub cache: PathBuf,

@@ -18,13 +18,9 @@ pub type Cannot = &'static str;
 pub enum Escape {
     /// As it is.
     None,
-    /// As JSON.
     Json,
-    /// As YAML.
     Yaml,
-    /// As TOML.
     Toml,
-    /// As text in XML.
     Xml,
     /// As a value of a `.env` file.
     Env,

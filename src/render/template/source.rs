@@ -8,9 +8,7 @@ use crate::model::kind::{ByKind, Kind};
 
 /// One template.
 pub struct Template {
-    /// Where it is.
     pub source: PathBuf,
-    /// Where it goes.
     pub target: PathBuf,
     /// The whole text, front matter included.
     pub(super) text: String,

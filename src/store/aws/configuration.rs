@@ -18,18 +18,14 @@ use crate::plan::{Plan, Source};
 
 /// What AWS's variables and files say.
 pub struct Configuration {
-    /// To everybody.
     pub pod: Side,
-    /// To the own account.
     pub own: Side,
-    /// The way to AWS.
     pub proxies: Proxies,
 }
 
 /// Who asks, and where.
 #[derive(Clone)]
 pub struct Side {
-    /// Where AWS is asked.
     pub session: Session,
     /// Where the credentials come from; what is wrong with them is told when they are needed.
     pub identity: Result<Identity, Refusal>,

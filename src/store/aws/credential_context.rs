@@ -35,7 +35,6 @@ pub enum Origin {
     WebIdentity,
     /// The container's endpoint: EKS Pod Identity, ECS.
     Container,
-    /// The instance metadata service.
     Instance,
     /// A profile, or what does not tell.
     Other,

@@ -33,9 +33,7 @@ impl fmt::Debug for Request {
 
 /// What came back. The body can be a secret.
 pub struct EndpointAnswer {
-    /// The HTTP status.
     pub status: u16,
-    /// The body.
     pub body: Vec<u8>,
 }
 
