@@ -93,7 +93,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "render" -d 'Resolve everything, write the files, exit (the default)'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "check" -d 'Resolve and render everything, write nothing, and say what was found: who wins, what is wrong, what is left out'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "diff" -d 'Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something'
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Asks nobody'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l variable-keys -d 'Take exactly these variables, by name, without listing' -r
@@ -221,7 +221,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l show -d 'Print the templates as they come out, placeholders in place of values, and nothing else'
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l offline -d 'Ask nobody: settings and templates alone'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l offline -d 'Make no call: check settings and templates only'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -s h -l help -d 'The flags that most runs need; of a command, its own'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l help-all -d 'Every flag with its default'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r

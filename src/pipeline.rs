@@ -141,7 +141,7 @@ pub fn diff(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-/// Prints what settings and templates ask for; nobody is asked.
+/// Prints what settings and templates ask for; no call is made.
 ///
 /// # Errors
 /// [`Exit::Io`] when it can't be printed.
@@ -151,7 +151,7 @@ pub fn check_offline(settings: &Settings, plan: &Plan, stdout: &mut dyn Write) -
     Ok(Exit::Ok)
 }
 
-/// Prints the policies that the settings need; nobody is asked.
+/// Prints the policies that the settings need; no call is made.
 ///
 /// # Errors
 /// [`Exit::Config`] for settings that no policy can serve; [`Exit::Io`] when they can't be printed.
@@ -352,7 +352,7 @@ fn block_on<T>(work: impl AsyncFnOnce(&mut Signals) -> Result<T, Failure>) -> Re
         Failure::new(Exit::TempFail, format!("the runtime can't start: {}", text::os_error(&error)))
     })?;
     let outcome = runtime.block_on(async { work(&mut Signals::listen()?).await });
-    // A name that is still being resolved holds a thread for as long as the resolver likes; nobody waits for it.
+    // A name that is still being resolved holds a thread for as long as the resolver takes; the run does not wait for it.
     runtime.shutdown_background();
     outcome
 }

@@ -356,7 +356,7 @@ impl Plan {
     fn add_account(&mut self, settings: &Settings, shared: Option<&SharedAccount>) {
         let first = self.accounts.len();
         for want in &mut self.wants {
-            // The Python backend then asks nobody, not even the shared account.
+            // The Python backend then makes no call, not even to the shared account.
             let Some(own_prefix) = &settings.kwargs.names[want.kind].prefix else { continue };
             let made = match shared {
                 None => Some(own_source(settings, want, own_prefix)),

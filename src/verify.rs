@@ -1,6 +1,6 @@
 //! Reads a finished file as Airflow's loader would, before it is put in place.
 //!
-//! (Of a template of the user's nobody but its own reader knows what it should say.)
+//! (What a user's template should say is known to its reader only.)
 //!
 //! LocalFilesystemBackend builds every entry on every lookup, so one entry that it refuses makes all of them
 //! unreadable. Whatever reaches a file was checked one by one before; this is the check of the whole, by other code.
@@ -198,7 +198,7 @@ fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> 
     }
 }
 
-/// `"key": "value"` on one line: the key ends at the first quote that no backslash stands before.
+/// `"key": "value"` on one line: the key ends at the first quote without a backslash before it.
 fn yaml_halves(line: &str) -> Option<(String, String)> {
     let mut escaped = false;
     let end = line.char_indices().skip(1).find(|(_, c)| {

@@ -2,7 +2,7 @@
 //!
 //! A file is written beside its target under a name of our own, with its mode set before the first byte, synced, and
 //! renamed over the target; then the directory is synced. Dropping an unfinished [`Staged`] removes its temporary file.
-//! Whoever writes a temporary file holds a lock on it, so what a killed run has left can be told from what another run is
+//! The writer of a temporary file holds a lock on it, which separates the leftover of a killed run from a file that another run is
 //! writing. docs/CRASH-SAFETY.md says what is on disk after anything.
 
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use crate::config::files::{NO_LINK_NO_WAITING, TEMPORARY_PREFIX, directory_of};
 use crate::error::{Exit, Failure};
 use crate::text::shown;
 
-/// Where nothing tells whether its writer lives: writing takes moments, and nobody has touched the file for so long.
+/// Used where locks do not show whether the writer is alive: writing takes moments, so a file untouched for so long is a leftover.
 const STALE: Duration = Duration::from_mins(2);
 
 /// How often a temporary file is made anew that a cleaner took for a leftover before it was locked.
@@ -99,7 +99,7 @@ fn temporary_in(directory: &Path, mode: u32) -> io::Result<NamedTempFile> {
             Builder::new().prefix(TEMPORARY_PREFIX).permissions(Permissions::from_mode(mode)).tempfile_in(directory)?;
         match temporary.as_file().try_lock() {
             Err(TryLockError::WouldBlock) => continue,
-            // Some file systems have no locks; there a leftover is told by its age.
+            // Some file systems have no locks; there a leftover is recognised by its age.
             Ok(()) | Err(TryLockError::Error(_)) => {}
         }
         if temporary.as_file().metadata()?.nlink() > 0 {
@@ -139,7 +139,7 @@ fn sync(directory: &Path) -> Result<(), Failure> {
     }
 }
 
-/// Removes what killed runs have left beside these targets: SIGKILL lets nobody clean up, and restarts would fill a small
+/// Removes what killed runs have left beside these targets: after SIGKILL no one cleans up, and restarts would fill a small
 /// volume with secrets. A file that a run is still writing is never touched. What can't be removed does no harm.
 pub fn remove_leftovers<'a>(targets: impl IntoIterator<Item = &'a Path>) {
     let directories: BTreeSet<&Path> = targets.into_iter().map(directory_of).collect();
@@ -154,7 +154,7 @@ pub fn remove_leftovers<'a>(targets: impl IntoIterator<Item = &'a Path>) {
     }
 }
 
-/// Removes a temporary file whose writer is gone: only a regular file, and only while nobody else can lock it.
+/// Removes a temporary file whose writer is gone: only a regular file, and only while this run holds its lock.
 fn remove_if_left(path: &Path) {
     let Ok(named) = fs::symlink_metadata(path) else { return };
     let is_old = || named.modified().is_ok_and(|time| is_stale(time, SystemTime::now()));
@@ -178,7 +178,7 @@ fn remove_if_left(path: &Path) {
     }
 }
 
-/// Whether a file that was last touched then is nobody's any more.
+/// Whether a file that was last touched then is a leftover.
 fn is_stale(touched: SystemTime, now: SystemTime) -> bool {
     now.duration_since(touched).is_ok_and(|age| age > STALE)
 }

@@ -335,7 +335,7 @@ struct LookupRow {
     ids: Vec<String>,
 }
 
-/// A template that is right as far as that can be told without secrets.
+/// A template that is right as far as can be checked without secrets.
 #[derive(Debug, Serialize)]
 struct TemplateRow {
     source: String,

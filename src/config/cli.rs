@@ -47,18 +47,18 @@ pub enum CommandName {
         /// Print the templates as they come out, placeholders in place of values, and nothing else.
         #[arg(long)]
         show: bool,
-        /// Ask nobody: settings and templates alone.
+        /// Make no call: check settings and templates only.
         #[arg(long, conflicts_with = "show")]
         offline: bool,
     },
     /// Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something.
     Diff,
-    /// Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Asks nobody.
+    /// Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call.
     Iam,
 }
 
 impl CommandName {
-    /// Whether it asks nobody.
+    /// Whether it makes no call.
     #[must_use]
     pub const fn is_offline(self) -> bool {
         matches!(self, Self::Iam | Self::Check { offline: true, .. })

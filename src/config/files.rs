@@ -10,7 +10,7 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// For opening: a FIFO is open at once, or an error; nobody waits for its other end. A regular file knows no difference.
+/// For opening: a FIFO is open at once, or an error; the open never waits for the other end. A regular file knows no difference.
 pub const NO_WAITING: i32 = OFlags::NONBLOCK.bits().cast_signed();
 /// The same, and a symbolic link is an error.
 pub const NO_LINK_NO_WAITING: i32 = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).bits().cast_signed();
@@ -65,7 +65,7 @@ pub fn directory_of(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A mode as settings and front matter write it: octal, readable by its owner, and by nobody outside its group.
+/// A mode as settings and front matter write it: octal, readable by its owner, and by no one outside its group.
 ///
 /// # Errors
 /// What is wrong with it, as the end of a sentence.

@@ -40,7 +40,7 @@ pub enum Shape {
 }
 
 impl Key {
-    /// Whether a `$` may be a part of its value: a password, a pattern, or a key whose value nobody reads.
+    /// Whether a `$` may be a part of its value: a password, a pattern, or a key whose value is not used.
     #[must_use]
     pub fn may_hold_dollar(&self) -> bool {
         let is_pattern = Kind::ALL.iter().any(|kind| kind.pattern_key() == self.name);
@@ -148,7 +148,7 @@ pub const KEYS: &[Key] = &[
     shared(["shared_variables", "variables"], Shape::List, OURS, NONE, "Variables there, in the same form. Needs `variables_prefix_shared`."),
     shared(["shared_index", "index"], Shape::Text, OURS, NONE, "Name or ARN of one secret there whose value says which conn_ids there are."),
     Key { in_shared: None, ..shared(["shared", ""], Shape::OfItsOwn, OURS, Fallback::Value("[]"), "Further shared accounts, in order of precedence: an array of objects with the keys of the second column.") },
-    no_effect("full_url_mode", "URI or JSON is told by each secret, as in the provider."),
+    no_effect("full_url_mode", "Each secret is recognised as URI or JSON, as in the provider."),
     no_effect("api_version", ""),
     no_effect("use_ssl", "Must not be `false`."),
     no_effect("config", ""),

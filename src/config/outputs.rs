@@ -61,7 +61,7 @@ pub struct OutputFile {
     pub format: Format,
 }
 
-/// The formats that LocalFilesystemBackend reads, told apart by the extension.
+/// The formats that LocalFilesystemBackend reads, recognised by the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `.json`
@@ -82,7 +82,7 @@ pub struct EnvFile {
     pub options: Vec<ConfigOption>,
 }
 
-/// The readers of a file of environment variables, told apart by the extension.
+/// The readers of a file of environment variables, recognised by the extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
     /// `.env`: `env_file` of docker compose, and `set -a; . file` in a shell.

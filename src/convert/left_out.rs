@@ -17,7 +17,7 @@ pub struct LeftOut {
     /// A connection, a variable or a config value.
     pub kind: Kind,
     pub id: String,
-    /// Whose secret it was; `None` when nobody has it.
+    /// Whose secret it was; `None` when no account has it.
     pub source: Option<Source>,
     pub why: Why,
     /// `SECRETS_INIT_REQUIRED` names it: it must end up in the files.

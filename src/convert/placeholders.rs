@@ -12,7 +12,7 @@ use crate::python::number::Number;
 /// What stands for every text.
 pub const PLACEHOLDER: &str = "REDACTED";
 
-/// Types of connections that providers of Airflow have, without those that could be somebody's password. A secret that is no
+/// Types of connections that providers of Airflow have, without those that could be a password. A secret that is no
 /// connection can be read as one whose "type" is part of it, so no other type is shown.
 /// Source: the `connection-types` of the providers' `provider.yaml`, 2026.
 const KNOWN_TYPES: &str = "adls alibaba_cloud ams apprise aws azure azure_batch azure_container_instance azure_container_volume \

@@ -47,7 +47,7 @@ pub enum Under {
 /// A shared account that the run goes on without.
 pub struct SkippedAccount {
     pub source: Source,
-    /// Why; `None` where it comes after one that failed: nobody knows which of its secrets that one would have stood before.
+    /// Why; `None` where it comes after one that failed: it is not known which of its secrets that one would have replaced.
     pub failure: Option<Failure>,
 }
 
@@ -220,7 +220,7 @@ pub struct Answers {
     pub reported: BTreeMap<String, Reported>,
     /// Listed, and not asked for.
     pub skipped: BTreeMap<String, SkippedBy>,
-    /// Whether a listing or an index told the ids.
+    /// Whether the ids come from a listing or an index.
     pub is_enumerated: bool,
 }
 
@@ -238,7 +238,7 @@ impl Answers {
         self.reported.get(id).is_some_and(|reported| reported.state.is_some())
     }
 
-    /// How many names a listing or an index told, wanted or not.
+    /// How many names a listing or an index had, wanted or not.
     #[must_use]
     pub fn names(&self) -> Option<usize> {
         self.is_enumerated.then(|| self.reported.len() + self.skipped.len())

@@ -144,7 +144,7 @@ pub fn no_way_in(source: &SourcePlan) -> Failure {
     let role = format!("arn:{}:iam::{account}:role/NAME", region.partition());
     let kind = source.kind;
     let mut lines = vec![format!(
-        "shared account {account}: nothing says which {}s it holds, and AWS lets nobody list another account's secrets. Add \
+        "shared account {account}: nothing says which {}s it holds, and AWS has no call that lists another account's secrets. Add \
          one of these to backend_kwargs (the names in a `shared` entry have no shared_ before them), or set {}:",
         kind.thing(),
         kind.names_setting()
@@ -222,7 +222,7 @@ async fn list<S: SecretStore>(
     }
     let mut fatal = Fatal::default();
     let mut secrets = listed.secrets;
-    // What is the team's comes last, and takes the place of what is nobody's.
+    // The team's secrets come last and replace those without a team.
     secrets.sort_by_key(|(secret, _)| sources.iter().any(|source| source.is_of_team(&secret.name)));
     for (secret, answer) in secrets {
         // A pattern takes its time: the deadline and signals have their turn.

@@ -69,7 +69,7 @@ pub async fn read<S: SecretStore>(
     }
     let mut skipped = Vec::new();
     let mut entries = entries;
-    // What is the team's comes last, and takes the place of what is nobody's.
+    // The team's secrets come last and replace those without a team.
     entries.sort_by_key(|(name, _)| source.is_of_team(&source.secret_name(name)));
     for (name, secret) in entries {
         let Some(id) = source.id_of(&source.secret_name(&name)).map(str::to_owned) else {
@@ -147,7 +147,7 @@ fn parse(text: &str, source: &SourcePlan) -> Result<Index, String> {
     Ok(Index { entries: entries.into_iter().map(|(conn_id, id)| check(conn_id, id, source)).collect(), nameless })
 }
 
-/// One bad entry harms no other: whoever writes the index could stop every pod otherwise.
+/// One bad entry harms no other; otherwise a mistake in the index would stop every pod.
 fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<SecretId, &'static str>) {
     let is_elsewhere = match (&id, &source.source) {
         (SecretId::Arn(given), Source::Shared { account, region }) => {

@@ -68,7 +68,7 @@ pub async fn read<S: SecretStore>(
         Some((WhenNotThere::Expected, SecretToRead { source, id: id.clone(), secret: team }))
     });
     let of_team: Vec<_> = of_team.collect();
-    // What is the team's comes last, and takes the place of what is nobody's.
+    // The team's secrets come last and replace those without a team.
     let asked: Vec<_> = asked.into_iter().map(|asked| (when, asked)).chain(of_team).collect();
     let ids: Vec<SecretId> = asked.iter().map(|(_, asked)| asked.secret.clone()).collect();
     let mut fatal = Fatal::default();

@@ -108,7 +108,7 @@ fn decide((plan, want): (&Plan, &Want), selection: &Selection, answers: &mut All
     resolved
 }
 
-/// What one account answered about an id that nobody has.
+/// What one account answered about an id that no account has.
 fn outcome(source: &SourcePlan, answers: &Answers, id: &str) -> Outcome {
     match answers.reported.get(id) {
         Some(reported) => reported.not_there.map_or(Outcome::NotAsked, Outcome::NotThere),

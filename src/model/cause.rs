@@ -133,7 +133,7 @@ table! {
     /// No answer in time.
     NoAnswer "ASI-506" "check security groups, network policies, routes and the VPC endpoint; a retry may help";
     /// What answers is not AWS.
-    NotAws "ASI-507" "check the endpoint and what stands before it: a proxy, a gateway, a service mesh";
+    NotAws "ASI-507" "check the endpoint and what is in front of it: a proxy, a gateway, a service mesh";
     /// AWS has a fault.
     ServerFault "ASI-508" "a retry may help; see the AWS Health Dashboard";
     /// AWS throttles.
@@ -141,7 +141,7 @@ table! {
     /// The request could not be made at all.
     Unsent "ASI-510" "check the endpoint's address and the AWS_* variables";
     /// The answer is larger than AWS's can be.
-    TooLarge "ASI-511" "check the endpoint and what stands before it: a proxy, a gateway, a service mesh";
+    TooLarge "ASI-511" "check the endpoint and what is in front of it: a proxy, a gateway, a service mesh";
 }
 
 table! {

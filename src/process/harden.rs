@@ -28,7 +28,7 @@ pub enum Process {
 /// Denies core dumps, and other processes of the same user the memory and the environment; takes the rights of group and
 /// others from every new file, until its mode is set. Before anything else, and in a process of ours alone.
 pub fn start() {
-    // None of the three can fail but by a sandbox around us that forbids the call, and then there is nobody to tell yet.
+    // None of the three can fail but by a sandbox around us that forbids the call, and the log is not ready yet.
     let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
     let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     umask(Mode::RWXG | Mode::RWXO);

@@ -91,7 +91,7 @@ fn name_of(prefix: &str, id: &str) -> String {
 }
 
 /// Whose each variable is: the first account's that has any id of that spelling, whether or not it can be read and whether or not
-/// the settings leave it out. The live backend would give nobody the secret of another account under that id.
+/// the settings leave it out. The live backend never gives the secret of another account under that id.
 struct Owners<'a>(BTreeMap<String, Vec<Owner<'a>>>);
 
 /// An id, and what is known of it.

@@ -1,5 +1,5 @@
 //! Log lines on stderr: text for people, JSON for machines. Only this program's own events: the AWS SDK's can hold
-//! what it was told.
+//! values.
 
 use std::io::IsTerminal;
 

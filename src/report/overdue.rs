@@ -66,7 +66,7 @@ fn wait(ends: watch::Receiver<Option<Instant>>) {
     }
 }
 
-/// Why the process must be ended; `None` once nobody is to be watched any more.
+/// Why the process must be ended; `None` once there is nothing to watch.
 async fn late(mut ends: watch::Receiver<Option<Instant>>) -> Option<Failure> {
     let mut signals = Signals::listen().ok()?;
     loop {
@@ -87,7 +87,7 @@ async fn late(mut ends: watch::Receiver<Option<Instant>>) -> Option<Failure> {
             Ok(false) => return None,
             Ok(true) if end.is_none_or(|end| Instant::now() < end) => continue,
             Ok(true) => {
-                let line = "the deadline passed, and the run did not end by itself: what answers in the place of AWS may send without end; check the endpoint and what stands before it";
+                let line = "the deadline passed, and the run did not end by itself: what answers in the place of AWS may send without end; check the endpoint and what is in front of it";
                 (Failure::new(Exit::TempFail, line), Duration::ZERO)
             }
             Err(failure) => (failure, GRACE),

@@ -19,8 +19,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// The line that is on the terminal now. Log lines step in front of it.
 static LIVE: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Does the work. Meanwhile, if `wanted`, tells how long it has lasted and what `told` says.
-pub async fn beside<T>(wanted: bool, work: impl Future<Output = T>, told: impl Fn() -> String) -> T {
+/// Does the work. Meanwhile, if `wanted`, shows how long it has lasted and the text of `status`.
+pub async fn beside<T>(wanted: bool, work: impl Future<Output = T>, status: impl Fn() -> String) -> T {
     let mut work = pin!(work);
     if !wanted {
         return work.await;
@@ -30,7 +30,7 @@ pub async fn beside<T>(wanted: bool, work: impl Future<Output = T>, told: impl F
     }
     let _line = Line::start();
     loop {
-        set_message(told());
+        set_message(status());
         if let Ok(done) = tokio::time::timeout(TICK, &mut work).await {
             return done;
         }

@@ -1,6 +1,6 @@
 //! stderr, which never holds a run up: a reader that does not read costs log lines, not the run.
 //!
-//! A pipe that nobody drains would stop the thread that listens for the deadline and for signals. So nothing is written
+//! A full pipe would block the thread that listens for the deadline and for signals. So nothing is written
 //! that would have to wait, and what waits for room has a budget; what finds none is dropped and counted. Half of a pipe is
 //! kept for the last lines, so that they are there whenever the reader comes.
 

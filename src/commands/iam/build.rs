@@ -162,7 +162,7 @@ impl Build<'_> {
         document.add(statements::decrypt_across(&key, service.clone(), reads));
         if !reads.secrets.is_empty() {
             let whose = Text::literal(format!("each of the secrets of account {account}: {}", words(&reads.words)));
-            let why = "The resource policy of the secrets, without which nobody of another account may read them.";
+            let why = "The resource policy of the secrets, without which another account may not read them.";
             self.document(&format!("shared_{label}_secrets"), PolicyType::Resource, &whose, why)
                 .add(statements::secret_by_pod(&pod));
         }
@@ -178,7 +178,7 @@ impl Build<'_> {
         self.through_endpoint(source, &pod, reads, false);
     }
 
-    /// Taking a role: the permission of whoever takes it, and the role's trust.
+    /// Taking a role: the permission of the caller, and the role's trust.
     fn role(&mut self, role: &Role, trust_name: &str, by: &Caller, is_own: bool) {
         let target = Text::literal(role.arn.to_string());
         let why = "Who may take the role: its trust policy.";
@@ -237,7 +237,7 @@ impl Build<'_> {
 
     fn sts_endpoint(&mut self) -> &mut PolicyDocument {
         let why = "Only where the pods' VPC has such an endpoint and its policy is not the default, which allows everything. \
-                   The token of IRSA is handed to STS by nobody known yet, so that call has everybody as its principal.";
+                   The token of IRSA is sent to STS without a signature, so that call has `*` as its principal.";
         self.document("vpc_endpoint_sts", PolicyType::Endpoint, &Text::literal("the VPC endpoint of STS"), why)
     }
 

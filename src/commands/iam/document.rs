@@ -64,7 +64,7 @@ pub struct Statement {
     pub action: &'static str,
     /// None in trust policies, which are about the role that they belong to.
     pub resources: Vec<Text>,
-    /// `AWS`, `Federated`, or `*` for a call that nobody has signed.
+    /// `AWS`, `Federated`, or `*` for a call without a signature.
     pub principal_type: &'static str,
     /// None in the policies of identities.
     pub principals: Vec<Text>,

@@ -1,4 +1,4 @@
-//! `iam`: the policies that a run with these settings needs, and no more. Pure: takes the settings and the plan, asks nobody.
+//! `iam`: the policies that a run with these settings needs, and no more. Pure: takes the settings and the plan, makes no call.
 //!
 //! `build.rs` derives documents from the calls that `store/aws` makes; `json.rs` and `hcl.rs` write them down.
 

@@ -1,7 +1,7 @@
 //! Who asks AWS: the first source of credentials that is set up, in botocore's order. Nothing is asked here.
 //!
 //! Takes variables and profiles, gives where the credentials are to come from. A source that is set up in part is an error, as in
-//! botocore: the next one would be somebody else. Rules: botocore 1.44 `credentials.py`, `create_credential_resolver` and the
+//! botocore: the next one would be another identity. Rules: botocore 1.44 `credentials.py`, `create_credential_resolver` and the
 //! providers in it.
 
 use secrecy::{ExposeSecret, SecretString};
@@ -154,7 +154,7 @@ impl<'a> Finder<'a> {
         Ok(None)
     }
 
-    /// Of credentials that somebody exported.
+    /// Of exported credentials.
     fn not_expired(&self) -> Result<(), Refusal> {
         const NAME: &str = "AWS_CREDENTIAL_EXPIRATION";
         let Some((text, _)) = self.variable(&[NAME])? else { return Ok(()) };
@@ -290,7 +290,8 @@ impl<'a> Finder<'a> {
         let name = printable(profile.name);
         let refuse = |words: String| Err(Refusal::new(Cause::BadConfiguration, words));
         if profile.has("mfa_serial") {
-            let words = format!("the profile {name} has an mfa_serial, and nobody is here to type a code");
+            let words =
+                format!("the profile {name} has an mfa_serial, and an init container has no one to type a code");
             return Err(Refusal::new(Cause::NotSupported, words));
         }
         let source = match (profile.text("credential_source"), profile.text("source_profile")) {

@@ -97,7 +97,7 @@ impl IniReader {
             return refuse(if text.starts_with('\u{feff}') {
                 "the file begins with a byte-order mark: save it as UTF-8 without one"
             } else {
-                "stands before any [section]"
+                "comes before any [section]"
             });
         };
         let Some((key, value)) = text.split_once(['=', ':']) else {

@@ -1,4 +1,4 @@
-//! The endpoints that hand out credentials to whoever stands beside them: of a container, of the instance.
+//! The endpoints that hand out credentials to processes beside them: of a container, of the instance.
 //!
 //! Rules: botocore 1.44 `credentials.py` (`ContainerProvider`), `utils.py` (`ContainerMetadataFetcher`, `IMDSFetcher`,
 //! `resolve_imds_endpoint_mode`).

@@ -1,4 +1,4 @@
-//! Which proxy stands before which host.
+//! Which proxy is used for which host.
 //!
 //! Rules: `CPython` 3.11 `urllib.request` (`getproxies_environment`, `proxy_bypass_environment`), as botocore 1.44 uses them
 //! (`utils.py`, `get_environ_proxies`; `httpsession.py`, `ProxyConfiguration`). So a name in lower case beats the others and

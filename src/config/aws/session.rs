@@ -1,6 +1,6 @@
 //! Where AWS is asked: endpoints, FIPS, dual stack, the region of a profile, the CA bundle.
 //!
-//! A variable stands before the key of the profile, and is not looked past where it is empty. Rules: botocore 1.44
+//! A variable comes before the key of the profile, and is not looked past where it is empty. Rules: botocore 1.44
 //! `configprovider.py` (`BOTOCORE_DEFAUT_SESSION_VARIABLES`, `ConfiguredEndpointProvider`), `args.py`.
 
 use super::chosen::Chosen;

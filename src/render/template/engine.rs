@@ -34,7 +34,7 @@ const LARGEST_STACK: usize = 1 << 30;
 /// `tojson(indent=...)` is not wider.
 const WIDEST_INDENT: usize = 16;
 
-/// What a template is called in minijinja. The path is told by us.
+/// What a template is called in minijinja. The path is added to errors by this program.
 const NAME: &str = "template";
 
 /// The functions that minijinja has at the top, which are found although the context does not have them.

@@ -173,7 +173,7 @@ fn read_front_matter(yaml: &str, place: &str, errors: &mut ConfigErrors) -> Fron
     let keys: Result<serde_json::Map<String, serde_json::Value>, _> =
         serde_saphyr::from_str_with_options(yaml, options());
     let place_in = |error: &serde_saphyr::Error| {
-        // The opening line stands before the YAML.
+        // The opening line comes before the YAML.
         error.location().map(|at| format!(" at line {} column {}", at.line() + 1, at.column())).unwrap_or_default()
     };
     let keys = match keys {

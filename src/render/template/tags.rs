@@ -1,4 +1,4 @@
-//! The tags of a template and the words in them, told apart before minijinja reads any.
+//! The tags of a template and the words in them, found before minijinja reads any.
 
 /// The insides of the tags of a template, with their places: `{{ }}` and `{% %}`, told as minijinja tells them
 /// (3.1.0 `compiler/lexer.rs`).

@@ -37,7 +37,7 @@ impl Miss {
         self.among.upgrade()?.absent.get(&self.name).cloned()
     }
 
-    /// The nearest name that is there, if any is near. Looked for when it is to be told: a loop may miss thousands.
+    /// The nearest name that is there, if any is near. Looked for only when it is reported: a loop may miss thousands.
     #[must_use]
     pub fn nearest(&self) -> Option<String> {
         let names = self.among.upgrade()?;

@@ -30,7 +30,7 @@ const RENEWALS: u32 = 3;
 pub struct Calls {
     pub client: Client,
     pub identity: SharedCredentialsProvider,
-    /// A shared account's number; nobody names the own one.
+    /// A shared account's number; `None` for the own one, which is not named.
     pub account: Option<String>,
     pub retries: Retries,
     /// One for each request that may be in flight, whatever it is.

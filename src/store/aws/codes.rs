@@ -59,7 +59,7 @@ fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
         | "NotAuthorized"
         | "AccountSuspended"
         | "AccountSuspendedException" => Cause::Unaccepted,
-        // Server faults, whatever they are called, and what nobody has heard of: never taken for a trouble of one secret.
+        // Server faults, whatever they are called, and unknown codes: never taken for a trouble of one secret.
         _ => Cause::ServerFault,
     }
 }

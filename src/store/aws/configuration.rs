@@ -27,7 +27,7 @@ pub struct Configuration {
 #[derive(Clone)]
 pub struct Side {
     pub session: Session,
-    /// Where the credentials come from; what is wrong with them is told when they are needed.
+    /// Where the credentials come from; what is wrong with them is reported when they are needed.
     pub identity: Result<Identity, Refusal>,
     /// What its `credential_process` has printed.
     pub printed: Option<Arc<Printed>>,
@@ -46,7 +46,7 @@ impl Configuration {
         let own = Chosen::of(access.profile_name.as_deref(), env);
         let own = Side::of(&own, env, &profiles, access.keys.is_none(), deadline)?;
         let is_pod = access.profile_name.is_none() && access.keys.is_none();
-        // The profile of the environment may be anything where nobody uses it.
+        // The profile of the environment may be anything where it is not used.
         let is_unused = access.profile_name.is_some()
             && access.role.is_none()
             && plan.accounts.iter().all(|account| account.source == Source::Own);

@@ -2,7 +2,7 @@
 //! trouble with credentials.
 //!
 //! The SDK's chain passes over a provider that is not configured without a word and ends at the node's role. A pod whose service
-//! account was annotated after the pod had started is then somebody else, and is denied or, worse, is not.
+//! account was annotated after the pod had started then has another identity, and is denied or, worse, is not.
 
 use aws_credential_types::Credentials;
 
@@ -77,7 +77,7 @@ impl CredentialContext {
         self.in_cluster && origin == Origin::Instance
     }
 
-    /// Says so when the pod is somebody else than its environment wants.
+    /// Logs when the identity is not the one that the environment configures.
     pub fn tell_of(&self, origin: Origin) {
         if let Some(line) = self.notice(origin) {
             tracing::warn!("{line}");

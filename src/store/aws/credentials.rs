@@ -65,7 +65,7 @@ impl Once {
         Self::provider(provider, retries, None)
     }
 
-    /// The same for what the environment names, which may turn out to be somebody else.
+    /// The same for what the environment names, which may turn out to be another identity.
     pub fn asking_for_the_pod(
         provider: SharedCredentialsProvider,
         retries: Retries,
@@ -283,8 +283,8 @@ impl WhoAmI {
         self.retries.persist(GET_CALLER_IDENTITY, ask).await
     }
 
-    /// Who it is, for an error that is about to be told. An endpoint policy may deny that, or there may be no way to STS: then
-    /// nobody knows.
+    /// Who it is, for an error that is about to be reported. An endpoint policy may deny that, or STS may not be reachable: then
+    /// it stays unknown.
     pub async fn quietly(&self) -> Option<&CallerIdentity> {
         let ask = || async {
             self.calls.set(self.calls.get() + 1);

@@ -30,7 +30,7 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(15);
 /// the deadline does.
 const MOST_FAULTS: u32 = 7;
 
-/// How often the instance metadata service may be silent. Where nobody is there, as mostly, that does not pass.
+/// How often the instance metadata service may be silent. Where there is no such service, as mostly, that does not change.
 const MOST_SILENCES: u32 = 3;
 
 /// The longest of the first wait, and of any.

@@ -46,7 +46,7 @@ pub struct AwsStore {
     values: Values,
     who: WhoAmI,
     region: String,
-    /// The variable of the proxy that stands before Secrets Manager.
+    /// The variable that names the proxy for Secrets Manager.
     proxy: Option<&'static str>,
     context: Arc<CredentialContext>,
     concurrency: usize,
@@ -56,10 +56,10 @@ pub struct AwsStore {
 
 /// Where the secrets of a store are.
 pub struct Location {
-    /// A shared account's number; nobody names the own one.
+    /// A shared account's number; `None` for the own one, which is not named.
     pub account: Option<String>,
     pub region: String,
-    /// The variable of the proxy that stands before Secrets Manager.
+    /// The variable that names the proxy for Secrets Manager.
     pub proxy: Option<&'static str>,
 }
 
@@ -91,7 +91,7 @@ impl AwsStore {
     // ---- errors -------------------------------------------------------------------------------------------------
 
     /// Adds to an error what only this store knows: where it asked, and as whom. STS is asked for the latter where it matters
-    /// and nobody has reported it.
+    /// and it has not been reported.
     async fn explain(&self, error: StoreError) -> StoreError {
         let mut error = self.with_location(error);
         let Some(mut asked) = error.asked.as_deref().cloned() else { return error };

@@ -67,7 +67,7 @@ pub fn plain_http_only(session: &Session, access: &OwnAccess, only_own: bool) ->
         Some(of_kwargs) => of_kwargs && secrets == Some(true),
         None => secrets == Some(true),
     };
-    // Where nothing is said of STS, nobody but a role needs it.
+    // Where STS has no setting of its own, only a role needs it.
     let sts = is_http(session.sts.as_deref());
     asked_for_secrets && sts.unwrap_or(only_own && of_kwargs.is_some() && access.role.is_none())
 }

@@ -151,7 +151,7 @@ fn text(answer: &EndpointAnswer) -> Result<String, StoreError> {
     })
 }
 
-/// Whom nobody answers has no role of an instance.
+/// No answer means that there is no instance role.
 fn silent(unreached: StoreError) -> StoreError {
     if !matches!(unreached.cause, Cause::Connect | Cause::NoAnswer | Cause::Dns) {
         return unreached;

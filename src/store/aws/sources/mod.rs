@@ -32,7 +32,7 @@ pub use self::process::Printed;
 pub struct Means {
     /// Region, endpoint and HTTP client of STS.
     pub sts: SdkConfig,
-    /// For the endpoints of containers and instances, which no proxy stands before.
+    /// For the endpoints of containers and instances, which never go through a proxy.
     pub direct: SharedHttpClient,
     /// For the SSO portal.
     pub http: SharedHttpClient,
