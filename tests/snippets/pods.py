@@ -46,6 +46,9 @@ def charts(on):
             values = values.replace(snippets.AIRFLOW_VERSION, "2")
         text = rendered.helm("official", version, values, both | {"airflowVersion": airflow})
         yield f"{name} on {version}", airflow, text
+    if not on:
+        values = rendered.readme_values()
+        yield "README.md", AIRFLOW_3, rendered.helm("official", "1.21.0", values, both | {"airflowVersion": AIRFLOW_3})
     more = {"airflow": {"executor": "CeleryKubernetesExecutor", "image": {"tag": AIRFLOW_2}}}
     for name in ("community-8.9.yaml", "community-8.9-keep-config.yaml"):
         yield name, AIRFLOW_2, rendered.helm("community", "8.9.0", rendered.values_text(name, on), more)

@@ -31,6 +31,9 @@ RENDER = str(pathlib.Path(sys.argv[1]).resolve())
 RELEASE = "airflow"
 # Of the official chart: braces in extra init containers stay as they are, so the file says to write "2".
 BEFORE_EVALUATION = ("1.11.0", "1.13.1")
+# What the README's short values do without, by the rules of promises.py.
+LEFT_TO_THE_SNIPPETS = {"env", "init", "resources", "user", "version"}
+LEFT_TO_THE_SNIPPETS |= {"allowPrivilegeEscalation", "capabilities", "readOnlyRootFilesystem", "runAsNonRoot", "seccomp"}
 CELERY, KUBERNETES, BOTH = ("CeleryExecutor",), ("KubernetesExecutor",), ("CeleryExecutor", "KubernetesExecutor")
 
 
@@ -89,6 +92,8 @@ def good_cases():
     ):
         yield functools.partial(pod_identity, chart, version, name)
         yield functools.partial(openshift, chart, version, name)
+    for version, executor in itertools.product(("1.21.0", "1.22.0"), (CELERY, KUBERNETES, BOTH)):
+        yield functools.partial(readme, version, executor)
 
 
 def official(name, version, airflow, executor, on):
@@ -206,6 +211,26 @@ def openshift(chart, version, name):
         rules = {problem.split(":")[0] for problem in promises.of_reader(pod, secrets, airflow_cfg)}
         if rules != {"user"}:
             raise Wrong(f"{sorted(rules)} are broken")
+
+
+def readme(version, executor):
+    """The short values of the README: every pod that looks connections up reads the file; what the text under them says is left to the
+    files of helm-snippets/ is all that is missing."""
+    values = readme_values()
+    if values.count("\n") > 25:
+        raise Wrong("the short values have more than 25 lines")
+    more = {"executor": ",".join(executor), "airflowVersion": "3.3.2"}
+    pods, secrets, airflow_cfg, _ = parts(helm("official", version, values, more))
+    for name in {"scheduler", "triggerer", "dag-processor", "api-server"} | workers(executor):
+        rules = {problem.split(":")[0] for problem in promises.of_reader(pods[name], secrets, airflow_cfg)}
+        if rules != LEFT_TO_THE_SNIPPETS:
+            raise Wrong(f"{name}: {sorted(rules)}")
+
+
+def readme_values():
+    """The first YAML of the README's section on Kubernetes."""
+    text = (HERE.parents[1] / "README.md").read_text(encoding="utf-8")
+    return re.search(r"## Kubernetes\n.*?```yaml\n(.*?)```", text, re.DOTALL).group(1)
 
 
 def workers(executor):
