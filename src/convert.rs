@@ -35,8 +35,8 @@ pub struct Entries {
     pub configs: BTreeMap<String, SecretString>,
     /// What templates may see of the environment.
     pub env: BTreeMap<String, SecretString>,
-    /// Where the connections came from: how many of each of the kind's sources.
-    pub connections_by_source: Vec<usize>,
+    /// How many are taken of each of the kind's sources.
+    pub taken: ByKind<Vec<usize>>,
     /// Ids that more than one source has, of each kind.
     pub shadowed: ByKind<usize>,
     /// What is known of every secret that was found, by id, of each kind. No values.
@@ -50,7 +50,7 @@ pub struct Entries {
     /// Accounts that hold nothing of a kind while another holds something.
     pub empty: Vec<EmptyAccount>,
     /// How many names each of the kind's sources has, before filters; `None` where it is only asked by name.
-    pub listed: ByKind<Vec<Option<usize>>>,
+    pub names: ByKind<Vec<Option<usize>>>,
 }
 
 /// What is known of a secret beside its text.
@@ -82,15 +82,14 @@ impl Entries {
 
     fn take(&mut self, kind: Kind, resolved: Resolved, plan: &Plan, rules: &Rules) {
         let Some(want) = plan.want_of(kind) else { return };
-        if kind == Kind::Connection {
-            self.connections_by_source = vec![0; want.sources.len()];
-        }
         let near: Vec<Option<String>> = {
             let known = resolved.entries.keys().chain(resolved.skipped.iter().map(|skipped| &skipped.id));
             let known: Vec<&str> = known.map(String::as_str).collect();
-            resolved.missing.iter().map(|missing| nearest(&missing.id, &known).map(str::to_owned)).collect()
+            resolved.missing.iter().map(|id| nearest(id, &known).map(str::to_owned)).collect()
         };
-        self.listed[kind] = resolved.listed;
+        self.names[kind] = resolved.names;
+        self.taken[kind] = vec![0; want.sources.len()];
+        let mut asked = resolved.asked;
         let mut skipped = resolved.skipped;
         // What is asked for by name is there all the same.
         skipped.retain(|skipped| !resolved.entries.contains_key(&skipped.id));
@@ -119,22 +118,16 @@ impl Entries {
             };
             self.details[kind].insert(id.clone(), detail);
             match taken {
-                Ok(()) if kind == Kind::Connection => {
-                    self.connections_by_source.get_mut(entry.source).into_iter().for_each(|count| *count += 1);
-                }
-                Ok(()) => {}
+                Ok(()) => self.taken[kind].get_mut(entry.source).into_iter().for_each(|count| *count += 1),
                 Err(why) => {
                     let source = want.sources.get(entry.source).map(|source| source.source.clone());
                     let required = want.required.contains(&id);
-                    self.left_out.push(LeftOut { kind, id, source, why, required, near: None });
+                    let asked = asked.remove(&id);
+                    self.left_out.push(LeftOut { kind, id, source, why, required, near: None, asked });
                 }
             }
         }
-        let missing = resolved
-            .missing
-            .into_iter()
-            .zip(near)
-            .map(|(missing, near)| (missing.id.clone(), Why::Missing(Box::new(missing)), near));
+        let missing = resolved.missing.into_iter().zip(near).map(|(id, near)| (id, Why::Missing, near));
         let exit = self
             .skipped_accounts
             .iter()
@@ -143,7 +136,8 @@ impl Entries {
         let unknown = resolved.unknown.into_iter().map(|id| (id, Why::Unknown(exit), None));
         self.left_out.extend(missing.chain(unknown).map(|(id, why, near)| {
             let required = want.required.contains(&id);
-            LeftOut { kind, id, source: None, why, required, near }
+            let asked = asked.remove(&id);
+            LeftOut { kind, id, source: None, why, required, near, asked }
         }));
     }
 
@@ -199,9 +193,10 @@ impl Entries {
         if nothing_at_all && policies.empty == Policy::Error {
             let all = &self.left_out;
             let exit = gravest(all).unwrap_or(Exit::NotFound);
-            let mut lines: Vec<String> =
-                plan.wants.iter().map(|want| nothing_found(want.kind, plan, all.is_empty())).collect();
-            lines.extend(all.iter().map(ToString::to_string));
+            // The cause comes first.
+            let mut lines: Vec<String> = all.iter().map(ToString::to_string).collect();
+            let none_left_out = |kind| !all.iter().any(|left| left.kind == kind);
+            lines.extend(plan.wants.iter().map(|want| nothing_found(want.kind, plan, none_left_out(want.kind))));
             return Err(Failure::with_lines(exit, lines));
         }
         if policies.empty != Policy::Ignore {
@@ -225,15 +220,18 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
     }
     let places: Vec<String> =
         sources.iter().map(|source| format!("{} under \"{}\"", source.source, printable(source.prefix()))).collect();
-    let what = if nothing_at_all {
-        format!("no {thing} was found")
+    let places = places.join(", ");
+    if nothing_at_all {
+        format!(
+            "no {thing} was found in {places}; check the prefixes, the region and the filters, or allow an empty file with \
+             SECRETS_INIT_ON_EMPTY=warn"
+        )
     } else {
-        format!("no {thing} is left that could be written")
-    };
-    format!(
-        "{what} in {}; check the prefixes, the region and the filters, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn",
-        places.join(", ")
-    )
+        format!(
+            "no {thing} is left that could be written of {places}; mend what is left out, or allow an empty file with \
+             SECRETS_INIT_ON_EMPTY=warn"
+        )
+    }
 }
 
 /// The conversion rules of a run.

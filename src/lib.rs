@@ -67,7 +67,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
             confine(&settings, command == CommandName::Render, channels.termination_log.as_deref());
         }
         match command {
-            CommandName::Check { offline: true, .. } => pipeline::check_offline(&settings, &plan, stdout),
+            CommandName::Check { offline: true, .. } => pipeline::check_offline(&settings, &plan, env, stdout),
             CommandName::Iam => pipeline::iam(&settings, &plan, env, stdout),
             command => {
                 let run = Run::new((settings, templates, plan), env, aws, process, &mut summary);

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::commands::{check, diff, iam, print};
+use crate::commands::check::offline::{Known, OfflineReport};
+use crate::commands::check::report::{self as check, CheckReport};
+use crate::commands::{diff, iam, print};
 use crate::config::env::Env;
 use crate::config::settings::{OutputForm, Settings, StoreChoice};
 use crate::convert::left_out::{LeftOut, judge};
@@ -144,11 +146,16 @@ pub fn diff(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
 /// Prints what settings and templates ask for; no call is made.
 ///
 /// # Errors
-/// [`Exit::Io`] when it can't be printed.
-pub fn check_offline(settings: &Settings, plan: &Plan, stdout: &mut dyn Write) -> Result<Exit, Failure> {
-    let found = check::offline(settings, plan);
+/// What a render is certain to end with, whatever the accounts hold; [`Exit::Io`] when it can't be printed.
+pub fn check_offline(settings: &Settings, plan: &Plan, env: &Env, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let known = Known::of(plan, env);
+    let verdict = known.verdict(settings, plan);
+    for line in known.not_known() {
+        tracing::warn!("{line}");
+    }
+    let found = OfflineReport::of(settings, plan, &known, &verdict);
     print::in_form(settings.output, &found, || found.text(), stdout)?;
-    Ok(Exit::Ok)
+    verdict.map(|()| Exit::Ok)
 }
 
 /// Prints the policies that the settings need; no call is made.
@@ -322,7 +329,7 @@ fn or_document<T>(
     stdout: &mut dyn Write,
 ) -> Result<T, Failure> {
     if let (Err(failure), OutputForm::Json) = (&found, form) {
-        print::data(&print::document(&check::CheckReport::of_verdict(command, &Err(failure.clone()))), stdout)?;
+        print::data(&print::document(&CheckReport::of_verdict(command, &Err(failure.clone()))), stdout)?;
     }
     found
 }

@@ -108,6 +108,20 @@ fn the_table_is_for_people_and_the_exit_code_is_that_of_a_render() {
     ] {
         assert!(ended.stdout.contains(words), "{words}:\n{}", ended.stdout);
     }
+    // What each account has, and what it was asked for in vain.
+    let counts = [
+        "connections of own under \"airflow/connections/\": 6 names, 2 taken\n",
+        "connections of 222222222222 eu-central-1 under \"airflow/connections/\": 2 names, 1 taken\n",
+        "error: conn_id onyl is missing: asked for by SECRETS_INIT_REQUIRED; did you mean only?\n  \
+         own account in eu-central-1, airflow/connections/onyl: no such secret, or none with a current value\n  \
+         shared account 222222222222 in eu-central-1, airflow/connections/onyl: no such secret, or none with a current value\n",
+    ];
+    for lines in counts {
+        assert!(ended.stdout.contains(lines), "{lines}{}", ended.stdout);
+    }
+    assert_eq!(ended.stdout.matches("onyl is missing").count(), 1, "{}", ended.stdout);
+    let own = "own: 2 connections of 6 names; 222222222222 eu-central-1: 1 connection of 2 names";
+    assert_eq!(ended.summary()["accounts"], own);
     // Colours are for terminals.
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stdout.contains("canary"), "{}", ended.stdout);
     let strict = run(&aws).var("SECRETS_INIT_STRICT", "true").var("SECRETS_INIT_OUTPUT", "json").go().code(77);
@@ -149,6 +163,145 @@ fn settings_and_templates_can_be_checked_without_aws_or_credentials() {
     let wrong = Run::new().kwargs("{}").arg("check").arg("--offline").var("SECRETS_INIT_TEMPLATES", "t.j2=t");
     fs::write(wrong.path("t.j2"), "{{ open").unwrap();
     wrong.go().code(78).says("t.j2 line 1");
+}
+
+/// Who asks for an id, what each account is asked for and what it answers, where the id is denied, kept from being asked, or a
+/// team's.
+#[test]
+fn an_id_that_gives_nothing_can_be_found_out() {
+    let aws = aws();
+    let run = run(&aws).var("SECRETS_INIT_OUTPUT", "json").var("SECRETS_INIT_CONN_IDS", "denied,zz,gone,both");
+    let asked = |run: &Run| {
+        let found = document(&run.go().code(66).stdout);
+        let rows = found["asked"].as_array().unwrap().clone();
+        rows.into_iter().map(|row| (row["id"].as_str().unwrap().to_owned(), row)).collect::<Vec<_>>()
+    };
+    let rows = asked(&run);
+    let answers = |row: &Value| {
+        let accounts = row["accounts"].as_array().unwrap().clone();
+        accounts.iter().map(|account| account["answer"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let all: Vec<(&str, Vec<String>)> = rows.iter().map(|(id, row)| (id.as_str(), answers(row))).collect();
+    let expected =
+        [("denied", ["denied", "not asked"]), ("gone", ["not there", "not there"]), ("zz", ["pattern", "not there"])];
+    assert_eq!(all, expected.map(|(id, answers)| (id, answers.map(str::to_owned).to_vec())));
+    for (id, row) in &rows {
+        assert_eq!(row["asked_by"], json!(["SECRETS_INIT_CONN_IDS"]));
+        let own = &row["accounts"][0];
+        assert_eq!((&own["region"], &own["secrets"]), (&json!(REGION), &json!([format!("airflow/connections/{id}")])));
+    }
+    let of_team = asked(&run.var("SECRETS_INIT_TEAM", "team_a"));
+    let (_, gone) = of_team.iter().find(|(id, _)| id == "gone").unwrap();
+    assert_eq!(gone["accounts"][0]["secrets"], json!(["airflow/connections/team_a--gone", "airflow/connections/gone"]));
+}
+
+/// What the original's kwargs come to: nothing says what the shared account holds.
+const UNNAMED: &str = r#"{"shared_account": "222222222222", "aws_region": "eu-central-1"}"#;
+
+#[test]
+fn what_a_run_is_certain_to_end_with_is_what_check_offline_ends_with() {
+    let run = |kwargs: &str| {
+        let run = Run::new().kwargs(kwargs).arg("check").arg("--offline").var("SECRETS_INIT_OUTPUT", "json");
+        run.var("AWS_REGION", REGION)
+    };
+    let ended = |run: Run, code: i32| {
+        let ended = run.go().code(code);
+        (document(&ended.stdout), ended.stderr)
+    };
+    // Whose credentials these are, only AWS knows.
+    let (found, log) = ended(run(UNNAMED), 0);
+    let words = "nothing says which connections shared account 222222222222 in eu-central-1 holds";
+    assert!(log.contains(words) && found["warnings"][0].as_str().unwrap().contains(words), "{log}");
+    assert_eq!((found["warnings"].as_array().unwrap().len(), &found["exit_code"]), (1, &json!(0)));
+    // The role says it.
+    let with_role = |account: &str| {
+        UNNAMED.replace("\"aws_region", &format!("\"role_arn\": \"arn:aws:iam::{account}:role/own\", \"aws_region"))
+    };
+    let no_way_in = "AWS lets nobody list another account's secrets";
+    let (found, _) = ended(run(&with_role(OWN)), 78);
+    assert_eq!(
+        (&found["outcome"], &found["warnings"], &found["exit_code"]),
+        (&json!("failed"), &json!([]), &json!(78))
+    );
+    assert!(found["errors"][0].as_str().unwrap().contains(no_way_in), "{found}");
+    assert_eq!(found["lookups"].as_array().unwrap().len(), 2, "the table is there all the same");
+    let (found, log) = ended(run(&with_role(SHARED)), 0);
+    assert!(found["warnings"] == json!([]) && !log.contains("WARN"), "{log}");
+    assert_eq!(found["lookups"][1]["how"], "listed: it is the own account");
+    // So does the web identity, unless keys stand before it.
+    let web = |kwargs: &str| {
+        run(kwargs).var("AWS_ROLE_ARN", POD).var("AWS_WEB_IDENTITY_TOKEN_FILE", "/var/run/secrets/token")
+    };
+    assert!(ended(web(UNNAMED), 78).1.contains(no_way_in));
+    let keys = web(UNNAMED).var("AWS_ACCESS_KEY_ID", POD_KEY).var("AWS_SECRET_ACCESS_KEY", "secret");
+    assert!(ended(keys, 0).1.contains(words));
+    assert!(ended(web(&UNNAMED.replace("222222222222", OWN)), 0).1.is_empty());
+    // So does the profile's role.
+    let profile = run(UNNAMED).var("AWS_CONFIG_FILE", "config");
+    let keys = "[profile base]\naws_access_key_id = AKIA\naws_secret_access_key = secret\n";
+    let role = format!("[default]\nrole_arn = {POD}\nsource_profile = base\n{keys}");
+    fs::write(profile.path("config"), role).unwrap();
+    assert!(ended(profile, 78).1.contains(no_way_in));
+    // Nobody needs to say it where ids are named, or where it is a role that reads.
+    let named = run(&with_role(OWN)).var("SECRETS_INIT_CONN_IDS", "a");
+    assert!(ended(named, 0).1.is_empty());
+    // The policies of `iam` can't serve it either.
+    let iam = Run::new().kwargs(&with_role(OWN)).arg("iam");
+    iam.go().code(78).says(no_way_in);
+}
+
+/// Of every kind that is wanted, and whatever else is certain before anybody is asked.
+#[test]
+fn check_offline_ends_as_a_run_that_can_find_nothing() {
+    let run = |kwargs: &str| Run::new().kwargs(kwargs).arg("check").arg("--offline");
+    let own = r#"{"shared_account": "222222222222", "shared_role_arn": "arn:aws:iam::222222222222:role/reader",
+        "role_arn": "arn:aws:iam::111111111111:role/own", "shared_connections": ["a"], "variables_prefix_shared": "v"}"#;
+    let own = own.replace(r#""shared_role_arn": "arn:aws:iam::222222222222:role/reader","#, "");
+    let variables = run(&own).var("SECRETS_INIT_VARIABLES_FILE", "v.json");
+    let log = variables.go().code(78).stderr;
+    assert!(log.contains("nothing says which variables it holds") && !log.contains("which connections"), "{log}");
+    // A kind that is switched off gives nothing.
+    let off = r#"{"connections_prefix": null}"#;
+    run(off).go().code(66).says("connections_prefix is null");
+    run(off).var("SECRETS_INIT_ON_EMPTY", "warn").go().code(0).says("connections_prefix is null");
+    run(off).var("SECRETS_INIT_VARIABLES_FILE", "v.json").go().code(0);
+    let required = run(off).var("SECRETS_INIT_VARIABLES_FILE", "v.json").var("SECRETS_INIT_REQUIRED", "a");
+    required.go().code(66).says("conn_id a is missing");
+    // What the pattern keeps from being asked is not there, and a shared account may have it.
+    let pattern = r#"{"connections_lookup_pattern": "^warehouse"}"#;
+    let asked = || run(pattern).var("SECRETS_INIT_REQUIRED", "my_db,warehouse_1");
+    asked().go().code(66).says("conn_id my_db is missing").says("the lookup pattern does not match");
+    let shared = format!("{}, {}", pattern.trim_end_matches('}'), own.trim_start_matches('{'));
+    run(&shared).var("SECRETS_INIT_REQUIRED", "my_db").go().code(0);
+    // A file store is read: no network and no credentials are needed for it.
+    let file = |run: Run| run.kwargs("{}").var("SECRETS_INIT_STORE", "file:secrets.yaml");
+    let render = file(Run::new()).go();
+    assert_ne!(render.code, 0);
+    file(run("{}")).go().code(render.code);
+    let there = file(run("{}"));
+    fs::write(there.path("secrets.yaml"), BEFORE).unwrap();
+    there.go().code(0);
+}
+
+/// On a terminal, as `NO_COLOR` and `TERM` say: the table and the log alike.
+#[test]
+fn colours_are_for_terminals_that_want_them() {
+    let on_terminal = |name: &str, value: &str| {
+        let run = Run::on_document(BEFORE).var("SECRETS_INIT_REQUIRED", "none").arg("check");
+        let run = run.var("TERM", "xterm").var("PATH", "/usr/bin:/bin:/usr/local/bin").var(name, value);
+        let mut command = std::process::Command::new("python3");
+        let program = env!("CARGO_BIN_EXE_airflow-secrets-init");
+        let script = "import pty, sys; sys.exit(pty.spawn(sys.argv[1:]) >> 8)";
+        command.args(["-c", script, program, "check"]).envs(run.environment()).stdin(std::process::Stdio::null());
+        let output = command.output().expect("python3 runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let coloured = on_terminal("NO_COLOR", "");
+    assert!(coloured.contains("\u{1b}[31merror") && coloured.contains("\u{1b}[31mERROR"), "{coloured}");
+    for (name, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
+        let plain = on_terminal(name, value);
+        assert!(plain.contains("conn_id none is missing") && !plain.contains("\u{1b}["), "{plain}");
+    }
 }
 
 // ---- diff ------------------------------------------------------------------------------------------------------

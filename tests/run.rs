@@ -372,7 +372,15 @@ fn no_part_of_a_secret_is_ever_said() {
 fn text_logs_are_for_people_and_json_logs_parse() {
     let text = Run::on_document(TWO).var("SECRETS_INIT_LOG_FORMAT", "text").go().code(0);
     let last = text.stderr.lines().last().unwrap();
-    assert!(last.contains(" INFO done outcome=\"written\" connections=2 own=2 shared=0"), "{last}");
+    assert!(
+        last.contains(" INFO done outcome=\"written\" connections=2 own=2 accounts=") && !last.contains("=0 "),
+        "{last}"
+    );
+    // The reason stands in the line before, once.
+    let failed = Run::on_document(TWO).var("SECRETS_INIT_LOG_FORMAT", "text").var("SECRETS_INIT_REQUIRED", "none").go();
+    assert_eq!(failed.stderr.matches("conn_id none is missing").count(), 1, "{}", failed.stderr);
+    let last = failed.stderr.lines().last().unwrap();
+    assert!(last.contains("ERROR failed outcome=\"failed\" exit_code=66 own=2 missing=1"), "{last}");
     let json = Run::on_document(TWO).go().code(0);
     for line in json.stderr.lines() {
         serde_json::from_str::<serde_json::Value>(line).unwrap_or_else(|_| panic!("no JSON: {line}"));

@@ -11,7 +11,7 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::commands::check::VERSION;
+use crate::commands::check::report::VERSION;
 use crate::config::files;
 use crate::render::files::{Expected, Rendered};
 use crate::text::{os_error, printable, shown};

@@ -43,10 +43,10 @@ pub fn in_form(
     }
 }
 
-/// Whether stdout is a terminal that wants colour: `NO_COLOR` switches it off.
+/// Whether stdout is a terminal that wants colour.
 #[must_use]
 pub fn in_colour(env: &Env) -> bool {
-    std::io::stdout().is_terminal() && env.raw("NO_COLOR").is_none_or(str::is_empty)
+    std::io::stdout().is_terminal() && env.wants_colour()
 }
 
 /// Prints files; several with a line before each that names its target.

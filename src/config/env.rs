@@ -60,6 +60,12 @@ impl Env {
         self.variables.get(name)?.as_deref()
     }
 
+    /// Whether a terminal is to show colours: `NO_COLOR` (no-color.org) and a terminal that has none say no.
+    #[must_use]
+    pub fn wants_colour(&self) -> bool {
+        self.raw("NO_COLOR").is_none_or(str::is_empty) && self.raw("TERM") != Some("dumb")
+    }
+
     /// The names that begin with `prefix`, in order.
     pub fn names_with_prefix<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = &'a str> {
         self.variables

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::airflow::invalid::Invalid;
 use crate::error::{Exit, Failure};
-use crate::fetch::answers::Missing;
+use crate::fetch::answers::Trace;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Source;
@@ -24,6 +24,8 @@ pub struct LeftOut {
     pub required: bool,
     /// Of a missing one: the nearest id that there is, if any is near.
     pub near: Option<String>,
+    /// Of one that was asked for by name and gives nothing: who asked, and what each account answered.
+    pub asked: Option<Trace>,
 }
 
 /// Why an id is not there.
@@ -43,8 +45,8 @@ pub enum Why {
     Refused(&'static str),
     /// The secret can't be read.
     Unreadable(StoreError),
-    /// It was asked for by name and no source has it: who asked, and what each account answered.
-    Missing(Box<Missing>),
+    /// It was asked for by name and no source has it.
+    Missing,
     /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
     Unknown(Exit),
 }
@@ -66,10 +68,11 @@ impl std::fmt::Display for LeftOut {
             Why::Unknown(_) => f.write_str(
                 " is not known: no account that could be read has it, and one that may have it is left out as a whole",
             ),
-            Why::Missing(missing) => {
-                write!(f, " is missing: asked for by {}", missing.asked_by.join(", "))?;
-                for lookup in &missing.lookups {
-                    write!(f, "; {lookup}")?;
+            Why::Missing => {
+                f.write_str(" is missing")?;
+                if let Some(asked) = &self.asked {
+                    write!(f, ": asked for by {}", asked.by.join(", "))?;
+                    asked.lookups.iter().try_for_each(|lookup| write!(f, "; {lookup}"))?;
                 }
                 if let Some(near) = &self.near {
                     write!(f, "; did you mean {}?", printable(near))?;
@@ -90,7 +93,7 @@ impl LeftOut {
             Why::NotForFile { .. } => "it can't be carried".to_owned(),
             Why::Refused(_) => "its entry in the index is wrong".to_owned(),
             Why::Unreadable(error) => format!("its secret can't be read ({})", error.cause.code()),
-            Why::Missing(_) => match &self.near {
+            Why::Missing => match &self.near {
                 Some(near) => format!("no account has it; did you mean {}?", printable(near)),
                 None => "no account has it".to_owned(),
             },
@@ -107,7 +110,7 @@ impl LeftOut {
             Why::InvalidAndOfOtherKind(_) => Policy::Ignore,
             Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
             Why::Unreadable(_) => policies.denied,
-            Why::Missing(_) => policies.missing,
+            Why::Missing => policies.missing,
             Why::Unknown(_) => policies.shared,
         }
     }
@@ -120,7 +123,7 @@ impl LeftOut {
                 Exit::InvalidData
             }
             Why::Unreadable(_) => Exit::Denied,
-            Why::Missing(_) => Exit::NotFound,
+            Why::Missing => Exit::NotFound,
             Why::Unknown(exit) => exit,
         }
     }

@@ -6,7 +6,7 @@ use crate::airflow::versions::AirflowTarget;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
-use crate::fetch::answers::{Lookup, Missing, Outcome, SkippedBy, Winner};
+use crate::fetch::answers::{Lookup, Outcome, SkippedBy, Trace, Winner};
 use crate::plan::Source;
 use crate::report::log::tests::logged;
 use crate::store::error::{ErrorKind, StoreError};
@@ -43,15 +43,15 @@ fn of(kind: Kind, resolved: Resolved, aside: Vec<SkippedAccount>, plan: &Plan) -
     entries
 }
 
-/// Asked for by a list, and not there in the own account.
-fn missing(id: &str) -> Missing {
+/// Trace for by a list, and not there in the own account.
+fn asked(id: &str) -> Trace {
     let lookup = Lookup {
         source: Source::Own,
         region: "eu-west-1".to_owned(),
-        secret: format!("o/{id}"),
+        secrets: vec![format!("o/{id}")],
         outcome: Outcome::NotThere(NotThere::NoSuchSecret),
     };
-    Missing { id: id.to_owned(), asked_by: vec!["SECRETS_INIT_CONN_IDS"], lookups: vec![lookup] }
+    Trace { by: vec!["SECRETS_INIT_CONN_IDS"], lookups: vec![lookup] }
 }
 
 fn denied() -> StoreError {
@@ -78,8 +78,9 @@ fn found(required: &str) -> Entries {
     ];
     let resolved = Resolved {
         entries: entries.map(|(id, entry)| (id.to_owned(), entry)).into(),
-        missing: ["fime", "passed_ove", "nowhere"].map(missing).into(),
-        listed: Vec::new(),
+        missing: ["fime", "passed_ove", "nowhere"].map(str::to_owned).into(),
+        names: Vec::new(),
+        asked: ["fime", "passed_ove", "nowhere"].map(|id| (id.to_owned(), asked(id))).into(),
         unknown: vec!["unknown".to_owned()],
         skipped: vec![skipped("fine"), skipped("passed_over")],
     };
@@ -93,7 +94,7 @@ fn found(required: &str) -> Entries {
 fn what_is_found_is_there_or_left_out_with_the_reason() {
     let entries = found("fine");
     assert_eq!(entries.connections.keys().collect::<Vec<_>>(), ["also", "fine"]);
-    assert_eq!((entries.connections_by_source.as_slice(), entries.count(Kind::Connection)), ([1, 1].as_slice(), 2));
+    assert_eq!((entries.taken[Kind::Connection].as_slice(), entries.count(Kind::Connection)), ([1, 1].as_slice(), 2));
     assert_eq!(Kind::ALL.map(|kind| entries.shadowed[kind]), [1, 0, 0]);
     let details = &entries.details[Kind::Connection];
     let fine = Detail {
@@ -134,6 +135,7 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
         why: Why::NotForFile { file: "/x/v.env".to_owned(), reason: "why".into() },
         required: false,
         near: None,
+        asked: None,
     };
     assert_eq!(for_file.to_string(), "variable a\\u{a}b can't be written to /x/v.env: why");
     assert_eq!((for_file.exit(), for_file.policy(&policies(only("invalid")))), (Exit::InvalidData, Policy::Error));
@@ -180,7 +182,7 @@ fn texts_are_kept_as_they_are_and_counted() {
         assert_eq!(Kind::ALL.map(|kind| entries.count(kind)), counts);
         assert_eq!(entries.texts(kind).unwrap()["a"].expose_secret(), "{");
         assert!(entries.texts(Kind::Connection).is_none() && entries.left_out.is_empty());
-        assert_eq!(entries.connections_by_source, [0, 0]);
+        assert_eq!(entries.taken[Kind::Connection], [0, 0]);
     }
 }
 
@@ -207,12 +209,12 @@ fn a_run_that_finds_nothing_says_where_it_looked() {
     let shared = plan(SHARED, &[]);
     let entries = BTreeMap::from([("b".to_owned(), entry(0, SecretState::Unreadable(denied())))]);
     let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &shared);
-    let left = format!(
-        "no connection is left that could be written in own account under \"o/\", shared account 222222222222 in eu-west-1 \
-         under \"airflow/connections/\"; {hint}"
+    let left = String::from(
+        "no connection is left that could be written of own account under \"o/\", shared account 222222222222 in eu-west-1 \
+         under \"airflow/connections/\"; mend what is left out, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn",
     );
     let denied = format!("conn_id b (own account) can't be read: {}", denied());
-    assert_eq!(lines(&entries, &shared, Policy::Error), Some((Exit::Denied, vec![left, denied])));
+    assert_eq!(lines(&entries, &shared, Policy::Error), Some((Exit::Denied, vec![denied, left])));
     // Nothing of one kind alone fails no run.
     let entries = BTreeMap::from([("b".to_owned(), entry(0, value("x://h")))]);
     let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &both);
@@ -258,7 +260,7 @@ fn everything_that_a_policy_makes_an_error_fails_the_run() {
         (Why::NotForFile { file: "f".to_owned(), reason: "r".into() }, Exit::InvalidData),
         (Why::Refused("r"), Exit::InvalidData),
         (Why::Unreadable(denied()), Exit::Denied),
-        (Why::Missing(Box::new(missing("x"))), Exit::NotFound),
+        (Why::Missing, Exit::NotFound),
     ];
     // No failure ends with 0.
     let of_failure = |exit| if exit == Exit::Ok { Exit::Bug } else { exit };
@@ -270,6 +272,7 @@ fn everything_that_a_policy_makes_an_error_fails_the_run() {
         why,
         required,
         near: None,
+        asked: None,
     };
     for (why, exit) in all {
         let failure = left_out::judge(&[left(why, false)], &error).unwrap_err();
@@ -279,7 +282,7 @@ fn everything_that_a_policy_makes_an_error_fails_the_run() {
     assert!(left_out::judge(&[left(other(), false)], &error).is_ok());
     assert!(left_out::judge(&[left(other(), true)], &policies(|_| Policy::Ignore)).is_err());
     let both = [
-        left(Why::Missing(Box::new(missing("x"))), false),
+        left(Why::Missing, false),
         left(Why::Unreadable(denied()), false),
         left(Why::Unknown(Exit::Unavailable), false),
     ];

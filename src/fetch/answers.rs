@@ -91,15 +91,49 @@ impl std::fmt::Display for Lookup {
         if self.source == Source::Own {
             write!(f, " in {}", self.region)?;
         }
-        write!(f, ", {}: ", printable(&self.secret))?;
-        f.write_str(match self.outcome {
-            Outcome::NotThere(NotThere::NoSuchSecret) => "no such secret, or none with a current value",
-            Outcome::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
-            Outcome::NotThere(NotThere::Binary) => "a binary secret, which Airflow does not read",
-            Outcome::Pattern => "not asked, because the lookup pattern does not match",
-            Outcome::Team => "not asked, because Airflow with teams looks up no id that holds --",
-            Outcome::NotAsked => "not asked",
+        write!(f, ", {}: {}", self.names(), self.outcome)
+    }
+}
+
+impl Lookup {
+    /// The names or ARNs, in the order in which they are asked for.
+    #[must_use]
+    pub fn names(&self) -> String {
+        self.secrets.iter().map(|secret| printable(secret)).collect::<Vec<_>>().join(", then ")
+    }
+}
+
+impl std::fmt::Display for Outcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::NotThere(NotThere::NoSuchSecret) => "no such secret, or none with a current value",
+            Self::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
+            Self::NotThere(NotThere::Binary) => "a binary secret, which Airflow does not read",
+            Self::Unreadable => "there, but can't be read",
+            Self::Pattern => "not asked, because the lookup pattern does not match",
+            Self::Team => "not asked, because Airflow with teams looks up no id that holds --",
+            Self::NotNamed => "not asked, because its listing, index or list of ids does not name it",
+            Self::SkippedAccount => "not known, because the account is left out as a whole",
+            Self::NotAsked => "not asked, because an account before it has the id",
         })
+    }
+}
+
+impl Outcome {
+    /// In a word, for programs.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::NotThere(NotThere::NoSuchSecret) => "not there",
+            Self::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
+            Self::NotThere(NotThere::Binary) => "binary",
+            Self::Unreadable => "denied",
+            Self::Pattern => "pattern",
+            Self::Team => "team",
+            Self::NotNamed => "not named",
+            Self::SkippedAccount => "left aside",
+            Self::NotAsked => "not asked",
+        }
     }
 }
 
@@ -108,33 +142,35 @@ impl std::fmt::Display for Lookup {
 pub struct Resolved {
     /// By conn_id or key, in order.
     pub entries: BTreeMap<String, Winner>,
-    /// Asked for by name, and no source has it.
-    pub missing: Vec<Missing>,
-    /// How many names each source has, before filters; `None` where it is only asked by name.
-    pub listed: Vec<Option<usize>>,
+    /// Trace for by name, and no source has it.
+    pub missing: Vec<String>,
     /// The same, but there is one that the run goes on without and that may have it.
     pub unknown: Vec<String>,
+    /// Of each id that was asked for by name and gives nothing: who asks for it, and what each source answered.
+    pub asked: BTreeMap<String, Trace>,
+    /// How many names each source has, before filters; `None` where it is only asked by name.
+    pub names: Vec<Option<usize>>,
     /// Listed, and not asked for.
     pub skipped: Vec<Skipped>,
 }
 
-/// An id that was asked for by name and that no source has.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
-    pub id: String,
+/// How an id was asked for by name that gives nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Trace {
     /// The settings and keys that ask for it.
-    pub asked_by: Vec<&'static str>,
+    pub by: Vec<&'static str>,
     /// What each source was asked for it, and answered.
     pub lookups: Vec<Lookup>,
 }
 
-/// One account that does not have an id.
+/// One account that gives nothing for an id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lookup {
     pub source: Source,
     pub region: String,
-    /// The secret's name or ARN.
-    pub secret: String,
+    /// The names or ARNs of the secrets that are asked for, the team's own first.
+    pub secrets: Vec<String>,
+    /// What came of it.
     pub outcome: Outcome,
 }
 
@@ -142,11 +178,17 @@ pub struct Lookup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     NotThere(NotThere),
+    /// It has the secret, and does not give it.
+    Unreadable,
     /// The lookup pattern keeps it from being asked.
     Pattern,
     /// It holds what stands between a team and an id.
     Team,
-    /// It was not asked.
+    /// Its listing, its index or the ids of the kwargs do not name it, and nobody else asks for it.
+    NotNamed,
+    /// The run goes on without the account.
+    SkippedAccount,
+    /// One before it has the id.
     NotAsked,
 }
 
@@ -222,6 +264,8 @@ pub struct Answers {
     pub skipped: BTreeMap<String, SkippedBy>,
     /// Whether the ids come from a listing or an index.
     pub is_enumerated: bool,
+    /// How many of `reported` only a question by name was about, which found nothing.
+    pub in_vain: usize,
 }
 
 impl Answers {
@@ -232,16 +276,22 @@ impl Answers {
         }
     }
 
+    /// Adds what came of asking by name.
+    pub fn add_by_name(&mut self, more: BTreeMap<String, Reported>) {
+        self.in_vain += more.iter().filter(|(id, new)| new.state.is_none() && !self.reported.contains_key(*id)).count();
+        self.reported.extend(more);
+    }
+
     /// Whether there is a secret for this id, readable or not.
     #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.reported.get(id).is_some_and(|reported| reported.state.is_some())
     }
 
-    /// How many names a listing or an index had, wanted or not.
+    /// How many names an account has that was listed or has an index, wanted or not.
     #[must_use]
     pub fn names(&self) -> Option<usize> {
-        self.is_enumerated.then(|| self.reported.len() + self.skipped.len())
+        self.is_enumerated.then(|| (self.reported.len() + self.skipped.len()).saturating_sub(self.in_vain))
     }
 }
 

@@ -49,7 +49,7 @@ pub async fn ask_by_name<S: SecretStore>(
             read => read?,
         };
         for (source, more) in read {
-            answers.entry(source).or_default().reported.extend(more.reported);
+            answers.entry(source).or_default().add_by_name(more.reported);
         }
         for source in plan.sources_of(account) {
             let Some(known) = answers.get(&(source.kind, account)) else { continue };

@@ -8,7 +8,8 @@ use std::pin::pin;
 use futures_util::future::{Either, join_all, select};
 
 use super::answers::{
-    AllAnswers, Answers, Fetched, Lookup, Missing, Outcome, Resolved, Skipped, SkippedAccount, SkippedBy, Winner,
+    AllAnswers, Answers, Fetched, Lookup, Outcome, Reported, Resolved, SecretState, Skipped, SkippedAccount, Trace,
+    Winner,
 };
 use super::by_name::ask_by_name;
 use super::empty;
@@ -57,17 +58,38 @@ async fn resolve<S: SecretStore>(
         fetched.skipped_accounts.push(SkippedAccount { source: account.source.clone(), failure });
     }
     for want in &plan.wants {
-        let mut resolved = decide((plan, want), selection, &mut answers);
+        let mut resolved = decide((plan, want), selection, &mut answers, first_skipped);
         if !fetched.skipped_accounts.is_empty() {
-            resolved.unknown = resolved.missing.drain(..).map(|missing| missing.id).collect();
+            resolved.unknown = std::mem::take(&mut resolved.missing);
         }
         fetched.kinds[want.kind] = resolved;
     }
     Ok(fetched)
 }
 
-/// The first source that has an id wins.
-fn decide((plan, want): (&Plan, &Want), selection: &Selection, answers: &mut AllAnswers) -> Resolved {
+/// What no run finds, whatever the accounts hold: ids that are asked for by name and that no account is ever asked for.
+#[must_use]
+pub fn never_found(plan: &Plan, selection: &Selection) -> Fetched {
+    let mut fetched = Fetched::default();
+    for want in &plan.wants {
+        let resolved = &mut fetched.kinds[want.kind];
+        for (id, by) in asked_by(want, selection) {
+            let keeps_it_out = |source| match outcome(source, &Answers::default(), id) {
+                Some(out @ (Outcome::Pattern | Outcome::Team)) => Some(out),
+                _ => None,
+            };
+            let outcomes: Option<Vec<Outcome>> = want.sources.iter().map(keeps_it_out).collect();
+            if let Some(outcomes) = outcomes {
+                resolved.missing.push(id.to_owned());
+                resolved.asked.insert(id.to_owned(), asked((plan, want), id, by, outcomes));
+            }
+        }
+    }
+    fetched
+}
+
+/// Every id that is asked for by name, and who asks.
+fn asked_by<'a>(want: &'a Want, selection: &Selection) -> BTreeMap<&'a str, BTreeSet<&'static str>> {
     let mut asked: BTreeMap<&str, BTreeSet<&'static str>> = BTreeMap::new();
     for (id, list) in want.asked_by() {
         asked.entry(id).or_default().insert(list);
@@ -79,21 +101,54 @@ fn decide((plan, want): (&Plan, &Want), selection: &Selection, answers: &mut All
             }
         }
     }
+    asked
+}
+
+fn asked((plan, want): (&Plan, &Want), id: &str, by: BTreeSet<&'static str>, outcomes: Vec<Outcome>) -> Trace {
+    let lookups = want.sources.iter().zip(outcomes).map(|(source, outcome)| Lookup {
+        source: source.source.clone(),
+        region: plan.region_of(&source.source),
+        secrets: source
+            .team_secret_id(id)
+            .into_iter()
+            .chain([source.secret_id(id)])
+            .map(|id| id.as_str().to_owned())
+            .collect(),
+        outcome,
+    });
+    Trace { by: by.into_iter().collect(), lookups: lookups.collect() }
+}
+
+/// The first source that has an id wins.
+fn decide(
+    (plan, want): (&Plan, &Want),
+    selection: &Selection,
+    answers: &mut AllAnswers,
+    first_skipped: usize,
+) -> Resolved {
     let of_source = |source: &SourcePlan| answers.remove(&(want.kind, source.account)).unwrap_or_default();
     let of_sources: Vec<Answers> = want.sources.iter().map(of_source).collect();
     let mut resolved = Resolved::default();
-    let found = |id: &str| of_sources.iter().any(|answers| answers.has(id));
-    for (id, lists) in asked.into_iter().filter(|(id, _)| !found(id)) {
-        let lookups = want.sources.iter().zip(&of_sources).map(|(source, answers)| {
-            let region = plan.region_of(&source.source);
-            let secret = source.secret_id(id).as_str().to_owned();
-            Lookup { source: source.source.clone(), region, secret, outcome: outcome(source, answers, id) }
+    for (id, by) in asked_by(want, selection) {
+        let winner = of_sources.iter().find_map(|answers| answers.reported.get(id)?.state.as_ref());
+        match winner {
+            Some(SecretState::Value(_) | SecretState::Refused(_)) => continue,
+            Some(SecretState::Unreadable(_)) => {}
+            None => resolved.missing.push(id.to_owned()),
+        }
+        let mut is_found = false;
+        let outcomes = want.sources.iter().zip(&of_sources).map(|(source, answers)| match is_found {
+            true => Outcome::NotAsked,
+            false if source.account >= first_skipped => Outcome::SkippedAccount,
+            false => {
+                is_found = answers.has(id);
+                outcome(source, answers, id).unwrap_or(Outcome::NotNamed)
+            }
         });
-        let lists = lists.into_iter().collect();
-        resolved.missing.push(Missing { id: id.to_owned(), asked_by: lists, lookups: lookups.collect() });
+        resolved.asked.insert(id.to_owned(), asked((plan, want), id, by, outcomes.collect()));
     }
     for (source, answers) in of_sources.into_iter().enumerate() {
-        resolved.listed.push(answers.names());
+        resolved.names.push(answers.names());
         resolved.skipped.extend(answers.skipped.into_iter().map(|(id, by)| Skipped { id, source, by }));
         for (id, reported) in answers.reported {
             let Some(state) = reported.state else { continue };
@@ -108,12 +163,14 @@ fn decide((plan, want): (&Plan, &Want), selection: &Selection, answers: &mut All
     resolved
 }
 
-/// What one account answered about an id that no account has.
-fn outcome(source: &SourcePlan, answers: &Answers, id: &str) -> Outcome {
+/// What one account answered about an id, or why it is not asked; `None` where another account or a list is why.
+fn outcome(source: &SourcePlan, answers: &Answers, id: &str) -> Option<Outcome> {
     match answers.reported.get(id) {
-        Some(reported) => reported.not_there.map_or(Outcome::NotAsked, Outcome::NotThere),
-        None if !source.looks_up(id) => Outcome::Team,
-        None if answers.skipped.get(id) == Some(&SkippedBy::Pattern) || source.has_pattern() => Outcome::Pattern,
-        None => Outcome::NotAsked,
+        Some(Reported { state: Some(_), .. }) => Some(Outcome::Unreadable),
+        Some(reported) => reported.not_there.map(Outcome::NotThere),
+        None if !source.looks_up(id) => Some(Outcome::Team),
+        // What takes too long ends the run before it comes here.
+        None if !source.pattern_takes(id).unwrap_or(true) => Some(Outcome::Pattern),
+        None => None,
     }
 }

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::answers::*;
 use super::enumerate::prefixes_of;
 use super::reading::{WhenNotThere, report_not_there};
-use super::resolve::fetch;
+use super::resolve::{fetch, never_found};
 use super::shared::{SharedPolicy, TOO_SLOW};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
@@ -132,6 +132,15 @@ fn want(plan: &mut Plan, kind: Kind, own: Enumerate, shared: Enumerate, [own_pre
     plan.wants.push(Want { kind, exactly: None, chosen: Vec::new(), named: Vec::new(), required: Vec::new(), sources });
 }
 
+/// The same, read for a team.
+fn of_team(mut plan: Plan) -> Plan {
+    for want in &mut plan.wants {
+        let teams = || Teams::Of("team_a".to_owned());
+        want.sources = std::mem::take(&mut want.sources).into_iter().map(|source| source.with_teams(teams())).collect();
+    }
+    plan
+}
+
 /// The connections that come of it.
 fn run(plan: &Plan, stores: &[TestStore]) -> Result<Resolved, Failure> {
     run_with(plan, stores, &Selection::default())
@@ -173,7 +182,7 @@ fn without(glob: &str) -> Selection {
 
 /// The ids that are missing.
 fn missing(resolved: &Resolved) -> Vec<&str> {
-    resolved.missing.iter().map(|missing| missing.id.as_str()).collect()
+    resolved.missing.iter().map(String::as_str).collect()
 }
 
 /// `id=source:value`, with `!` for unreadable and `+` for shadowed.
@@ -722,21 +731,61 @@ fn an_account_without_names_is_reported_only_beside_one_that_has_some() {
     assert!(of_index[0].to_string().contains("its index i names no connection"), "{}", of_index[0]);
 }
 
-/// Who asked for it, and what each account answered.
+/// Who asked for an id that gives nothing, and what each account answered: of what is not there, and of what is denied.
 #[test]
-fn a_missing_id_can_be_traced() {
-    let mut plan = plan(Enumerate::Listing, Enumerate::Ids(vec!["a".to_owned()]));
-    plan.wants[0].required = vec!["a".to_owned()];
-    let stores = [TestStore::default(), TestStore { binary: Some("s/a"), ..TestStore::with(&[("s/a", "1")]) }];
+fn an_id_that_gives_nothing_can_be_traced() {
+    let traced = |fetched: &Resolved, id: &str| {
+        let asked = &fetched.asked[id];
+        let lookups: Vec<String> = asked.lookups.iter().map(ToString::to_string).collect();
+        (asked.by.join(" "), lookups.join("; "))
+    };
+    let mut plan = plan(Enumerate::Listing, Enumerate::Ids(vec!["a".to_owned(), "b".to_owned()]));
+    plan.wants[0].required = vec!["a".to_owned(), "d".to_owned(), "there".to_owned()];
+    let own =
+        TestStore { failing: vec![("o/d", ErrorKind::Denied)], ..TestStore::with(&[("o/d", "1"), ("o/there", "1")]) };
+    let stores = [own, TestStore { binary: Some("s/a"), ..TestStore::with(&[("s/a", "1")]) }];
     let fetched = run(&plan, &stores).unwrap();
-    assert_eq!(fetched.missing[0].asked_by, ["SECRETS_INIT_REQUIRED", "shared_connections"]);
-    assert_eq!(
-        fetched.missing[0].lookups.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        [
-            "own account in the profile's region, o/a: no such secret, or none with a current value",
-            "shared account 222222222222 in eu-central-1, s/a: a binary secret, which Airflow does not read",
-        ]
-    );
+    assert_eq!(fetched.asked.keys().collect::<Vec<_>>(), ["a", "b", "d"]);
+    let (own, shared) = ("own account in the profile's region", "shared account 222222222222 in eu-central-1");
+    let no_such = "no such secret, or none with a current value";
+    let expected = format!("{own}, o/a: {no_such}; {shared}, s/a: a binary secret, which Airflow does not read");
+    assert_eq!(traced(&fetched, "a"), ("SECRETS_INIT_REQUIRED shared_connections".to_owned(), expected));
+    let not_named = "not asked, because its listing, index or list of ids does not name it";
+    assert_eq!(traced(&fetched, "b").1, format!("{own}, o/b: {not_named}; {shared}, s/b: {no_such}"));
+    let after = "not asked, because an account before it has the id";
+    assert_eq!(traced(&fetched, "d").1, format!("{own}, o/d: there, but can't be read; {shared}, s/d: {after}"));
+    // The names of a team, as they are asked for.
+    let plan = of_team(plan);
+    let fetched = run(&plan, &[TestStore::default(), TestStore::default()]).unwrap();
+    let expected = format!("{own}, o/team_a--d, then o/d: {no_such}; {shared}, s/team_a--d, then s/d: {no_such}");
+    assert_eq!(traced(&fetched, "d").1, expected);
+}
+
+/// What was asked for by name in vain is no name that an account has.
+#[test]
+fn a_question_by_name_hides_no_empty_account() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
+    plan.wants[0].required = vec!["gone".to_owned()];
+    let stores = [TestStore::default(), TestStore::with(&[("s/a", "1")])];
+    let fetched = run_all(&plan, &stores, &Selection::default()).unwrap();
+    assert_eq!((fetched.empty.len(), &fetched.kinds[Kind::Connection].names), (1, &vec![Some(0), Some(1)]));
+    // What a listing lacks and a question finds is one.
+    let lagging = TestStore { unlisted: vec!["o/gone"], ..TestStore::with(&[("o/gone", "1")]) };
+    let fetched = run_all(&plan, &[lagging, TestStore::with(&[("s/a", "1")])], &Selection::default()).unwrap();
+    assert_eq!((fetched.empty.len(), &fetched.kinds[Kind::Connection].names), (0, &vec![Some(1), Some(1)]));
+}
+
+/// What the settings ask for and keep from being asked is known before anybody is.
+#[test]
+fn what_no_account_is_asked_for_is_known_beforehand() {
+    let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
+    plan.wants[0].required = vec!["team_b--x".to_owned(), "y".to_owned()];
+    let plan = of_team(plan);
+    let never = never_found(&plan, &Selection::default());
+    assert_eq!(missing(&never.kinds[Kind::Connection]), ["team_b--x"]);
+    let outcomes = never.kinds[Kind::Connection].asked["team_b--x"].lookups.iter().map(|lookup| lookup.outcome);
+    assert_eq!(outcomes.collect::<Vec<_>>(), [Outcome::Team, Outcome::Team]);
+    assert_eq!(missing(&run(&plan, &[TestStore::default(), TestStore::default()]).unwrap()), ["team_b--x", "y"]);
 }
 
 /// The team's secret beats the one without a team, in its own account; other teams' are no ids at all.
@@ -746,14 +795,6 @@ fn a_team_has_its_own_secrets_first_and_nobody_elses() {
         let names = ["x", "team_a--x", "team_b--x", "team_b--y"].map(|name| format!("{prefix}{name}"));
         let pairs: Vec<(&str, &str)> = names.iter().map(String::as_str).zip(values).collect();
         TestStore::with(&pairs)
-    };
-    let of_team = |mut plan: Plan| {
-        for want in &mut plan.wants {
-            let teams = || Teams::Of("team_a".to_owned());
-            want.sources =
-                std::mem::take(&mut want.sources).into_iter().map(|source| source.with_teams(teams())).collect();
-        }
-        plan
     };
     let stores = || [secrets("o/", ["1", "2", "3", "4"]), secrets("s/", ["5", "6", "7", "8"])];
     let listed = of_team(plan(Enumerate::Listing, Enumerate::Listing));

@@ -165,5 +165,6 @@ fn not_for_file(
         why: Why::NotForFile { file: shown(path), reason: reason.into() },
         required,
         near: None,
+        asked: None,
     }
 }

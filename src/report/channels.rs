@@ -6,6 +6,7 @@ use tracing::subscriber::DefaultGuard;
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::config::places::NamedFiles;
+use crate::config::settings::{LOG_FORMATS, LogFormat};
 use crate::error::{Exit, Failure};
 use crate::report::summary::Summary;
 use crate::report::{log, stderr, termination};
@@ -14,7 +15,8 @@ use crate::report::{log, stderr, termination};
 #[derive(Clone, Default)]
 pub struct Channels {
     level: Option<String>,
-    format: Option<String>,
+    format: Option<LogFormat>,
+    colour: bool,
     /// `SECRETS_INIT_TERMINATION_LOG`.
     pub termination_log: Option<String>,
     /// Files that no reason may be written to.
@@ -27,7 +29,8 @@ impl Channels {
     pub fn of(raw: &RawSettings, env: &Env) -> Self {
         Self {
             level: raw.log.clone(),
-            format: raw.log_format.clone(),
+            format: raw.log_format.as_deref().and_then(|word| log::known(word, &LOG_FORMATS)),
+            colour: env.wants_colour(),
             termination_log: raw.termination_log.clone(),
             files: NamedFiles::of(raw, env),
         }
@@ -36,7 +39,7 @@ impl Channels {
     /// Logs on this thread until the guard is dropped.
     #[must_use]
     pub fn start_log(&self) -> DefaultGuard {
-        log::start(self.level.as_deref(), self.format.as_deref())
+        log::start(self.level.as_deref(), self.format, self.colour)
     }
 
     /// Says why a run failed, everywhere where that is said.
@@ -50,7 +53,7 @@ impl Channels {
             error!("{line}");
         }
         termination::write(self.termination_log.as_deref(), failure, &self.files);
-        summary.failed(failure);
+        summary.failed(failure, log::form(self.format));
         failure.exit()
     }
 }

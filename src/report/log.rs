@@ -9,29 +9,35 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::config::settings::{LOG_FORMATS, LOG_LEVELS, LogFormat};
+use crate::config::settings::{LOG_LEVELS, LogFormat};
 use crate::report::progress::Stderr;
 use crate::report::stderr::Log;
 
 /// Whether the log goes to a terminal, in the form for people.
 #[must_use]
 pub fn is_for_people(format: Option<LogFormat>) -> bool {
-    std::io::stderr().is_terminal() && format.unwrap_or(LogFormat::Text) == LogFormat::Text
+    std::io::stderr().is_terminal() && form(format) == LogFormat::Text
+}
+
+/// The form of the log: the one that is named, else what fits who reads.
+#[must_use]
+pub fn form(named: Option<LogFormat>) -> LogFormat {
+    named.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json })
 }
 
 /// Starts logging on this thread until the guard is dropped. A word that is not known counts as unset here;
 /// `settings.rs` reports it.
 #[must_use]
-pub fn start(level: Option<&str>, format: Option<&str>) -> DefaultGuard {
+pub fn start(level: Option<&str>, format: Option<LogFormat>, colour: bool) -> DefaultGuard {
     let level = level.and_then(|word| known(word, &LOG_LEVELS)).unwrap_or(Level::INFO);
-    let terminal = std::io::stderr().is_terminal();
-    let default = if terminal { LogFormat::Text } else { LogFormat::Json };
-    let format = format.and_then(|word| known(word, &LOG_FORMATS)).unwrap_or(default);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
     let registry = tracing_subscriber::registry().with(ours);
-    match format {
+    match form(format) {
         LogFormat::Text => {
-            let layer = fmt::layer().with_writer(Stderr::default).with_target(false).with_ansi(terminal);
+            let layer = fmt::layer()
+                .with_writer(Stderr::default)
+                .with_target(false)
+                .with_ansi(colour && std::io::stderr().is_terminal());
             // A reader that has gone away must not end the run: without this the layer would panic about it.
             let layer = layer.log_internal_errors(false);
             tracing::subscriber::set_default(registry.with(layer))

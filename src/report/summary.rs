@@ -5,14 +5,14 @@ use std::time::Instant;
 
 use tracing::{error, info};
 
-use crate::config::settings::Settings;
+use crate::config::settings::{LogFormat, Settings};
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
 use crate::error::Failure;
 use crate::model::kind::Kind;
 use crate::plan::{Plan, Source};
-use crate::report::stderr;
-use crate::text::shown;
+use crate::report::{log, stderr};
+use crate::text::{count, shown};
 
 /// What there is to count. Filled as the run goes on, so that a failed run has a summary as well.
 pub struct Summary {
@@ -26,6 +26,8 @@ pub struct Summary {
     invalid: usize,
     denied: usize,
     missing: usize,
+    /// What each account has and gives.
+    accounts: Option<String>,
     /// Shared accounts that the run went on without, if any.
     left_aside: Option<usize>,
     /// API calls, retries not counted.
@@ -46,6 +48,7 @@ impl Summary {
             invalid: 0,
             denied: 0,
             missing: 0,
+            accounts: None,
             left_aside: None,
             api_calls: 0,
         }
@@ -54,12 +57,13 @@ impl Summary {
     /// Takes the counts of what was resolved.
     pub fn take(&mut self, entries: &Entries, plan: &Plan) {
         let sources = plan.want_of(Kind::Connection).map_or(&[][..], |want| &want.sources);
-        for (source, count) in sources.iter().zip(&entries.connections_by_source) {
+        for (source, count) in sources.iter().zip(&entries.taken[Kind::Connection]) {
             match source.source {
                 Source::Own => self.own += count,
                 Source::Shared { .. } => self.shared += count,
             }
         }
+        self.accounts = Some(accounts(entries, plan)).filter(|text| !text.is_empty());
         self.shadowed = entries.shadowed.iter().map(|(_, shadowed)| shadowed).sum();
         self.variables = plan.want_of(Kind::Variable).map(|_| entries.variables.len());
         self.configs = plan.want_of(Kind::Config).map(|_| entries.configs.len());
@@ -73,7 +77,7 @@ impl Summary {
             match left.why {
                 Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => self.invalid += 1,
                 Why::Unreadable(_) => self.denied += 1,
-                Why::Missing(_) | Why::Unknown(_) => self.missing += 1,
+                Why::Missing | Why::Unknown(_) => self.missing += 1,
                 Why::InvalidAndOfOtherKind(_) => {}
             }
         }
@@ -84,20 +88,22 @@ impl Summary {
         let outputs = &settings.outputs;
         let path = |path: Option<&Path>| path.map(|path| tracing::field::display(shown(path)));
         stderr::urgently(stderr::report_dropped);
+        let counted = counts_in(log::form(settings.log_format));
         let say = || {
             info!(
                 outcome,
                 connections = self.own + self.shared,
-                own = self.own,
-                shared = self.shared,
-                shadowed = self.shadowed,
-                variables = self.variables,
-                configs = self.configs,
-                invalid = self.invalid,
-                denied = self.denied,
-                missing = self.missing,
+                own = counted(self.own),
+                shared = counted(self.shared),
+                shadowed = counted(self.shadowed),
+                variables = self.variables.and_then(counted),
+                configs = self.configs.and_then(counted),
+                invalid = counted(self.invalid),
+                denied = counted(self.denied),
+                missing = counted(self.missing),
                 left_aside = self.left_aside,
-                api_calls = self.api_calls,
+                accounts = self.accounts,
+                api_calls = counted(usize::try_from(self.api_calls).unwrap_or(usize::MAX)),
                 elapsed_ms = self.elapsed_ms(),
                 file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
                 variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
@@ -112,24 +118,28 @@ impl Summary {
     }
 
     /// The last line of a run that did not, with the first of its reasons: who reads one line reads this one.
-    pub fn failed(&self, failure: &Failure) {
+    pub fn failed(&self, failure: &Failure, form: LogFormat) {
         stderr::urgently(stderr::report_dropped);
+        let counted = counts_in(form);
+        // For people it stands above.
+        let reason = failure.lines().first().filter(|_| form == LogFormat::Json);
         let say = || {
             error!(
                 outcome = "failed",
                 exit_code = failure.exit().code(),
-                own = self.own,
-                shared = self.shared,
-                shadowed = self.shadowed,
-                variables = self.variables,
-                configs = self.configs,
-                invalid = self.invalid,
-                denied = self.denied,
-                missing = self.missing,
+                own = counted(self.own),
+                shared = counted(self.shared),
+                shadowed = counted(self.shadowed),
+                variables = self.variables.and_then(counted),
+                configs = self.configs.and_then(counted),
+                invalid = counted(self.invalid),
+                denied = counted(self.denied),
+                missing = counted(self.missing),
                 left_aside = self.left_aside,
-                api_calls = self.api_calls,
+                accounts = self.accounts,
+                api_calls = counted(usize::try_from(self.api_calls).unwrap_or(usize::MAX)),
                 elapsed_ms = self.elapsed_ms(),
-                reason = failure.lines().first().map(String::as_str),
+                reason = reason.map(String::as_str),
                 "failed"
             );
         };
@@ -139,4 +149,30 @@ impl Summary {
     fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// A count of none is of interest to programs alone.
+const fn counts_in(form: LogFormat) -> impl Fn(usize) -> Option<usize> + Copy {
+    move |count| if count > 0 || matches!(form, LogFormat::Json) { Some(count) } else { None }
+}
+
+/// `own: 3 connections of 12 names; 222222222222 eu-central-1: 1 connection of 2 names`.
+fn accounts(entries: &Entries, plan: &Plan) -> String {
+    let mut of_accounts: Vec<(String, Vec<String>)> = Vec::new();
+    for want in &plan.wants {
+        let counts = entries.names[want.kind].iter().zip(&entries.taken[want.kind]);
+        for (source, (names, taken)) in want.sources.iter().zip(counts) {
+            let of = match &source.source {
+                Source::Own => "own".to_owned(),
+                Source::Shared { account, region } => format!("{account} {region}"),
+            };
+            let taken = count(*taken, want.kind.thing());
+            let counted = names.map_or_else(|| taken.clone(), |names| format!("{taken} of {}", count(names, "name")));
+            match of_accounts.iter_mut().find(|(known, _)| *known == of) {
+                Some((_, all)) => all.push(counted),
+                None => of_accounts.push((of, vec![counted])),
+            }
+        }
+    }
+    of_accounts.iter().map(|(of, all)| format!("{of}: {}", all.join(", "))).collect::<Vec<_>>().join("; ")
 }

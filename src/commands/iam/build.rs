@@ -15,6 +15,7 @@ use super::json;
 use super::reads::Reads;
 use super::statements::{self, by_web_identity};
 use super::who::{Caller, PodHints, Who};
+use crate::commands::check::offline::Known;
 use crate::config::env::Env;
 use crate::config::kwargs::{Role, RoleVia};
 use crate::config::settings::{FetchMode, Settings, StoreChoice};
@@ -34,12 +35,13 @@ const LONGEST_IN_ENDPOINT: usize = 5_000;
 /// The policies for these settings. The environment may say who the pod is, if `iam` runs where the pod does.
 ///
 /// # Errors
-/// [`Exit::Config`] when secrets do not come from AWS.
+/// [`Exit::Config`] when secrets do not come from AWS, or when nothing says which secrets another account holds.
 pub fn policies(settings: &Settings, plan: &Plan, env: &Env) -> Result<IamPolicies, Failure> {
     if settings.store != StoreChoice::Aws {
         let problem = "SECRETS_INIT_STORE: a file needs no policies; unset it to see those for AWS";
         return Err(Failure::new(Exit::Config, problem));
     }
+    Known::of(plan, env).refuse_foreign()?;
     let mut build =
         Build { settings, who: Who { plan, pod: PodHints::of(env) }, documents: Vec::new(), notices: Vec::new() };
     for (place, account) in plan.accounts.iter().enumerate() {

@@ -4,6 +4,7 @@ pub mod chosen;
 pub mod identity;
 pub mod ini;
 pub mod metadata;
+pub mod own_account;
 pub mod profiles;
 pub mod proxies;
 pub mod refusal;
