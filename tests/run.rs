@@ -146,6 +146,9 @@ fn places_that_cannot_be_written_are_named_and_nothing_else_changes() {
     fs::create_dir(run.path("connections.json")).unwrap();
     each(&run, "no regular file");
     let run = Run::on_document(TWO);
+    assert!(std::process::Command::new("mkfifo").arg(run.path("connections.json")).status().unwrap().success());
+    each(&run, "no regular file");
+    let run = Run::on_document(TWO);
     std::os::unix::fs::symlink("/etc/hostname", run.path("connections.json")).unwrap();
     each(&run, "a symbolic link");
     // Every target that is wrong, at once.
@@ -585,6 +588,7 @@ fn a_template_says_why_what_it_wants_was_left_out() {
   airflow/connections/cut: '{"password": "canary'
   airflow/connections/old: mysql://u:canary@h
   airflow/connections/zz: mysql://u:canary@h
+  airflow/variables/old: there
 "#;
     let rows = [
         (
@@ -611,6 +615,11 @@ fn a_template_says_why_what_it_wants_was_left_out() {
         let ended = run.go().code(65).says(words);
         assert!(!ended.stderr.contains("canary"), "{}", ended.stderr);
     }
+    // A filter is about conn_ids alone: the variable of the same name is there.
+    let run = Run::on_document(document).var("SECRETS_INIT_EXCLUDE", "old").var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+    fs::write(run.path("t.j2"), "{{ variables.old }}").unwrap();
+    run.go().code(0);
+    assert_eq!(fs::read_to_string(run.path("t.txt")).unwrap(), "there");
     // What the front matter names is asked for by name.
     let run =
         Run::on_document(document).var("SECRETS_INIT_ON_MISSING", "warn").var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
