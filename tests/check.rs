@@ -217,7 +217,7 @@ fn what_a_run_is_certain_to_end_with_is_what_check_offline_ends_with() {
     let with_role = |account: &str| {
         UNNAMED.replace("\"aws_region", &format!("\"role_arn\": \"arn:aws:iam::{account}:role/own\", \"aws_region"))
     };
-    let no_way_in = "AWS lets nobody list another account's secrets";
+    let no_way_in = "AWS has no call that lists another account's secrets";
     let (found, _) = ended(run(&with_role(OWN)), 78);
     assert_eq!(
         (&found["outcome"], &found["warnings"], &found["exit_code"]),
