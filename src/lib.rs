@@ -35,6 +35,7 @@ use crate::error::{ConfigErrors, Exit, Failure};
 use crate::pipeline::Run;
 use crate::plan::Plan;
 use crate::process::harden::{self, Confined, Places, Process};
+use crate::process::limits;
 use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
 use crate::report::summary::Summary;
@@ -60,6 +61,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         let (settings, templates, plan) = prepare(env, &raw, command, std::mem::take(&mut errors))?;
         for notice in settings.notices.iter().chain(&plan.notices) {
             tracing::warn!("{notice}");
+        }
+        if !command.is_offline() {
+            limits::check_open_files()?;
         }
         let is_asked = matches!(settings.store, StoreChoice::Aws) && !command.is_offline();
         let aws = is_asked.then(|| Configuration::read(&settings, &plan, env)).transpose()?;

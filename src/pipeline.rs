@@ -197,7 +197,7 @@ impl<'a> Run<'a> {
         process: Process,
         summary: &'a mut Summary,
     ) -> Self {
-        let overdue = Overdue::watch(process, settings.store == StoreChoice::Aws);
+        let overdue = Overdue::watch(process);
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
         Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new() }
     }
@@ -221,8 +221,10 @@ impl<'a> Run<'a> {
     async fn fetch(&mut self) -> Result<Fetched, Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
-        let end = Instant::now() + settings.deadline;
-        self.overdue.expect_within(settings.deadline);
+        // A `credential_process` has taken its part of the time.
+        let begun = self.aws.as_ref().map_or_else(Instant::now, |aws| aws.begun.into());
+        let end = begun + settings.deadline;
+        self.overdue.expect_within(end.saturating_duration_since(Instant::now()));
         if !settings.jitter.is_zero() {
             let wait = settings.jitter.mul_f64(fastrand::f64());
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
@@ -353,7 +355,6 @@ fn too_late<'a>(
 
 /// Runs on the one thread that asks, with handlers for signals.
 fn block_on<T>(work: impl AsyncFnOnce(&mut Signals) -> Result<T, Failure>) -> Result<T, Failure> {
-    limits::check_open_files()?;
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_all().build().map_err(|error| {
         Failure::new(Exit::TempFail, format!("the runtime can't start: {}", text::os_error(&error)))

@@ -78,8 +78,6 @@ fn error(status: u16, code: &str) -> FaultEffect {
 
 /// Where nobody answers, as in most clusters, there are no credentials.
 const SILENT: &[(&str, &[i32])] = &[("token of instance metadata", &[77])];
-/// The SDK has retries of its own there, so that ours may outlast a short deadline.
-const SLOW: &[(&str, &[i32])] = &[("token of instance metadata", &[69, 75]), ("role of instance metadata", &[69, 75])];
 
 /// It is what the index holds, however long that is said to be: a matter of policy.
 const INDEX: &[(&str, &[i32])] = &[("GetSecretValue of the index", &[65])];
@@ -98,7 +96,7 @@ const KINDS: &[Kind] = &[
         does: "tries again, six times",
         effect: || error(500, "InternalServiceError"),
         hits: &[Hit::Once, Hit::Always(69)],
-        but: SLOW,
+        but: &[],
         retry: "yes",
     },
     Kind {
@@ -106,7 +104,7 @@ const KINDS: &[Kind] = &[
         does: "tries again, six times",
         effect: || error(503, "ServiceUnavailable"),
         hits: &[Hit::Once, Hit::Always(69)],
-        but: SLOW,
+        but: &[],
         retry: "yes",
     },
     Kind {
@@ -122,7 +120,7 @@ const KINDS: &[Kind] = &[
         does: "tries again, six times",
         effect: || FaultEffect::ResetMidBody,
         hits: &[Hit::Once, Hit::Always(69)],
-        but: SILENT,
+        but: &[],
         retry: "yes",
     },
     Kind {
@@ -206,8 +204,6 @@ impl Hit {
     fn codes(self, kind: &Kind, api: &Api) -> Vec<i32> {
         let but = kind.but.iter().find(|(name, _)| *name == api.name).map(|(_, codes)| codes.to_vec());
         match self {
-            // The SDK keeps the token that it has, whole or not.
-            Self::Once if but.as_deref() == Some(&[77]) && kind.name.contains("half") => vec![0, 77],
             Self::Once | Self::Share(_) => vec![0],
             Self::Most(_) => vec![0, 75],
             Self::Always(code) => but.unwrap_or_else(|| vec![code]),
@@ -758,7 +754,7 @@ fn unusable(operation: &'static str, run: fn(&FakeAws) -> Run) -> Cell {
 const SPECIALS: &[Special] = &[
     Special {
         name: "shows a certificate that is not trusted",
-        does: "tries again, six times",
+        does: "ends",
         retry: "once the CA is in the bundle",
         cells: || endpoints(69, untrusted),
     },

@@ -86,6 +86,73 @@ fn what_the_sdk_reads_is_a_file_or_an_error() {
     verify.go().code(78).says("not a regular file");
 }
 
+/// Files that a profile names: a web identity's token, a CA bundle.
+#[test]
+fn what_a_profile_names_is_a_file_or_an_error() {
+    let run = Run::on_aws("http://127.0.0.1:9", "{}").var("AWS_PROFILE", "p");
+    let (fifo, config) = (run.path("fifo"), run.path("config"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let run = run.var("AWS_CONFIG_FILE", config.to_str().unwrap());
+    let role = "role_arn = arn:aws:iam::111111111111:role/r\nweb_identity_token_file";
+    for (key, code, words) in
+        [(role, 77, "web_identity_token_file of the profile p"), ("ca_bundle", 78, "ca_bundle: CA bundle")]
+    {
+        fs::write(&config, format!("[profile p]\n{key} = {}\n", fifo.display())).unwrap();
+        run.go().code(code).says(words).says("not a regular file");
+    }
+}
+
+/// A `check` prints more than a pipe holds, and whoever asked for it has stopped to read.
+#[test]
+fn sigterm_ends_a_check_that_nobody_reads() {
+    let names: String = (0..2000).map(|n| format!("  airflow/connections/a{n}: mysql://u:p@h/db\n")).collect();
+    let run = Run::on_document(&format!("own:\n{names}")).var("SECRETS_INIT_DEADLINE", FAR);
+    let run = run.var("SECRETS_INIT_OUTPUT", "json").arg("check");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut child = run.command().stdout(writer).spawn().unwrap();
+    let is_full = || rustix::io::ioctl_fionread(&reader).unwrap() >= 4096;
+    wait_until("the first lines of a check", is_full);
+    common::signal("TERM", &child);
+    wait_until("the end of a check that nobody reads", || child.try_wait().unwrap().is_some());
+    run.ended(&child.wait_with_output().unwrap()).code(143).says("SIGTERM came");
+}
+
+#[test]
+fn a_signal_ends_a_run_that_waits_for_a_credential_process() {
+    let run = Run::on_aws("http://127.0.0.1:9", "{}").var("AWS_PROFILE", "p").var("SECRETS_INIT_DEADLINE", FAR);
+    let config = run.path("config");
+    // The process is its shell, until it becomes one that does not end.
+    fs::write(
+        &config,
+        "[profile p]\ncredential_process = sh -c \"echo $$ >pid.new && mv pid.new pid && exec sleep 9999\"\n",
+    )
+    .unwrap();
+    let run = run.var("AWS_CONFIG_FILE", config.to_str().unwrap()).var("PATH", "/usr/bin:/bin");
+    let child = run.command().spawn().unwrap();
+    wait_until("the credential_process", || run.path("pid").exists());
+    common::signal("TERM", &child);
+    run.ended(&child.wait_with_output().unwrap()).code(143).says("SIGTERM came");
+    let pid = fs::read_to_string(run.path("pid")).unwrap();
+    assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "the process is ended too");
+}
+
+#[test]
+fn a_lookup_pattern_that_goes_back_and_forth_ends_by_its_steps_or_the_deadline() {
+    let slow = r#"{"connections_lookup_pattern": "(?:(?=a)a|a)*(?!.)b"}"#;
+    let names = |length: usize, count: usize| -> String {
+        let name = "a".repeat(length);
+        (0..count).map(|n| format!("  airflow/connections/{name}{n}: mysql://u:p@h/db\n")).collect()
+    };
+    let long = Run::on_document(&format!("own:\n{}", names(60, 1))).kwargs(slow).var("SECRETS_INIT_DEADLINE", FAR);
+    long.go().code(78).says("matching takes too many steps");
+    let many = Run::on_document(&format!("own:\n{}", names(10, 200))).kwargs(slow).var("SECRETS_INIT_DEADLINE", FAR);
+    many.go().code(78).says("matching so many names takes too many steps");
+    // Within its steps, but later than it may be.
+    let late =
+        Run::on_document(&format!("own:\n{}", names(5, 10_000))).kwargs(slow).var("SECRETS_INIT_DEADLINE", "1ms");
+    late.go().code(75).says("the deadline of 1ms passed");
+}
+
 // ---- the termination log -----------------------------------------------------------------------------------------
 
 /// A run that fails, with an old file of connections.
@@ -325,4 +392,133 @@ fn answers_of_another_protocol_are_not_of_aws() {
         let run = Run::on_aws(&answering(answer), "{}").var("AWS_ACCESS_KEY_ID", "x").var("AWS_SECRET_ACCESS_KEY", "x");
         run.go().code(69).says("ASI-507");
     }
+}
+
+/// A server of AWS that holds one connection, and a run that takes it.
+fn with_one_connection(aws: fake_aws::Builder, host: &str) -> (fake_aws::FakeAws, Run) {
+    use common::accounts::{OWN, POD, POD_KEY, REGION};
+    let secret = fake_aws::Secret::text("mysql://u:p@h/db");
+    let scenario = fake_aws::Scenario::new()
+        .principal(fake_aws::Principal::new(POD_KEY, POD).can(fake_aws::Statement::allow(["*"])))
+        .secret(OWN, REGION, "airflow/connections/a", secret);
+    let aws = aws.start(scenario).unwrap();
+    let endpoint = aws.endpoint().replace("127.0.0.1", host).replace("localhost", host);
+    let run = Run::on_aws(&endpoint, "{}").var("AWS_ACCESS_KEY_ID", POD_KEY).var("AWS_SECRET_ACCESS_KEY", "x");
+    (aws, run)
+}
+
+/// The program with a clock and a resolver of our own before it.
+fn surrounded(run: Run) -> Run {
+    let library = run.path("surroundings.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/siege/surroundings.c");
+    let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).args([source, "-ldl"]).status();
+    assert!(made.is_ok_and(|status| status.success()), "the library is compiled");
+    run.var("LD_PRELOAD", library.to_str().unwrap())
+}
+
+/// The wall clock says what a request is signed with, and nothing of how long a run lasts. Linux sets it from 1970 to 2232.
+#[test]
+fn a_clock_that_jumps_ends_no_run_but_for_what_aws_says_of_it() {
+    let (_aws, run) = with_one_connection(fake_aws::FakeAws::builder(), "127.0.0.1");
+    let mut run = surrounded(run).var("SECRETS_INIT_DEADLINE", FAR);
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    for jump in [200, -200, 3600, -3600, 6_000_000_000, -i64::try_from(now).unwrap()] {
+        for readings in 0..6 {
+            run = run.var("CLOCK_JUMP", &jump.to_string()).var("CLOCK_AFTER", &readings.to_string());
+            let ended = run.go();
+            if ended.code == 0 {
+                assert_eq!(ended.conn_ids(), ["a"], "{jump} {readings}");
+                fs::remove_file(run.path("connections.json")).unwrap();
+            } else {
+                assert!(jump.abs() > 300, "AWS allows five minutes");
+                ended.code(77).says("ASI-104");
+            }
+        }
+    }
+}
+
+#[test]
+fn names_whose_addresses_change_are_looked_up_again() {
+    let (_aws, run) = with_one_connection(fake_aws::FakeAws::builder(), "aws.test");
+    let mut run = surrounded(run).var("SECRETS_INIT_DEADLINE", FAR);
+    // Nobody listens at the second address. A hyphen is a name that is not known for a moment.
+    for addresses in ["127.0.0.1 127.0.0.2", "127.0.0.2 127.0.0.1", "- - 127.0.0.1", "127.0.0.2 - 127.0.0.1"] {
+        run = run.var("ADDRESSES", addresses);
+        assert_eq!(run.go().code(0).conn_ids(), ["a"], "{addresses}");
+        fs::remove_file(run.path("connections.json")).unwrap();
+    }
+    run.var("ADDRESSES", "127.0.0.2").go().code(69).says("ASI-502").says("can't connect to http://aws.test");
+}
+
+/// A server that shows this chain, and never gets to an answer.
+fn showing(chain: &str) -> String {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+    let chain = CertificateDer::pem_slice_iter(chain.as_bytes()).collect::<Result<Vec<_>, _>>().unwrap();
+    let key = PrivateKeyDer::from_pem_slice(fake_aws::certificates::KEY.as_bytes()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let config = std::sync::Arc::new(config.with_no_client_auth().with_single_cert(chain, key).unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("https://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().flatten() {
+            let mut tls = rustls::ServerConnection::new(config.clone()).unwrap();
+            std::thread::spawn(
+                move || while tls.complete_io(&mut connection).is_ok_and(|(read, wrote)| read + wrote > 0) {},
+            );
+        }
+    });
+    endpoint
+}
+
+#[test]
+fn a_chain_of_certificates_without_end_is_refused() {
+    use fake_aws::certificates::{CA, SERVER};
+    for count in [200, 20_000] {
+        let endpoint = showing(&format!("{SERVER}{}", CA.repeat(count)));
+        let run = Run::on_aws(&endpoint, "{}").var("AWS_ACCESS_KEY_ID", "x").var("AWS_SECRET_ACCESS_KEY", "x");
+        fs::write(run.path("ca.pem"), CA).unwrap();
+        let bundle = run.path("ca.pem").to_str().unwrap().to_owned();
+        let ended = run.var("AWS_CA_BUNDLE", &bundle).var("SECRETS_INIT_DEADLINE", FAR).go();
+        ended.code(69).says("ASI-507").says(&format!("TLS with {endpoint} fails"));
+    }
+}
+
+/// TLS 1.2 alone has it. The client says no, and OpenSSL's server ends the connection for that.
+#[test]
+fn a_server_that_renegotiates_is_not_followed() {
+    let run = Run::on_aws("", "{}").var("AWS_ACCESS_KEY_ID", "x").var("AWS_SECRET_ACCESS_KEY", "x");
+    let write = |name: &str, text: &str| fs::write(run.path(name), text).unwrap();
+    write("ca.pem", fake_aws::certificates::CA);
+    write("server.pem", fake_aws::certificates::SERVER);
+    write("server.key", fake_aws::certificates::KEY);
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = Command::new("openssl");
+    server.args(["s_server", "-tls1_2", "-cert", "server.pem", "-key", "server.key", "-accept"]);
+    server.arg(format!("127.0.0.1:{port}")).current_dir(run.directory.path());
+    server.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null());
+    let mut server = server.spawn().unwrap();
+    let (mut says, mut does) = (std::io::BufReader::new(server.stdout.take().unwrap()), server.stdin.take().unwrap());
+    // A handshake is asked for whenever a request has come. Whoever has said no is asked no more.
+    let renegotiates = std::thread::spawn(move || {
+        let (mut line, mut asked) = (String::new(), 0);
+        while std::io::BufRead::read_line(&mut says, &mut line).is_ok_and(|read| read > 0) {
+            if line.contains("amz-sdk-request") {
+                asked += 1;
+                drop(does.write_all(b"R\n"));
+                drop(does.flush());
+            }
+            line.clear();
+        }
+        asked
+    });
+    wait_until("OpenSSL's server", || std::net::TcpStream::connect(("127.0.0.1", port)).is_ok());
+    let bundle = run.path("ca.pem").to_str().unwrap().to_owned();
+    let endpoint = format!("https://127.0.0.1:{port}");
+    let run = run.var("AWS_ENDPOINT_URL", &endpoint).var("AWS_CA_BUNDLE", &bundle).var("SECRETS_INIT_DEADLINE", "5s");
+    run.go().code_in(&[69, 75]);
+    drop(server.kill());
+    drop(server.wait());
+    assert!(renegotiates.join().unwrap() > 0, "a handshake was asked for");
 }

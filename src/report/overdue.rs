@@ -1,8 +1,9 @@
 //! Ends a process whose first thread no longer listens.
 //!
 //! One thread asks AWS, and it is the one that sees the deadline and signals. A library that goes on without a pause on it
-//! (hyper 1.x reads informational answers for as long as they come) would hold both up for ever. So another thread waits for
-//! them as well, gives the first a moment to end in order, and ends the process where it does not.
+//! (hyper 1.x reads informational answers for as long as they come) would hold both up for ever, and so would a reader of stdout
+//! that no longer reads. So another thread waits for them as well, gives the first a moment to end in order, and ends the process
+//! where it does not.
 
 use std::time::Duration;
 
@@ -26,11 +27,11 @@ pub struct Overdue {
 }
 
 impl Overdue {
-    /// Watches over a process of ours that asks others. Where there can be no thread for it, a run does without.
+    /// Watches over a process of ours. Where there can be no thread for it, a run does without.
     #[must_use]
-    pub fn watch(process: Process, asks_others: bool) -> Self {
+    pub fn watch(process: Process) -> Self {
         let (end, ends) = watch::channel(None);
-        if process == Process::Ours && asks_others {
+        if process == Process::Ours {
             drop(std::thread::Builder::new().stack_size(STACK).spawn(move || wait(ends)));
         }
         Self { end: Some(end) }

@@ -138,7 +138,7 @@ def in_profile(source: dict, way: str) -> dict:
 
 
 def unknown_to_the_cases(table: dict) -> list[str]:
-    """What the installed botocore knows and cases.toml does not."""
+    """What the installed botocore knows and cases.toml does not, and cases that end with 69 without a name."""
     import botocore.configprovider  # pylint: disable=import-outside-toplevel  # a second, for this alone
     import botocore.credentials
     import botocore.session
@@ -150,7 +150,8 @@ def unknown_to_the_cases(table: dict) -> list[str]:
     for config, env, *_ in botocore.configprovider.BOTOCORE_DEFAUT_SESSION_VARIABLES.values():
         names = [config, *([env] if isinstance(env, str) else env or [])]
         problems += [f"cases.toml has no case for botocore's {name}" for name in names if name and name not in text]
-    return problems
+    unnamed = [name for name, case in flat(table["case"]) if "unavailable" in case and not case.get("names")]
+    return problems + [f"cases.toml: {name} is unavailable, and names nothing" for name in unnamed]
 
 
 # ---- running -------------------------------------------------------------------------------------------------------
@@ -317,8 +318,8 @@ class Result:
             return f"refused ({ours['code']})" if refused else f"fails ({ours['code']})"
         if ours["found"]:
             return f"found, where boto3 fails ({boto3['said'].partition(':')[0]})"
-        # 69: what an endpoint garbles is asked for again, and may pass.
-        if not refused and ours["code"] != 69:
+        # 69 is for the case alone that says why: something answers in the endpoint's place, and a retry may help.
+        if ours["code"] not in ((69,) if "unavailable" in self.case else (77, 78)):
             return f"both fail, here with {ours['code']}"
         if missing := [word for word in self.case.get("names", []) if word not in ours["said"]]:
             return f"both fail, unnamed: {', '.join(missing)}"

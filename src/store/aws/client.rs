@@ -38,7 +38,7 @@ use crate::process::memory;
 pub fn open(
     settings: &Settings,
     plan: &Plan,
-    Configuration { pod, own, proxies }: &Configuration,
+    Configuration { pod, own, proxies, .. }: &Configuration,
     env: &Env,
 ) -> Result<Vec<AwsStore>, Failure> {
     let access = &plan.own;

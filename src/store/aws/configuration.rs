@@ -21,6 +21,8 @@ pub struct Configuration {
     pub pod: Side,
     pub own: Side,
     pub proxies: Proxies,
+    /// When the reading of it began: the deadline of the run counts from here.
+    pub begun: Instant,
 }
 
 /// Who asks, and where.
@@ -37,9 +39,10 @@ impl Configuration {
     /// Reads it.
     ///
     /// # Errors
-    /// When a file, a profile or a setting of it can't be used.
+    /// When a file, a profile or a setting of it can't be used, or a signal came.
     pub fn read(settings: &Settings, plan: &Plan, env: &Env) -> Result<Self, Failure> {
-        let deadline = Instant::now() + settings.deadline;
+        let begun = Instant::now();
+        let deadline = begun + settings.deadline;
         let proxies = Proxies::of(env).map_err(failure)?;
         let profiles = Profiles::read(env).map_err(failure)?;
         let access = &plan.own;
@@ -55,7 +58,7 @@ impl Configuration {
         } else {
             Side::of(&Chosen::of(None, env), env, &profiles, true, deadline)?
         };
-        Ok(Self { pod, own, proxies })
+        Ok(Self { pod, own, proxies, begun })
     }
 }
 
@@ -65,7 +68,7 @@ impl Side {
         let session = Session::of(chosen, env, profiles).map_err(failure)?;
         let identity = identity::find(chosen, env, profiles);
         let found = identity.as_ref().ok().filter(|_| is_asked);
-        let printed = found.and_then(|identity| Printed::of(identity, deadline)).map(Arc::new);
+        let printed = found.map_or(Ok(None), |identity| Printed::of(identity, deadline))?.map(Arc::new);
         Ok(Self { session, identity, printed })
     }
 }

@@ -23,6 +23,7 @@ use super::errors;
 use super::retries::{self, Retries};
 use super::token_file::TokenFile;
 use super::transport::{Opened, Prewarm};
+use crate::config::aws::refusal::unusable;
 use crate::model::aws_names::action::{
     ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY, GET_CALLER_IDENTITY,
 };
@@ -212,6 +213,22 @@ impl AssumedRole {
     ) -> Result<Credentials, StoreError> {
         let credentials = credentials
             .ok_or_else(|| self.refused(StoreError::new(Cause::NotAws, action, "the answer holds no credentials")))?;
+        // The SDK puts an empty text in the place of one that is not there.
+        for (name, value) in [
+            ("AccessKeyId", &credentials.access_key_id),
+            ("SecretAccessKey", &credentials.secret_access_key),
+            ("SessionToken", &credentials.session_token),
+        ] {
+            let refuse = |problem: &str| {
+                self.refused(StoreError::new(Cause::NotAws, action, format!("the {name} of the answer {problem}")))
+            };
+            if value.is_empty() {
+                return Err(refuse("is empty"));
+            }
+            if let Some(problem) = unusable(value) {
+                return Err(refuse(problem));
+            }
+        }
         let expiry = SystemTime::try_from(credentials.expiration).ok();
         let mut ours = Credentials::new(
             credentials.access_key_id,

@@ -117,8 +117,8 @@ pub fn refused(action: &'static str, error: &(dyn Error + 'static)) -> Option<St
 /// A request that got no answer: where it was to go, and what stood in its way.
 pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreError {
     let (mut to, mut proxy) = (String::new(), None);
-    let (mut is_timeout, mut is_name, mut is_http, mut io, mut tls, mut tunnel) =
-        (false, false, true, None, None, None);
+    let (mut is_timeout, mut is_name, mut is_http, mut is_cut, mut io, mut tls, mut tunnel) =
+        (false, false, true, false, None, None, None);
     for current in chain(error) {
         if let Some(unreached) = current.downcast_ref::<Unreached>() {
             to = format!(" {}", unreached.origin);
@@ -133,6 +133,7 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
             io = Some(found);
         }
         is_http &= !is_parse_error(&current.to_string());
+        is_cut |= current.to_string() == "connection closed before message completed";
         // hyper-util's TunnelError, which says in fixed words what a proxy answered to CONNECT (hyper-util 0.1
         // `client/legacy/connect/proxy/tunnel.rs`).
         tunnel = tunnel.or_else(|| current.to_string().strip_prefix("tunnel error: ").map(str::to_owned));
@@ -141,7 +142,9 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
     is_timeout |= matches!(io, Some(io) if io.kind() == std::io::ErrorKind::TimedOut);
     let words = io.map(|io| format!(": {}", os_error(io))).unwrap_or_default();
     let (cause, message) = if let Some(tls) = tls {
-        (Cause::Tls, format!("TLS with{to} fails: {tls}"))
+        // No CA mends what is not the certificate's fault.
+        let is_distrust = matches!(tls, rustls::Error::InvalidCertificate(_));
+        (if is_distrust { Cause::Tls } else { Cause::NotAws }, format!("TLS with{to} fails: {tls}"))
     } else if let Some(tunnel) = tunnel {
         (Cause::Proxy, format!("the proxy lets nothing through to{to}: {tunnel}{words}"))
     } else if is_name {
@@ -154,6 +157,11 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
         || chain(error).any(|e| e.downcast_ref::<ConnectorError>().is_some_and(ConnectorError::is_io))
     {
         (Cause::Connect, format!("can't connect{}{words}", if to.is_empty() { to } else { format!(" to{to}") }))
+    } else if is_cut {
+        (
+            Cause::Connect,
+            format!("no answer: the connection{} was closed", if to.is_empty() { to } else { format!(" to{to}") }),
+        )
     } else {
         (Cause::Unsent, "the request could not be made".to_owned())
     };

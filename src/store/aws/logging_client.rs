@@ -19,6 +19,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use super::body_limit::BodyLimit;
 use super::budget::Budget;
 use super::errors::{self, Unreached};
+use super::names::Names;
 use super::retries::RETRIES;
 
 /// An HTTP client that logs what passes through it.
@@ -29,12 +30,15 @@ pub struct LoggingHttpClient {
     pub budget: Budget,
     /// The variable of the proxy that every request goes through.
     pub proxy: Option<&'static str>,
+    /// The addresses that its connections go to.
+    pub names: Names,
 }
 
 impl HttpClient for LoggingHttpClient {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let connector = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(LoggingConnector { connector, budget: self.budget, proxy: self.proxy })
+        let names = self.names.clone();
+        SharedHttpConnector::new(LoggingConnector { connector, budget: self.budget, proxy: self.proxy, names })
     }
 
     fn validate_base_client_config(
@@ -59,6 +63,7 @@ struct LoggingConnector {
     connector: SharedHttpConnector,
     budget: Budget,
     proxy: Option<&'static str>,
+    names: Names,
 }
 
 impl HttpConnector for LoggingConnector {
@@ -66,7 +71,7 @@ impl HttpConnector for LoggingConnector {
         let origin = origin(request.uri());
         let line = tracing::enabled!(tracing::Level::DEBUG).then(|| CallLine::of(&request));
         let limit = BodyLimit::of(&request, self.budget);
-        let proxy = self.proxy;
+        let (proxy, names) = (self.proxy, self.names.clone());
         let answer = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let answer = answer.await;
@@ -74,7 +79,10 @@ impl HttpConnector for LoggingConnector {
                 line.log(&origin, &answer);
             }
             let answer = answer.map(|answer| answer.map(|body| limit.hold(body)));
-            answer.map_err(|error| Unreached::around(origin, proxy, error))
+            answer.map_err(|error| {
+                names.forget();
+                Unreached::around(origin, proxy, error)
+            })
         })
     }
 }

@@ -5,35 +5,30 @@
 //! so parallel requests need parallel connections. They are opened while credentials load and while the first listing is
 //! under way, so that they stand when the values are asked for.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fmt;
 use std::future::poll_fn;
-use std::io;
-use std::net::{IpAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
 
+use super::budget::Budget;
+use super::logging_client::LoggingHttpClient;
+use super::names::Names;
+use crate::config::aws::proxies::{Proxies, Proxy};
+use crate::error::{Exit, Failure};
 use aws_credential_types::Credentials;
 use aws_smithy_http_client::pool::{Client, ConnectionPool};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use tokio::sync::OnceCell;
-
-use super::budget::Budget;
-use super::logging_client::LoggingHttpClient;
-use crate::config::aws::proxies::{Proxies, Proxy};
-use crate::error::{Exit, Failure};
 
 /// The clients of a run.
 #[derive(Clone)]
@@ -74,9 +69,10 @@ fn pool(
     variable: Option<&'static str>,
 ) -> Result<SharedHttpClient, Failure> {
     let unusable = |problem: String| Failure::new(Exit::Config, format!("the HTTP client can't be made: {problem}"));
+    let names = Names::default();
     let pool = ConnectionPool::builder()
         .proxy_config(proxy)
-        .dns_resolver(OneLookup::default())
+        .dns_resolver(names.clone())
         .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
         .tls_context(tls.clone())
         .max_connections_per_host(connections)
@@ -84,7 +80,7 @@ fn pool(
         .map_err(|error| unusable(error.to_string()))?;
     let client = Client::new(&pool).map(SharedHttpClient::new);
     client
-        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget, proxy: variable }))
+        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget, proxy: variable, names }))
         .map_err(|error| unusable(error.to_string()))
 }
 
@@ -202,52 +198,4 @@ impl HttpConnector for PrewarmConnector {
             Err(ConnectorError::other("opens connections only".into(), None))
         })
     }
-}
-
-// ---- names -----------------------------------------------------------------------------------------------------
-
-/// How long an answer of DNS is used. A run lasts seconds; one that tries again for a minute should see a change.
-const LOOKUP_HOLDS: Duration = Duration::from_secs(10);
-
-/// Looks a host up once for all connections that are opened side by side: in a cluster every lookup is several queries
-/// to CoreDNS.
-#[derive(Debug, Default)]
-struct OneLookup {
-    hosts: Mutex<HashMap<String, (Instant, Resolution)>>,
-}
-
-type Resolution = Arc<OnceCell<Vec<IpAddr>>>;
-
-impl ResolveDns for OneLookup {
-    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
-        let lookup = {
-            let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let (since, lookup) =
-                hosts.entry(name.to_owned()).or_insert_with(|| (Instant::now(), Arc::new(OnceCell::new())));
-            if since.elapsed() > LOOKUP_HOLDS {
-                (*since, *lookup) = (Instant::now(), Arc::new(OnceCell::new()));
-            }
-            lookup.clone()
-        };
-        DnsFuture::new(async move {
-            // A lookup that fails fills nothing: the next caller tries again.
-            let addresses = lookup.get_or_try_init(|| async {
-                let found = look_up(name.to_owned()).await.map_err(ResolveDnsError::new)?;
-                Ok::<_, ResolveDnsError>(found)
-            });
-            addresses.await.cloned()
-        })
-    }
-}
-
-/// Asks the system's resolver on a thread of its own. Not on one of tokio's: where there can be none, those panic.
-async fn look_up(name: String) -> io::Result<Vec<IpAddr>> {
-    let (done, when_done) = tokio::sync::oneshot::channel();
-    let look_up = move || {
-        let found = (name.as_str(), 0).to_socket_addrs();
-        drop(done.send(found.map(|addresses| addresses.map(|address| address.ip()).collect())));
-    };
-    let started = std::thread::Builder::new().spawn(look_up);
-    started.map_err(|_| io::Error::other("there can be no thread to look a name up"))?;
-    when_done.await.unwrap_or_else(|_| Err(io::Error::other("the lookup was cut off")))
 }

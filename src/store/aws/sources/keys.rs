@@ -16,8 +16,10 @@ pub fn from_json(
     let missing =
         |key: &str| StoreError::new(Cause::NotAws, CREDENTIALS, format!("{place} gives an answer without {key}"));
     let (key, hidden) = (text(id).ok_or_else(|| missing(id))?, text(secret).ok_or_else(|| missing(secret))?);
-    for (name, value) in [(id, Some(key)), (secret, Some(hidden)), (token, text(token))] {
-        if let Some(problem) = value.and_then(unusable) {
+    let session = text(token).filter(|token| !token.is_empty());
+    for (name, value) in [(id, Some(key)), (secret, Some(hidden)), (token, session)] {
+        let problem = |value: &str| if value.is_empty() { Some("is empty") } else { unusable(value) };
+        if let Some(problem) = value.and_then(problem) {
             return Err(StoreError::new(
                 Cause::UnusableValue,
                 CREDENTIALS,
@@ -29,5 +31,5 @@ pub fn from_json(
         None | Some(serde_json::Value::Null) => None,
         Some(value) => Some(value.as_str().and_then(crate::config::aws::time::parse).ok_or_else(|| missing(expiry))?),
     };
-    Ok(Credentials::new(key, hidden, text(token).map(str::to_owned), expiry, "endpoint"))
+    Ok(Credentials::new(key, hidden, session.map(str::to_owned), expiry, "endpoint"))
 }

@@ -38,13 +38,16 @@ pub struct Means {
     pub http: SharedHttpClient,
     /// The endpoint of the SSO portal, if the configuration names one.
     pub sso: Option<String>,
+    /// What is tried again, and what was met last.
     pub retries: Retries,
+    /// To whom connections were opened ahead.
     pub opened: Opened,
     /// What the `credential_process` has printed.
     pub printed: Option<Arc<Printed>>,
 }
 
 /// Gives the credentials of an identity, or the reason why there is none.
+#[must_use]
 pub fn provider_of(identity: &Result<Identity, Refusal>, means: &Means) -> SharedCredentialsProvider {
     match identity {
         Ok(identity) => provider(identity, means),
@@ -153,6 +156,7 @@ impl ProvideCredentials for EndpointProvider {
 }
 
 /// A part of the configuration that can't be used, as an error of the credentials.
+#[must_use]
 pub fn refused(refusal: Refusal) -> StoreError {
     StoreError::new(refusal.cause.unwrap_or(Cause::BadConfiguration), CREDENTIALS, refusal.words)
 }

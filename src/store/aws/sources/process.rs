@@ -5,13 +5,16 @@
 
 use std::io::Read;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant, SystemTime};
 
 use aws_credential_types::Credentials;
 
 use super::keys::from_json;
 use crate::config::aws::identity::{CredentialProcess, Identity};
+use crate::error::{Exit, Failure};
 use crate::model::cause::Cause;
+use crate::process::signals::Signals;
 use crate::store::error::{CREDENTIALS, StoreError};
 use crate::text::{os_error, printable};
 
@@ -28,11 +31,14 @@ fn error(process: &CredentialProcess, problem: &str) -> StoreError {
 
 impl Printed {
     /// Runs the process that an identity rests on, if it rests on one, and waits for it until `deadline`.
-    pub fn of(identity: &Identity, deadline: Instant) -> Option<Self> {
+    ///
+    /// # Errors
+    /// [`Exit::Terminated`](crate::error::Exit::Terminated) or [`Exit::Interrupted`](crate::error::Exit::Interrupted).
+    pub fn of(identity: &Identity, deadline: Instant) -> Result<Option<Self>, Failure> {
         match identity {
-            Identity::Process(process) => Some(Self(run(process, deadline))),
+            Identity::Process(process) => run(process, deadline).map(|printed| Some(Self(printed))),
             Identity::Role(role) => Self::of(&role.source, deadline),
-            _ => None,
+            _ => Ok(None),
         }
     }
 
@@ -57,45 +63,70 @@ impl Printed {
     }
 }
 
-fn run(process: &CredentialProcess, deadline: Instant) -> Result<Vec<u8>, StoreError> {
-    let Some((program, arguments)) = process.words.split_first() else { return Err(error(process, "is empty")) };
+fn run(process: &CredentialProcess, deadline: Instant) -> Result<Result<Vec<u8>, StoreError>, Failure> {
+    let refuse = |problem: &str| Ok(Err(error(process, problem)));
+    let Some((program, arguments)) = process.words.split_first() else { return refuse("is empty") };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child =
-        command.spawn().map_err(|problem| error(process, &format!("can't be run: {}", os_error(&problem))))?;
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(problem) => return refuse(&format!("can't be run: {}", os_error(&problem))),
+    };
     let (sender, printed) = std::sync::mpsc::channel();
     let stdout = child.stdout.take();
-    std::thread::spawn(move || {
+    let reader = std::thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let read = stdout.map(|stdout| stdout.take(LIMIT).read_to_end(&mut bytes));
         // Nobody waits for what comes too late.
         drop(sender.send(read.and_then(Result::ok).map(|_| bytes)));
     });
-    let status = wait(&mut child, deadline);
-    if status.is_none() {
-        drop(child.kill());
-        drop(child.wait());
-        return Err(error(process, "does not end in time"));
+    if let Err(problem) = reader {
+        end(&mut child);
+        return refuse(&format!("can't be read: there can be no thread: {}", os_error(&problem)));
     }
-    if !status.is_some_and(|status| status.success()) {
-        return Err(error(process, "ends with an error"));
+    let found = wait(&mut child, &printed, deadline);
+    if !matches!(found, Ok(Ok(_))) {
+        end(&mut child);
     }
-    // What it has started may hold its output open.
-    let rest = deadline.saturating_duration_since(Instant::now());
-    printed.recv_timeout(rest).ok().flatten().ok_or_else(|| error(process, "prints what can't be read"))
+    Ok(found?.map_err(|problem| error(process, problem)))
 }
 
-/// Its end, if it comes before the deadline.
-fn wait(child: &mut Child, deadline: Instant) -> Option<std::process::ExitStatus> {
-    let mut pause = Duration::from_millis(1);
-    loop {
-        if let Ok(Some(status)) = child.try_wait() {
-            return Some(status);
+fn end(child: &mut Child) {
+    drop(child.kill());
+    drop(child.wait());
+}
+
+/// What it has printed by its end, if both come before the deadline. A signal ends the waiting: as process 1 of a container nothing
+/// else would see it.
+fn wait(
+    child: &mut Child,
+    printed: &Receiver<Option<Vec<u8>>>,
+    deadline: Instant,
+) -> Result<Result<Vec<u8>, &'static str>, Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|problem| Failure::new(Exit::TempFail, format!("the runtime can't start: {}", os_error(&problem))))?;
+    runtime.block_on(async {
+        let mut signals = Signals::listen()?;
+        let mut pause = Duration::from_millis(1);
+        loop {
+            if let Ok(Some(status)) = child.try_wait() {
+                if !status.success() {
+                    return Ok(Err("ends with an error"));
+                }
+                match printed.try_recv() {
+                    Ok(Some(bytes)) => return Ok(Ok(bytes)),
+                    // What it has started holds its output open.
+                    Err(TryRecvError::Empty) => {}
+                    Ok(None) | Err(TryRecvError::Disconnected) => return Ok(Err("prints what can't be read")),
+                }
+            }
+            if Instant::now() >= deadline {
+                return Ok(Err("does not end in time"));
+            }
+            signals.or(tokio::time::sleep(pause)).await?;
+            pause = (pause * 2).min(Duration::from_millis(50));
         }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        std::thread::sleep(pause);
-        pause = (pause * 2).min(Duration::from_millis(50));
-    }
+    })
 }

@@ -110,9 +110,13 @@ impl Request {
             SdkError::TimeoutError(_) => {
                 StoreError::new(Cause::NoAnswer, CREDENTIALS, format!("no answer in time from {origin}"))
             }
-            SdkError::DispatchFailure(_) | SdkError::ResponseError(_) => {
+            SdkError::DispatchFailure(_) => {
                 errors::refused(CREDENTIALS, &error).unwrap_or_else(|| errors::unreached(CREDENTIALS, &error))
             }
+            // Who has begun to answer is there.
+            SdkError::ResponseError(_) => errors::refused(CREDENTIALS, &error).unwrap_or_else(|| {
+                StoreError::new(Cause::NotAws, CREDENTIALS, format!("the answer of {origin} was cut off"))
+            }),
             _ => StoreError::new(Cause::Unsent, CREDENTIALS, "the request could not be made"),
         })
     }

@@ -6,4 +6,4 @@ pub const CA: &str = include_str!("../certs/ca.pem");
 /// The server's certificate, for `localhost`, `127.0.0.1` and `::1`.
 pub const SERVER: &str = include_str!("../certs/server.pem");
 /// The server's key. It protects nothing.
-pub(crate) const KEY: &str = include_str!("../certs/server.key");
+pub const KEY: &str = include_str!("../certs/server.key");
