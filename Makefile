@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-programs site install dist
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-instructions bench-programs site install dist
 
 test:
 	cargo test --workspace
@@ -97,6 +97,10 @@ bench-outputs: bench-programs
 # Ten thousand runs under faults, kills and a full disk, and ten thousand inside one process. A quarter of an hour.
 bench-soak: bench-programs
 	python3 benches/soak.py $(ARGS)
+
+# Instructions of fixed runs against a committed table; `ARGS=--by-crate` says where they go, `ARGS=--write` writes the table.
+bench-instructions:
+	scripts/bench-instructions $(ARGS)
 
 bench-programs:
 	cargo build --release --locked -p airflow-secrets-init
