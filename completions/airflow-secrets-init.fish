@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_airflow_secrets_init_global_optspecs
-    string join \n backend-kwargs= conn-ids= variable-keys= config-keys= include= exclude= required= team= templates= on-empty-account= deadline= jitter= template= h/help help-all airflow-version= expand-env= fetch= file-mode= log= log-format= on-denied= on-empty= on-invalid= on-missing= on-shared= output= sandbox= store= strict= concurrency= airflow-env-file= backend-module-file= configs-file= connections-file= termination-log= variables-file= V/version
+    string join \n backend-kwargs= conn-ids= variable-keys= config-keys= include= exclude= required= team= templates= on-empty-account= deadline= jitter= index= index-kms-key= index-readers= template= h/help help-all airflow-version= expand-env= fetch= file-mode= log= log-format= on-denied= on-empty= on-invalid= on-missing= on-shared= output= sandbox= store= strict= concurrency= airflow-env-file= backend-module-file= configs-file= connections-file= termination-log= variables-file= V/version
 end
 
 function __fish_airflow_secrets_init_needs_command
@@ -37,6 +37,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -69,7 +72,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
 warn\t''
 ignore\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -94,6 +97,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "check" -d 'Resolve and render everything, write nothing, and say what was found: who wins, what is wrong, what is left out'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "diff" -d 'Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "publish-index" -d 'Write which connections this account holds into one secret, the index that other accounts name in shared_index. Reads no value'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l variable-keys -d 'Take exactly these variables, by name, without listing' -r
@@ -106,6 +110,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -138,7 +145,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
 warn\t''
 ignore\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -170,6 +177,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -202,7 +212,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
 warn\t''
 ignore\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -236,6 +246,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -268,7 +281,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
 warn\t''
 ignore\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -300,6 +313,9 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -332,7 +348,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
 warn\t''
 ignore\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l output -d 'The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -352,3 +368,72 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -s h -l help -d 'The flags that most runs need; of a command, its own'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l help-all -d 'Every flag with its default'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l variable-keys -d 'Take exactly these variables, by name, without listing' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l config-keys -d 'Take exactly these config keys, by name, without listing' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l include -d 'Globs: of the listed conn_ids take only these' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
+3\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l expand-env -d 'Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l fetch -d 'How values are read: auto, batch or single [default: auto]' -r -f -a "auto\t''
+batch\t''
+single\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l file-mode -d 'Mode of the files, octal, set before the first byte [default: 0440]' -r -f -a "0400\t''
+0440\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l log -d 'error, warn, info, debug or trace [default: info]' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r -f -a "text\t''
+json\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l on-invalid -d 'A listed secret that is malformed: error, warn or ignore [default: warn]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+json\t''
+terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
+off\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
+file:\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l strict -d 'Every policy becomes error: true or false [default: false]' -r -f -a "true\t''
+false\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r -f -a "1\t''
+40\t''
+64\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l airflow-env-file -d 'Where to write AIRFLOW_CONN_*, AIRFLOW_VAR_* and AIRFLOW__* lines: .env for compose and shells, .list for --env-file [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l create -d 'Make the secret if it is not there: under SECRETS_INIT_INDEX_KMS_KEY, readable by SECRETS_INIT_INDEX_READERS'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l dry-run -d 'Write nothing, and say what would change. Ends with 0 for nothing, with 1 for something'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -s h -l help -d 'The flags that most runs need; of a command, its own'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l help-all -d 'Every flag with its default'

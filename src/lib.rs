@@ -27,6 +27,7 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::commands::print;
+use crate::commands::publish_index::{self, PublishWay};
 use crate::config::cli::{self, CommandName, Parsed, RawSettings};
 use crate::config::env::Env;
 use crate::config::places::DEFAULT_TERMINATION_LOG;
@@ -73,13 +74,17 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         match command {
             CommandName::Check { offline: true, .. } => pipeline::check_offline(&settings, &plan, env, stdout),
             CommandName::Iam => pipeline::iam(&settings, &plan, env, stdout),
+            CommandName::PublishIndex { create, dry_run } => {
+                let run = Run::new((settings, templates, plan), env, aws, process, &mut summary);
+                pipeline::publish_index(run, PublishWay { create, dry_run }, stdout)
+            }
             command => {
                 let run = Run::new((settings, templates, plan), env, aws, process, &mut summary);
                 match command {
                     CommandName::Check { show: true, .. } => pipeline::show(run, stdout),
                     CommandName::Check { .. } => pipeline::check(run, stdout),
                     CommandName::Diff => pipeline::diff(run, stdout),
-                    CommandName::Render | CommandName::Iam => pipeline::render(run),
+                    _ => pipeline::render(run),
                 }
             }
         }
@@ -104,9 +109,13 @@ fn prepare(
         let problem = "terraform is a form of what iam prints; text and json are those of this command";
         errors.add("SECRETS_INIT_OUTPUT", problem);
     }
-    let settings = errors.into_result(read.settings)?;
+    let publishes = publish_index::is_meant(command, read.settings.as_ref(), &mut errors);
+    let mut settings = errors.into_result(read.settings)?;
     let mut needs = settings.needs();
     templates.add_needs(&mut needs);
+    if publishes {
+        needs = publish_index::prepare(&mut settings);
+    }
     let plan = Plan::of(&settings, &needs);
     Ok((settings, templates, plan))
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::commands::check::offline::{Known, OfflineReport};
 use crate::commands::check::report::{self as check, CheckReport};
+use crate::commands::publish_index::{self, PublishReport, PublishWay};
 use crate::commands::{diff, iam, print};
 use crate::config::env::Env;
 use crate::config::settings::{OutputForm, Settings, StoreChoice};
@@ -31,7 +32,7 @@ use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
 use crate::store::aws::configuration::Configuration;
 use crate::store::error::StoreError;
-use crate::store::secret_store::SecretStore;
+use crate::store::secret_store::{IndexStore, SecretStore};
 use crate::write::Change;
 use crate::{store, text, verify, write};
 
@@ -175,6 +176,22 @@ pub fn iam(settings: &Settings, plan: &Plan, env: &Env, stdout: &mut dyn Write) 
     Ok(Exit::Ok)
 }
 
+/// Writes which secrets the account holds into the index, and prints what has changed in it. With `dry_run` nothing is written,
+/// and the run ends with [`Exit::Different`] where something would be.
+///
+/// # Errors
+/// Whatever ends a run; the index is as it was then, or the new one.
+pub fn publish_index(mut run: Run<'_>, way: PublishWay, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let form = run.inputs.settings.output;
+    let published = block_on(async |signals| signals.or(Box::pin(run.publish(way))).await?);
+    let report = or_document("publish-index", published, form, stdout)?;
+    run.overdue.expect_no_end();
+    print::in_form(form, &report, || report.text(), stdout)?;
+    run.summary.take_published(|kind| report.count(kind));
+    run.summary.done(report.outcome.word(), &run.inputs.settings);
+    Ok(report.outcome.exit())
+}
+
 // ---- steps -----------------------------------------------------------------------------------------------------
 
 /// What rendering came to.
@@ -221,6 +238,22 @@ impl<'a> Run<'a> {
     async fn fetch(&mut self) -> Result<Fetched, Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
+        let end = self.begin().await;
+        match &settings.store {
+            StoreChoice::Aws => {
+                let stores = self.open_aws()?;
+                Box::pin(self.ask(plan, &stores, settings, end)).await
+            }
+            StoreChoice::File(path) => {
+                tracing::warn!("secrets come from the file {}, not from AWS", text::shown(path));
+                self.ask(plan, &store::file::open(path, plan)?, settings, end).await
+            }
+        }
+    }
+
+    /// Waits as long as the jitter wants, and gives when the deadline is.
+    async fn begin(&mut self) -> Instant {
+        let settings = &self.inputs.settings;
         // A `credential_process` has taken its part of the time.
         let begun = self.aws.as_ref().map_or_else(Instant::now, |aws| aws.begun.into());
         let end = begun + settings.deadline;
@@ -231,20 +264,34 @@ impl<'a> Run<'a> {
             tracing::debug!(wait_ms, "waiting before the first call");
             tokio::time::sleep(wait).await;
         }
-        match &settings.store {
-            StoreChoice::Aws => {
-                limits::check_threads()?;
-                let configuration = self.aws.as_ref().ok_or_else(|| {
-                    Failure::new(Exit::Bug, "AWS's configuration was not read; please report this as a bug")
-                })?;
-                let stores = store::aws::client::open(settings, plan, configuration, self.env)?;
-                Box::pin(self.ask(plan, &stores, settings, end)).await
-            }
-            StoreChoice::File(path) => {
-                tracing::warn!("secrets come from the file {}, not from AWS", text::shown(path));
-                self.ask(plan, &store::file::open(path, plan)?, settings, end).await
-            }
-        }
+        end
+    }
+
+    /// The store of each of the plan's accounts, in AWS.
+    fn open_aws(&self) -> Result<Vec<impl IndexStore + use<>>, Failure> {
+        limits::check_threads()?;
+        let configuration = self
+            .aws
+            .as_ref()
+            .ok_or_else(|| Failure::new(Exit::Bug, "AWS's configuration was not read; please report this as a bug"))?;
+        store::aws::client::open(&self.inputs.settings, &self.inputs.plan, configuration, self.env)
+    }
+
+    /// Lists the account and writes its index, inside the deadline.
+    async fn publish(&mut self, way: PublishWay) -> Result<PublishReport, Failure> {
+        let inputs = self.inputs.clone();
+        let Inputs { settings, plan, .. } = &*inputs;
+        let end = self.begin().await;
+        let stores = self.open_aws()?;
+        let Some(store) = stores.first() else {
+            let line = "nothing is published: connections_prefix is null, and no other prefix is set";
+            return Err(Failure::new(Exit::Config, line));
+        };
+        let published =
+            tokio::time::timeout_at(end, Box::pin(publish_index::publish(way, settings, plan, store))).await;
+        self.summary.api_calls = store.calls();
+        let trouble = || store.trouble().map(|error| (&Source::Own, error));
+        published.unwrap_or_else(|_| Err(too_late(settings, (&[], "the index was published"), trouble())))
     }
 
     async fn ask<S: SecretStore>(
@@ -268,7 +315,7 @@ impl<'a> Run<'a> {
         self.summary.api_calls = calls();
         let trouble = plan.accounts.iter().zip(stores);
         let trouble = trouble.filter_map(|(account, store)| Some((&account.source, store.trouble()?)));
-        fetched.unwrap_or_else(|_| Err(too_late(settings, &failed.take(), trouble)))
+        fetched.unwrap_or_else(|_| Err(too_late(settings, (&failed.take(), "every secret was read"), trouble)))
     }
 
     /// Judges, renders and verifies on a thread of its own, and gives what `finish` makes of it there.
@@ -339,11 +386,11 @@ fn or_document<T>(
 /// Says what is known when the deadline passes: accounts that have failed, and what each met last.
 fn too_late<'a>(
     settings: &Settings,
-    failed: &[Failure],
+    (failed, before): (&[Failure], &str),
     trouble: impl IntoIterator<Item = (&'a Source, StoreError)>,
 ) -> Failure {
     let mut lines = vec![format!(
-        "the deadline of {:?} passed before every secret was read; a retry may help, or a longer SECRETS_INIT_DEADLINE",
+        "the deadline of {:?} passed before {before}; a retry may help, or a longer SECRETS_INIT_DEADLINE",
         settings.deadline
     )];
     lines.extend(failed.iter().flat_map(|failure| failure.lines().to_vec()));

@@ -157,8 +157,8 @@ pub enum Enumerate {
     ListingIfOwnAccount,
     /// By the kwargs.
     Ids(Vec<String>),
-    /// By a secret there that holds the list.
-    Index(String),
+    /// By secrets there that hold the list.
+    Index(Vec<String>),
 }
 
 /// How a secret is addressed.
@@ -407,7 +407,9 @@ fn shared_source(settings: &Settings, want: &Want, shared: &SharedAccount) -> Op
     let enumerate = match &names.known_by {
         _ if want.exactly.is_some() => Enumerate::Nothing,
         KnownBy::Ids(ids) => Enumerate::Ids(unique(ids)),
-        KnownBy::Index(index) => Enumerate::Index(index.clone()),
+        // An index that is written by hand names connections alone. What can be listed needs no index for the rest.
+        KnownBy::Index(_) if want.kind != Kind::Connection && (shared.role.is_some() || in_file) => Enumerate::Listing,
+        KnownBy::Index(names) => Enumerate::Index(names.clone()),
         KnownBy::Listing if shared.role.is_some() || in_file => Enumerate::Listing,
         KnownBy::Listing => Enumerate::ListingIfOwnAccount,
     };

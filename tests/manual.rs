@@ -51,7 +51,7 @@ const FILES: [&str; 6] = [
 ];
 
 /// Examples of a page: what it does, and the arguments.
-const EXAMPLES: [(&str, &[(&str, &str)]); 5] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
     (
         "",
         &[
@@ -92,6 +92,13 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 5] = [
         &[(
             "The policies for Terraform:",
             "iam --output terraform --backend-kwargs '{\"region_name\": \"eu-central-1\"}'",
+        )],
+    ),
+    (
+        "publish-index",
+        &[(
+            "What would change in the index:",
+            "publish-index --dry-run --backend-kwargs '{\"region_name\": \"eu-central-1\"}' --index airflow/index",
         )],
     ),
 ];

@@ -135,8 +135,10 @@ fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Se
         Err(failure) => {
             check_failure(&failure);
             let is_missing = failure.exit() == Exit::NotFound && index.is_empty();
+            // What is published may be of another prefix, or say nothing of connections.
+            let is_elsewhere = failure.exit() == Exit::Config && published(index).is_some();
             assert!(
-                is_missing || failure.exit() == Exit::InvalidData && says.is_none(),
+                is_missing || is_elsewhere || failure.exit() == Exit::InvalidData && says.is_none(),
                 "an index is refused that is one"
             );
             return;
@@ -154,7 +156,14 @@ fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Se
 
 /// What an index says, by other code: a list of conn_ids, or an object of conn_ids to ARNs; what can be no conn_id is only counted.
 fn ids_of(index: &str) -> Option<BTreeSet<String>> {
-    let all: BTreeSet<String> = if let Ok(ids) = serde_json::from_str::<Vec<String>>(index) {
+    let all: BTreeSet<String> = if let Some(connections) = published(index) {
+        let names = |key: &str| -> Vec<String> {
+            let of_key = &connections[key];
+            let ids = of_key.as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned));
+            ids.chain(of_key.as_object().into_iter().flat_map(|object| object.keys().cloned())).collect()
+        };
+        names("ids").into_iter().chain(names("suffixes")).collect()
+    } else if let Ok(ids) = serde_json::from_str::<Vec<String>>(index) {
         ids.into_iter().collect()
     } else {
         let entries = serde_json::from_str::<BTreeMap<String, String>>(index).ok()?;
@@ -171,4 +180,10 @@ fn ids_of(index: &str) -> Option<BTreeSet<String>> {
         (false, others) => drop(ids.insert(format!("({others} items)"))),
     }
     Some(ids)
+}
+
+/// The connections of an index that `publish-index` could have written.
+fn published(index: &str) -> Option<serde_json::Value> {
+    let document: serde_json::Value = serde_json::from_str(index).ok()?;
+    (document.is_object() && document["version"] == 1).then(|| document["connections"].clone())
 }

@@ -55,6 +55,15 @@ pub enum CommandName {
     Diff,
     /// Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call.
     Iam,
+    /// Write which connections this account holds into one secret, the index that other accounts name in shared_index. Reads no value.
+    PublishIndex {
+        /// Make the secret if it is not there: under SECRETS_INIT_INDEX_KMS_KEY, readable by SECRETS_INIT_INDEX_READERS.
+        #[arg(long)]
+        create: bool,
+        /// Write nothing, and say what would change. Ends with 0 for nothing, with 1 for something.
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 impl CommandName {
@@ -181,6 +190,14 @@ raw_settings! {
         /// Longest random wait at the start, such as 5s [default: 0s]
         jitter,
     }
+    "Publishing an index" {
+        /// The secret that publish-index writes: name or ARN [default: none]
+        index,
+        /// ARN of the KMS key that publish-index --create makes it under [default: none]
+        index_kms_key,
+        /// Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]
+        index_readers,
+    }
     "Process and logs" {
         /// Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]
         sandbox,
@@ -190,7 +207,7 @@ raw_settings! {
         log,
         /// text or json [default: text on a terminal, json elsewhere]
         log_format,
-        /// The form of what check, diff and iam print: text or json, and of iam alone terraform [default: text; of iam json]
+        /// The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]
         output,
     }
 }
@@ -207,6 +224,7 @@ Commands:
   check   Show what a render would find and what is wrong; write nothing
   diff    Show what a render would change in the files that are there
   iam     Print the AWS policies that the settings need
+  publish-index  Write the index that other accounts read
 
 What is read:
   --backend-kwargs JSON      The kwargs of Airflow's AWS backend, or @PATH
@@ -320,7 +338,7 @@ fn describe(error: &clap::Error, args: &[OsString]) -> String {
             format!("the flag {flag} needs a value; {tail}")
         }
         (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
-        _ => format!("an argument is neither a flag nor one of render, check, diff, iam; {tail}"),
+        _ => format!("an argument is neither a flag nor one of render, check, diff, iam, publish-index; {tail}"),
     }
 }
 

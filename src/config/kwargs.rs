@@ -37,6 +37,8 @@ pub struct BackendKwargs {
 pub struct OwnNames {
     /// Trailing separators stripped; `None` switches the kind off, connections also in the shared accounts.
     pub prefix: Option<String>,
+    /// Whether the prefix is the user's own, and not the default.
+    pub is_given: bool,
     /// Which ids are asked from the own account; `None` is all.
     pub lookup_pattern: Option<LookupPattern>,
 }
@@ -119,8 +121,8 @@ pub enum KnownBy {
     Listing,
     /// `shared_connections`, `shared_variables`: these.
     Ids(Vec<String>),
-    /// `shared_index`: the secret with this name or ARN says.
-    Index(String),
+    /// `shared_index`: the secrets with these names or ARNs say.
+    Index(Vec<String>),
 }
 
 /// Never the keys.

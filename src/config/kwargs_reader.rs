@@ -23,7 +23,7 @@ use crate::model::connection::Field;
 use crate::model::kind::{ByKind, Kind};
 use crate::python;
 use crate::python::json::Json;
-use crate::text::{printable, rstrip, split_list};
+use crate::text::{printable, rstrip, split_list, unique};
 
 /// Reads the kwargs. `overlay` holds the per-key variables of Airflow 3.2 and later: key in lower case, raw text, laid over the
 /// object. `unset` holds the names that follow a `$` in the text and are not set, so that the text holds them still.
@@ -245,6 +245,7 @@ impl KwargsReader<'_> {
         self.check_name_part("sep", &sep);
         let names = ByKind::from_fn(|kind| OwnNames {
             prefix: self.prefix(kind.prefix_key(), &sep),
+            is_given: self.value(kind.prefix_key()).is_some(),
             lookup_pattern: self.pattern(kind.pattern_key()),
         });
         let urlencoded = self.object.get("are_secret_values_urlencoded").is_some_and(truthy);
@@ -478,18 +479,21 @@ impl KwargsReader<'_> {
         let role = self.shared_role(account.as_ref());
         let (ids_key, index_key, variables_key) =
             (self.name_of("connections"), self.name_of("index"), self.name_of("variables"));
-        let (ids, index, variables) = (self.list(ids_key), self.text(index_key), self.list(variables_key));
+        let (ids, variables) = (self.list(ids_key), self.list(variables_key));
+        let index = self.list(index_key).map(|names| unique(&names)).filter(|names| !names.is_empty());
         if ids.is_some() && index.is_some() {
             self.wrong(index_key, format!("and {ids_key} both name the connections; give one"));
         }
         if variables.is_some() && prefixes[Kind::Variable].is_none() {
             self.wrong(variables_key, format!("needs {} beside it", prefix_keys[Kind::Variable]));
         }
-        let mut known_by = ByKind::from_fn(|kind| match kind {
-            Kind::Connection => ids.clone().map(KnownBy::Ids).or_else(|| index.clone().map(KnownBy::Index)),
-            Kind::Variable => variables.clone().map(KnownBy::Ids),
+        let by_name = |kind| match kind {
+            Kind::Connection => ids.clone(),
+            Kind::Variable => variables.clone(),
             Kind::Config => None,
-        });
+        };
+        let by_index = || index.clone().map(KnownBy::Index);
+        let mut known_by = ByKind::from_fn(|kind| by_name(kind).map(KnownBy::Ids).or_else(by_index));
         let names = ByKind::from_fn(|kind| {
             let known_by = known_by[kind].take().unwrap_or(KnownBy::Listing);
             Some(SharedNames { prefix: prefixes[kind].take()?, known_by })

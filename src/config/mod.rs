@@ -5,6 +5,7 @@ pub mod cli;
 pub mod env;
 pub mod expand;
 pub mod files;
+pub mod index;
 pub mod keys;
 pub mod kwargs;
 pub mod kwargs_reader;

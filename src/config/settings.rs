@@ -13,6 +13,7 @@ use crate::airflow::versions::AirflowTarget;
 use crate::config::cli::{RawSettings, VARIABLE_PREFIX};
 use crate::config::env::Env;
 use crate::config::files::parse_mode;
+use crate::config::index::IndexSettings;
 use crate::config::kwargs::BackendKwargs;
 use crate::config::values::SettingsReader;
 use crate::error::{ConfigErrors, Failure};
@@ -59,6 +60,8 @@ pub struct Settings {
     pub output: OutputForm,
     /// A file of CA certificates to trust instead of the system's (`AWS_CA_BUNDLE`, as boto3 reads it).
     pub ca_bundle: Option<PathBuf>,
+    /// The index that is to be published.
+    pub index: Option<IndexSettings>,
     /// Things an operator should know, in words, for WARN lines.
     pub notices: Vec<String>,
 }
@@ -298,6 +301,7 @@ impl SettingsReader<'_> {
         }
         let sandbox = self.one_of("SANDBOX", raw.sandbox.as_deref(), &[("auto", Sandbox::Auto), ("off", Sandbox::Off)]);
         let output = self.one_of("OUTPUT", raw.output.as_deref(), &OUTPUT_FORMS);
+        let index = self.index(raw);
         let ca_bundle = self.variable(variable::CA_BUNDLE).map(PathBuf::from);
         let is_aws = store == Some(StoreChoice::Aws);
         let regions = self.regions(kwargs.as_ref(), is_aws);
@@ -326,6 +330,7 @@ impl SettingsReader<'_> {
             log_format: log_format.filter(|_| raw.log_format.is_some()),
             output: output?,
             ca_bundle,
+            index,
             notices: std::mem::take(&mut self.notices),
         })
     }

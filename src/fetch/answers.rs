@@ -18,6 +18,19 @@ pub struct Fetched {
     pub skipped_accounts: Vec<SkippedAccount>,
     /// Accounts that hold nothing while another holds something.
     pub empty: Vec<EmptyAccount>,
+    /// The indices that were read.
+    pub indices: Vec<IndexSeen>,
+}
+
+/// An index that was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexSeen {
+    /// Whose.
+    pub source: Source,
+    /// As the kwargs name it.
+    pub name: String,
+    /// When it was written, where the store knows.
+    pub changed: Option<String>,
 }
 
 /// One account that holds nothing of a kind under its prefix, before filters, while another does: a misspelt prefix or region
@@ -40,8 +53,8 @@ pub struct EmptyAccount {
 pub enum Under {
     /// Names under this prefix.
     Prefix(String),
-    /// What this index names.
-    Index(String),
+    /// What these indices name.
+    Index(Vec<String>),
 }
 
 /// A shared account that the run goes on without.
@@ -72,7 +85,10 @@ impl std::fmt::Display for EmptyAccount {
         }
         match &self.under {
             Under::Prefix(prefix) => write!(f, " has no {thing} under \"{}\"", printable(prefix))?,
-            Under::Index(index) => write!(f, ": its index {} names no {thing}", printable(index))?,
+            Under::Index(names) => {
+                let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+                write!(f, ": its index {} names no {thing}", names.join(", "))?;
+            }
         }
         f.write_str(", while another account has some, which then takes every name")?;
         match &self.near {
@@ -266,6 +282,8 @@ pub struct Answers {
     pub is_enumerated: bool,
     /// How many of `reported` only a question by name was about, which found nothing.
     pub in_vain: usize,
+    /// The indices that were read for it, and for the other kinds of its account.
+    pub indices: Vec<IndexSeen>,
 }
 
 impl Answers {

@@ -96,17 +96,13 @@ fn can_do_without(plan: &Plan, place: usize, shared: SharedPolicy, failure: &Fai
 async fn hold<S: SecretStore>(sources: &[&SourcePlan], store: &S, selection: &Selection) -> Result<Held, Failure> {
     let listing = list(sources, &Enumerate::Listing, store, selection);
     let named = read_named(sources, store, selection);
-    let indexed = join_all(sources.iter().filter_map(|source| match &source.enumerate {
-        Enumerate::Index(index) => Some(index::read(source, store, index, selection)),
-        _ => None,
-    }));
+    let indexed = index::read(sources, store, selection);
     let (listed, named, indexed) = tokio::join!(listing, named, indexed);
     let (listed, own_account) = match listed {
         Ok((answers, own_account)) => (Ok(answers), own_account),
         Err(failure) => (Err(failure), None),
     };
-    let all: Vec<Result<AllAnswers, Failure>> = [listed, named].into_iter().chain(indexed).collect();
-    let all = all_or_every_failure(all)?;
+    let all = all_or_every_failure(vec![listed, named, indexed])?;
     Ok((all.into_iter().flatten().collect(), own_account))
 }
 
@@ -153,12 +149,13 @@ pub fn no_way_in(source: &SourcePlan) -> Failure {
     let of_kind: &[&str] = match kind {
         Kind::Connection => &[
             "  \"shared_connections\": [\"CONN_ID\", ...]  (read one by one under the secrets' resource policies)",
-            "  \"shared_index\": \"SECRET_NAME\"  (a secret there whose value is a JSON array of conn_ids)",
+            "  \"shared_index\": \"SECRET_NAME\"  (a secret there that publish-index writes, or a JSON array of conn_ids)",
         ],
-        Kind::Variable => {
-            &["  \"shared_variables\": [\"KEY\", ...]  (read one by one under the secrets' resource policies)"]
-        }
-        Kind::Config => &[],
+        Kind::Variable => &[
+            "  \"shared_variables\": [\"KEY\", ...]  (read one by one under the secrets' resource policies)",
+            "  \"shared_index\": \"SECRET_NAME\"  (a secret there that publish-index writes)",
+        ],
+        Kind::Config => &["  \"shared_index\": \"SECRET_NAME\"  (a secret there that publish-index writes)"],
     };
     lines.extend(of_kind.iter().map(|line| (*line).to_owned()));
     Failure::with_lines(Exit::Config, lines)
@@ -243,7 +240,8 @@ async fn list<S: SecretStore>(
 }
 
 /// The prefixes to list, without those that another one covers.
-pub(super) fn prefixes_of<'a>(sources: &[&'a SourcePlan]) -> Vec<&'a str> {
+#[must_use]
+pub fn prefixes_of<'a>(sources: &[&'a SourcePlan]) -> Vec<&'a str> {
     let all: BTreeSet<&str> = sources.iter().map(|source| source.prefix()).collect();
     let mut prefixes: Vec<&str> = Vec::new();
     // In order, a prefix comes after every one that it begins with.

@@ -1,98 +1,102 @@
-//! `shared_index`: one secret in a shared account that says which conn_ids are there.
+//! `shared_index`: secrets in a shared account that say which conn_ids and keys are there (`model/index.rs`).
 //!
-//! Its value is a JSON array of conn_ids, or an object of conn_id to full ARN. What it says is not trusted: an ARN
-//! must lie in the account and region that the index is for, so that it can't point at the reader's own secrets.
+//! What they say is not trusted: an ARN must lie in the account and region that the index is for, so that it can't point at the
+//! reader's own secrets.
+
+use std::collections::BTreeMap;
 
 use secrecy::ExposeSecret;
-use serde_json::Value;
 
-use super::answers::{AllAnswers, Reported, SecretState, SkippedBy};
+use super::answers::{AllAnswers, Answers, IndexSeen, Reported, SecretState, SkippedBy};
 use super::reading::{self, SecretToRead, WhenNotThere};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
-use crate::model::aws::{Arn, SecretId, is_id};
+use crate::model::aws::{Arn, SecretId, ends_like_an_arn, is_id};
 use crate::model::cause::Cause;
-use crate::plan::{AddressedBy, Source, SourcePlan};
+use crate::model::index::{FORM, Index};
+use crate::plan::{AddressedBy, Enumerate, Source, SourcePlan};
 use crate::store::error::StoreError;
-use crate::store::secret_store::{Found, NotThere, SecretStore};
+use crate::store::secret_store::{Answer, Found, NotThere, SecretStore};
 use crate::text::{count, printable};
 
-/// The most conn_ids of an index: what 64 KiB hold of names as they are. Each costs a call where the account is another's.
+/// The most conn_ids and keys of an account's indices together. Each costs a call where the account is another's.
 const MOST_IDS: usize = 5_000;
-/// What an index is.
-const FORM: &str = "must be a JSON array of conn_ids, or an object of conn_id to full ARN";
 
-/// Reads the index and everything it names.
+/// Reads the indices of one account, each once, and everything they name of the kinds of these sources.
 pub async fn read<S: SecretStore>(
-    source: &SourcePlan,
+    sources: &[&SourcePlan],
     store: &S,
-    index: &str,
     selection: &Selection,
 ) -> Result<AllAnswers, Failure> {
-    let shown = format!("shared_index {} of {}", printable(index), source.source);
-    let id = index_id(source, index);
-    let answer = store.read(std::slice::from_ref(&id)).await.into_iter().next();
-    let text = match answer {
-        Some(Ok(Found::Value(value))) => value.text,
-        Some(Ok(Found::NotThere(NotThere::Binary))) => {
+    let mut indexed = Vec::new();
+    for source in sources {
+        if let Enumerate::Index(names) = &source.enumerate {
+            indexed.push((*source, names));
+        }
+    }
+    let mut answers = AllAnswers::new();
+    // The kinds of an account have the same indices.
+    let Some((first, names)) = indexed.first() else { return Ok(answers) };
+    let ids: Vec<SecretId> = names.iter().map(|name| index_id(first, name)).collect();
+    let mut indices = Vec::new();
+    for (name, answer) in names.iter().zip(store.read(&ids).await) {
+        let (index, seen) = one_index(first, name, answer)?;
+        indices.push((name.as_str(), index));
+        answers.entry((first.kind, first.account)).or_default().indices.push(seen);
+    }
+    let mut asked = Vec::new();
+    let mut most = MOST_IDS;
+    for (source, _) in &indexed {
+        let entries = entries(source, &indices)?;
+        most = most.checked_sub(entries.len()).ok_or_else(|| {
+            let line = format!("{}: its indices name more conn_ids and keys than are read, {MOST_IDS}", source.source);
+            Failure::new(Exit::InvalidData, line)
+        })?;
+        let of_source = answers.entry((source.kind, source.account)).or_default();
+        of_source.is_enumerated = true;
+        asked.extend(wanted(source, entries, selection, of_source));
+    }
+    for (place, read) in reading::read(store, asked, WhenNotThere::Vanished).await? {
+        let of_source = answers.entry(place).or_default();
+        for (id, reported) in read.reported {
+            of_source.add(&id, reported);
+        }
+    }
+    Ok(answers)
+}
+
+/// What came of reading one index.
+fn one_index(source: &SourcePlan, name: &str, answer: Answer) -> Result<(Index, IndexSeen), Failure> {
+    let shown = shown(source, name);
+    let value = match answer {
+        Ok(Found::Value(value)) => value,
+        Ok(Found::NotThere(NotThere::Binary)) => {
             let line = format!("{shown}: the secret is binary; it {FORM}");
             return Err(Failure::new(Exit::InvalidData, line));
         }
-        Some(Ok(Found::NotThere(_))) => {
-            let line = format!("{shown}: there is no such secret; check the name and the region");
+        Ok(Found::NotThere(_)) => {
+            let hint = if ends_like_an_arn(name) && !name.starts_with("arn:") {
+                "AWS takes a name that ends in a hyphen and six characters for a whole ARN; give the full ARN"
+            } else {
+                "check the name and the region"
+            };
+            let line = format!("{shown}: there is no such secret, or none with a current value; {hint}");
             return Err(Failure::new(Exit::NotFound, line));
         }
         // No secret is that long, but whoever says so: it is what the index holds.
-        Some(Err(error)) if error.cause == Cause::TooLarge => {
+        Err(error) if error.cause == Cause::TooLarge => {
             return Err(Failure::new(Exit::InvalidData, format!("{shown}: {error}")));
         }
-        Some(Err(error)) => return Err(StoreError::into_failure(error)),
-        None => {
-            return Err(Failure::new(
-                Exit::Bug,
-                format!("{shown}: the store gave no answer; please report this as a bug"),
-            ));
-        }
+        Err(error) => return Err(StoreError::into_failure(error)),
     };
-    let Index { entries, nameless } = parse(text.expose_secret(), source)
+    let index = Index::parse(value.text.expose_secret())
         .map_err(|problem| Failure::new(Exit::InvalidData, format!("{shown}: {problem}")))?;
-    let mut asked = Vec::new();
-    let mut refused = Vec::new();
-    if nameless > 0 {
-        // What they are is not repeated: the secret may be no index.
-        let reason = Reported {
-            state: Some(SecretState::Refused("the index has items that no conn_id can be")),
-            not_there: None,
-            ambiguous: false,
-        };
-        refused.push((format!("({})", count(nameless, "item")), reason));
-    }
-    let mut skipped = Vec::new();
-    let mut entries = entries;
-    // The team's secrets come last and replace those without a team.
-    entries.sort_by_key(|(name, _)| source.is_of_team(&source.secret_name(name)));
-    for (name, secret) in entries {
-        let Some(id) = source.id_of(&source.secret_name(&name)).map(str::to_owned) else {
-            skipped.push((name, SkippedBy::Team));
-            continue;
-        };
-        match secret {
-            _ if !selection.takes(source.kind, &id) => skipped.push((id, SkippedBy::Globs)),
-            Ok(secret) => asked.push(SecretToRead { source, id, secret }),
-            Err(reason) => {
-                refused.push((
-                    id,
-                    Reported { state: Some(SecretState::Refused(reason)), not_there: None, ambiguous: false },
-                ));
-            }
-        }
-    }
-    let mut answers = reading::read(store, asked, WhenNotThere::Vanished).await?;
-    let of_source = answers.entry((source.kind, source.account)).or_default();
-    of_source.is_enumerated = true;
-    of_source.reported.extend(refused);
-    of_source.skipped.extend(skipped);
-    Ok(answers)
+    let seen = IndexSeen { source: source.source.clone(), name: name.to_owned(), changed: value.changed };
+    Ok((index, seen))
+}
+
+fn shown(source: &SourcePlan, name: &str) -> String {
+    format!("shared_index {} of {}", printable(name), source.source)
 }
 
 fn index_id(source: &SourcePlan, index: &str) -> SecretId {
@@ -105,145 +109,198 @@ fn index_id(source: &SourcePlan, index: &str) -> SecretId {
     }
 }
 
-/// What an index names.
-#[derive(Debug)]
-struct Index {
-    /// For each conn_id how to read it, or why it can't be taken at its word.
-    entries: Vec<(String, Result<SecretId, &'static str>)>,
-    /// How many items are no conn_ids.
-    nameless: usize,
-}
+/// For each id of a kind how to read it, or why it can't be taken at its word.
+type IndexEntries = BTreeMap<String, Result<SecretId, &'static str>>;
 
-/// Another secret may be a list or mapping of texts as well, and its items must not be taken for conn_ids: an index is what
-/// has a conn_id at least, and full ARNs alone where it is an object.
-fn parse(text: &str, source: &SourcePlan) -> Result<Index, String> {
-    let value: Value = serde_json::from_str(text)
-        .map_err(|error| format!("is not JSON (line {} column {}); it {FORM}", error.line(), error.column()))?;
-    let entries: Option<Vec<(String, SecretId)>> = match value {
-        Value::Array(items) => {
-            items.iter().map(|item| item.as_str().map(|id| (id.to_owned(), source.secret_id(id)))).collect()
+/// What the indices name of the kind of a source. Of an id that stands in several the first counts.
+fn entries(source: &SourcePlan, indices: &[(&str, Index)]) -> Result<IndexEntries, Failure> {
+    let mut entries: Option<IndexEntries> = None;
+    for (name, index) in indices {
+        let Some(ids) = index.ids(source.kind) else { continue };
+        if let Index::Published(document) = index
+            && let Some(names) = document.names(source.kind)
+            && names.prefix != source.prefix()
+        {
+            let line = format!(
+                "{}: it names {}s under \"{}\", and they are looked up under \"{}\"; give the same prefix and sep as the \
+                 publisher has",
+                shown(source, name),
+                source.kind.thing(),
+                printable(&names.prefix),
+                printable(source.prefix()),
+            );
+            return Err(Failure::new(Exit::Config, line));
         }
-        Value::Object(items) => items
-            .iter()
-            .map(|(conn_id, arn)| {
-                let arn = arn.as_str().filter(|arn| arn.parse::<Arn>().is_ok())?;
-                Some((conn_id.clone(), SecretId::Arn(arn.to_owned())))
-            })
-            .collect(),
-        _ => None,
-    };
-    let mut entries = entries.ok_or_else(|| FORM.to_owned())?;
-    let mut seen = std::collections::HashSet::new();
-    entries.retain(|(conn_id, _)| seen.insert(conn_id.clone()));
-    if entries.len() > MOST_IDS {
-        return Err(format!("names {} conn_ids, and at most {MOST_IDS} are read", entries.len()));
+        let entries = entries.get_or_insert_default();
+        for (id, detail) in ids {
+            entries.entry(id.to_owned()).or_insert_with(|| secret_of(source, index, id, detail));
+        }
     }
-    let all = entries.len();
-    entries.retain(|(conn_id, _)| is_id(conn_id));
-    let nameless = all - entries.len();
-    if nameless > 0 && entries.is_empty() {
-        return Err(FORM.to_owned());
-    }
-    Ok(Index { entries: entries.into_iter().map(|(conn_id, id)| check(conn_id, id, source)).collect(), nameless })
+    entries.ok_or_else(|| {
+        let names: Vec<String> = indices.iter().map(|(name, _)| printable(name)).collect();
+        let (thing, key) = (source.kind.thing(), source.kind.prefix_key());
+        let line = format!(
+            "shared_index {} of {}: it says nothing of {thing}s; let publish-index run with {key}, or take {key}_shared away",
+            names.join(", "),
+            source.source,
+        );
+        Failure::new(Exit::Config, line)
+    })
 }
 
 /// One bad entry harms no other; otherwise a mistake in the index would stop every pod.
-fn check(conn_id: String, id: SecretId, source: &SourcePlan) -> (String, Result<SecretId, &'static str>) {
-    let is_elsewhere = match (&id, &source.source) {
-        (SecretId::Arn(given), Source::Shared { account, region }) => {
-            !given.starts_with(&Arn::of_secret(account, region, "").to_string())
+fn secret_of(source: &SourcePlan, index: &Index, id: &str, detail: Option<&str>) -> Result<SecretId, &'static str> {
+    let by_name = source.secret_id(id);
+    match (index, detail, &source.source) {
+        (_, None, _) => Ok(by_name),
+        (Index::Published(_), Some(suffix), _) => match by_name {
+            _ if suffix.len() != 6 || !suffix.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                Err("the index gives it a suffix that no ARN has")
+            }
+            SecretId::Arn(arn) => Ok(SecretId::Arn(format!("{arn}-{suffix}"))),
+            SecretId::Name(_) => Ok(by_name),
+        },
+        (_, Some(arn), Source::Shared { account, region })
+            if !arn.starts_with(&Arn::of_secret(account, region, "").to_string()) =>
+        {
+            Err("the index gives an ARN that is not of a secret in its own account and region")
         }
-        _ => false,
-    };
-    let checked = if is_elsewhere {
-        Err("the index gives an ARN that is not of a secret in its own account and region")
-    } else {
-        Ok(id)
-    };
-    (conn_id, checked)
+        (_, Some(arn), _) => Ok(SecretId::Arn(arn.to_owned())),
+    }
+}
+
+/// What is to be read of a source; what is not is noted in its answers.
+fn wanted<'a>(
+    source: &'a SourcePlan,
+    entries: IndexEntries,
+    selection: &Selection,
+    answers: &mut Answers,
+) -> Vec<SecretToRead<'a>> {
+    let refused = |reason| Reported { state: Some(SecretState::Refused(reason)), not_there: None, ambiguous: false };
+    let (named, nameless): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(id, _)| is_id(id));
+    if !nameless.is_empty() {
+        // What they are is not repeated: the secret may be no index.
+        let reason = refused("the index has items that no conn_id can be");
+        answers.reported.insert(format!("({})", count(nameless.len(), "item")), reason);
+    }
+    let mut entries = named;
+    // The team's secrets come last and replace those without a team.
+    entries.sort_by_key(|(name, _)| source.is_of_team(&source.secret_name(name)));
+    let mut asked = Vec::new();
+    for (name, secret) in entries {
+        let Some(id) = source.id_of(&source.secret_name(&name)).map(str::to_owned) else {
+            answers.skipped.insert(name, SkippedBy::Team);
+            continue;
+        };
+        match secret {
+            _ if !selection.takes(source.kind, &id) => drop(answers.skipped.insert(id, SkippedBy::Globs)),
+            Ok(secret) => asked.push(SecretToRead { source, id, secret }),
+            Err(reason) => drop(answers.reported.insert(id, refused(reason))),
+        }
+    }
+    asked
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::kind::Kind;
-    use crate::plan::Enumerate;
+
+    const PREFIX: &str = "airflow/connections/";
+    const ARN: &str = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:";
+
+    fn source_of(kind: Kind, addressed_by: AddressedBy) -> SourcePlan {
+        let by = Enumerate::Index(vec!["index".into()]);
+        SourcePlan::for_tests((kind, 1), Source::shared("222222222222", "eu-central-1"), by, addressed_by, PREFIX)
+    }
 
     fn source() -> SourcePlan {
-        SourcePlan::for_tests(
-            (Kind::Connection, 1),
-            Source::shared("222222222222", "eu-central-1"),
-            Enumerate::Index("index".into()),
-            AddressedBy::PartialArn,
-            "airflow/connections/",
-        )
+        source_of(Kind::Connection, AddressedBy::PartialArn)
+    }
+
+    fn entries_of(texts: &[&str]) -> IndexEntries {
+        let indices: Vec<(&str, Index)> = texts.iter().map(|text| ("index", Index::parse(text).unwrap())).collect();
+        entries(&source(), &indices).unwrap()
+    }
+
+    fn arn(name: &str) -> SecretId {
+        SecretId::Arn(format!("{ARN}{name}"))
     }
 
     #[test]
     fn an_array_names_conn_ids_and_an_object_full_arns() {
-        let of_array = parse(r#"["a", "b", "a"]"#, &source()).unwrap().entries;
-        let a = SecretId::Arn("arn:aws:secretsmanager:eu-central-1:222222222222:secret:airflow/connections/a".into());
-        assert_eq!(of_array.len(), 2);
-        assert_eq!(of_array[0], ("a".into(), Ok(a)));
-        let arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:other/name-AbCdEf";
-        let of_object = parse(&format!(r#"{{"x": "{arn}"}}"#), &source()).unwrap().entries;
-        assert_eq!(of_object, [("x".to_owned(), Ok(SecretId::Arn(arn.into())))]);
+        let of_array = entries_of(&[r#"["a", "b", "a"]"#]);
+        assert_eq!((of_array.len(), &of_array["a"]), (2, &Ok(arn("airflow/connections/a"))));
+        let of_object = entries_of(&[&format!(r#"{{"x": "{ARN}other/name-AbCdEf"}}"#)]);
+        assert_eq!(of_object["x"], Ok(arn("other/name-AbCdEf")));
+    }
+
+    /// AWS never finds `my-secret` by an ARN without its suffix.
+    #[test]
+    fn a_published_index_names_what_ends_like_an_arn_by_its_whole_arn() {
+        let text = r#"{"version": 1, "connections": {"prefix": "airflow/connections/", "ids": ["a", "my-secret"],
+            "suffixes": {"my-secret": "AbCdEf", "b-server": "x", "c-server": "a*b/c:"}}}"#;
+        let of_published = entries_of(&[text]);
+        assert_eq!(of_published["a"], Ok(arn("airflow/connections/a")));
+        assert_eq!(of_published["my-secret"], Ok(arn("airflow/connections/my-secret-AbCdEf")));
+        for odd in ["b-server", "c-server"] {
+            assert!(of_published[odd].as_ref().is_err_and(|reason| reason.contains("suffix")), "{odd}");
+        }
+        // With a role the name alone finds it.
+        let named = source_of(Kind::Connection, AddressedBy::Name);
+        let of_named = entries(&named, &[("index", Index::parse(text).unwrap())]).unwrap();
+        assert_eq!(of_named["my-secret"], Ok(SecretId::Name("airflow/connections/my-secret".into())));
+    }
+
+    #[test]
+    fn several_indices_name_together_what_is_there_and_the_first_counts() {
+        let arns = format!(r#"{{"a": "{ARN}first-AbCdEf", "b": "{ARN}second-AbCdEf"}}"#);
+        let together = entries_of(&[r#"["a"]"#, &arns, "[]"]);
+        assert_eq!((&together["a"], &together["b"]), (&Ok(arn("airflow/connections/a")), &Ok(arn("second-AbCdEf"))));
+        // One that says nothing of the kind is passed over, and where none does the run can't know.
+        let variables = source_of(Kind::Variable, AddressedBy::PartialArn);
+        let of = |texts: &[&str]| {
+            let indices: Vec<(&str, Index)> = texts.iter().map(|text| ("i", Index::parse(text).unwrap())).collect();
+            entries(&variables, &indices).map(|entries| entries.into_keys().collect::<Vec<_>>())
+        };
+        let published = r#"{"version": 1, "variables": {"prefix": "airflow/connections/", "ids": ["v"]}}"#;
+        assert_eq!(of(&[r#"["a"]"#, published]).unwrap(), ["v"]);
+        let failure = of(&[r#"["a"]"#]).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert!(failure.to_string().contains("says nothing of variables"), "{failure}");
+    }
+
+    #[test]
+    fn another_prefix_than_the_publishers_is_a_mistake_in_the_settings() {
+        let text = r#"{"version": 1, "connections": {"prefix": "core/", "ids": ["a"]}}"#;
+        let failure = entries(&source(), &[("index", Index::parse(text).unwrap())]).unwrap_err();
+        assert_eq!(failure.exit(), Exit::Config);
+        assert!(failure.to_string().contains("under \"core/\""), "{failure}");
     }
 
     #[test]
     fn an_arn_elsewhere_and_a_name_that_no_secret_can_have_are_refused_one_by_one() {
-        for (text, words) in [
-            (
-                r#"{"x": "arn:aws:secretsmanager:eu-central-1:111111111111:secret:own-AbCdEf"}"#,
-                "own account and region",
-            ),
-            (r#"{"x": "arn:aws:secretsmanager:eu-west-1:222222222222:secret:own-AbCdEf"}"#, "own account and region"),
-        ] {
-            let entries = parse(text, &source()).unwrap().entries;
-            assert!(entries[0].1.as_ref().is_err_and(|reason| reason.contains(words)), "{text}");
+        for elsewhere in ["eu-central-1:111111111111", "eu-west-1:222222222222"] {
+            let text = format!(r#"{{"x": "arn:aws:secretsmanager:{elsewhere}:secret:own-AbCdEf"}}"#);
+            let reason = entries_of(&[&text])["x"].clone().unwrap_err();
+            assert!(reason.contains("own account and region"), "{text}");
         }
-        let index = parse(r#"["a\nb", "", "ok"]"#, &source()).unwrap();
-        assert_eq!((index.entries.len(), index.nameless), (1, 2));
-        assert!(index.entries[0].1.is_ok());
+        let (source, mut answers) = (source(), Answers::default());
+        let asked = wanted(&source, entries_of(&[r#"["a\nb", "", "ok"]"#]), &Selection::default(), &mut answers);
+        assert_eq!(asked.iter().map(|asked| asked.id.as_str()).collect::<Vec<_>>(), ["ok"]);
+        assert!(matches!(answers.reported["(2 items)"].state, Some(SecretState::Refused(_))));
     }
 
     #[test]
     fn an_index_is_addressed_as_its_account_is() {
-        let arn = "arn:aws:secretsmanager:eu-central-1:222222222222:secret:index";
+        let whole = format!("{ARN}index");
         let (partial, mut named, mut own) = (source(), source(), source());
         named.addressed_by = AddressedBy::Name;
         own.source = Source::Own;
-        assert_eq!(index_id(&partial, "index"), SecretId::Arn(arn.into()));
+        assert_eq!(index_id(&partial, "index"), SecretId::Arn(whole.clone()));
         for source in [named, own] {
             assert_eq!(index_id(&source, "index"), SecretId::Name("index".into()));
-            assert_eq!(index_id(&source, arn), SecretId::Arn(arn.into()));
-        }
-    }
-
-    #[test]
-    fn an_index_of_more_ids_than_are_read_is_refused_and_a_repeated_one_counts_once() {
-        let text = |ids: usize| {
-            let ids: Vec<String> = (0..ids).map(|id| id.to_string()).collect();
-            serde_json::to_string(&ids.iter().chain(&ids[..1]).collect::<Vec<_>>()).unwrap()
-        };
-        assert_eq!(parse(&text(MOST_IDS), &source()).unwrap().entries.len(), MOST_IDS);
-        assert_eq!(
-            parse(&text(MOST_IDS + 1), &source()).unwrap_err(),
-            "names 5001 conn_ids, and at most 5000 are read"
-        );
-    }
-
-    #[test]
-    fn what_is_no_index_is_refused_as_a_whole_and_not_repeated() {
-        for (text, word) in [
-            ("[1]", "array"),
-            ("\"x\"", "array"),
-            ("canary", "not JSON"),
-            (r#"["canary canary\n", "canary#"]"#, "array"),
-            (r#"{"canary": "canary", "password": "canary"}"#, "full ARN"),
-        ] {
-            let problem = parse(text, &source()).unwrap_err();
-            assert!(problem.contains(word) && !problem.contains("canary"), "{problem}");
+            assert_eq!(index_id(&source, &whole), SecretId::Arn(whole.clone()));
         }
     }
 }

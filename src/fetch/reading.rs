@@ -5,7 +5,7 @@ use tracing::{debug, warn};
 use super::answers::{AllAnswers, Reported, SecretState};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
-use crate::model::aws::SecretId;
+use crate::model::aws::{SecretId, ends_like_an_arn};
 use crate::model::kind::Kind;
 use crate::plan::{Enumerate, SourcePlan};
 use crate::store::error::StoreError;
@@ -123,7 +123,7 @@ impl Fatal {
 }
 
 pub(super) fn report_not_there(kind: Kind, id: &str, secret: &SecretId, reason: NotThere, when: WhenNotThere) {
-    let looks_whole = matches!(secret, SecretId::Arn(arn) if arn.ends_with(id)) && looks_like_whole_arn(id);
+    let looks_whole = matches!(secret, SecretId::Arn(arn) if arn.ends_with(id)) && ends_like_an_arn(id);
     let what = format!("{} {}", kind.noun(), printable(id));
     match (reason, when) {
         (NotThere::NoSuchSecret, _) if looks_whole => {
@@ -142,12 +142,6 @@ pub(super) fn report_not_there(kind: Kind, id: &str, secret: &SecretId, reason: 
         }
         (NotThere::NoSuchSecret, WhenNotThere::Expected) => debug!("{what}: not there"),
     }
-}
-
-/// Whether AWS would take an ARN that ends like this for one with its random suffix (GetSecretValue, SecretId).
-fn looks_like_whole_arn(conn_id: &str) -> bool {
-    let tail = conn_id.as_bytes().split_last_chunk::<7>().map(|(_, tail)| tail);
-    tail.is_some_and(|[hyphen, six @ ..]| *hyphen == b'-' && six.iter().all(u8::is_ascii_alphanumeric))
 }
 
 /// Whether the kind's lookup pattern lets the source be asked for an id.

@@ -57,6 +57,7 @@ async fn resolve<S: SecretStore>(
         let failure = skipped.remove(&place);
         fetched.skipped_accounts.push(SkippedAccount { source: account.source.clone(), failure });
     }
+    fetched.indices = answers.values_mut().flat_map(|of_source| std::mem::take(&mut of_source.indices)).collect();
     for want in &plan.wants {
         let mut resolved = decide((plan, want), selection, &mut answers, first_skipped);
         if !fetched.skipped_accounts.is_empty() {

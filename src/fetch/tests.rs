@@ -277,21 +277,57 @@ fn ids_of_the_kwargs_that_nobody_has_are_missing_unless_filtered() {
 #[test]
 fn an_index_names_what_is_read() {
     let stores = [TestStore::default(), TestStore::with(&[("index", r#"["a", "vanished"]"#), ("s/a", "1")])];
-    let fetched = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &stores).unwrap();
+    let fetched = run(&plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()])), &stores).unwrap();
     assert_eq!((shown(&fetched), fetched.missing.len()), (vec!["a=1:1".to_owned()], 0));
     let partly = [TestStore::default(), TestStore::with(&[("index", r#"["a", "b c"]"#), ("s/a", "1")])];
-    let fetched = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &partly).unwrap();
+    let fetched = run(&plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()])), &partly).unwrap();
     assert_eq!(shown(&fetched), ["(1 item)=1:!refused", "a=1:1"]);
     let selection = without("a*");
-    let plan_of_index = plan(Enumerate::Listing, Enumerate::Index("index".into()));
+    let plan_of_index = plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()]));
     assert_eq!(shown(&run_with(&plan_of_index, &partly, &selection).unwrap()), ["(1 item)=1:!refused"]);
     let broken = [TestStore::default(), TestStore::with(&[("index", "canary")])];
-    let failure = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &broken).err().unwrap();
+    let failure = run(&plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()])), &broken).err().unwrap();
     assert_eq!(failure.exit(), Exit::InvalidData);
     assert!(!failure.to_string().contains("canary"), "{failure}");
     let none = [TestStore::default(), TestStore::default()];
-    let failure = run(&plan(Enumerate::Listing, Enumerate::Index("index".into())), &none).err().unwrap();
+    let failure = run(&plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()])), &none).err().unwrap();
     assert_eq!(failure.exit(), Exit::NotFound);
+}
+
+#[test]
+fn several_indices_are_read_once_for_all_kinds_and_name_what_is_read_together() {
+    let published =
+        r#"{"version": 1, "connections": {"prefix": "s/", "ids": ["b"]}, "variables": {"prefix": "v/", "ids": ["x"]}}"#;
+    let names = || Enumerate::Index(vec!["one".into(), "two".into()]);
+    let mut plan = plan(Enumerate::Listing, names());
+    want(&mut plan, Kind::Variable, Enumerate::Nothing, names(), ["v/", "v/"]);
+    let shared = [("one", r#"["a"]"#), ("two", published), ("s/a", "1"), ("s/b", "2"), ("v/x", "3")];
+    let stores = [TestStore::default(), TestStore::with(&shared)];
+    let fetched = run_until(&plan, &stores, &Selection::default(), NEEDED).unwrap();
+    assert_eq!(shown(&fetched.kinds[Kind::Connection]), ["a=1:1", "b=1:2"]);
+    assert_eq!(shown(&fetched.kinds[Kind::Variable]), ["x=1:3"]);
+    assert_eq!(fetched.indices.iter().map(|index| index.name.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert_eq!(stores[1].asked.borrow().iter().filter(|asked| asked.as_str() == "one").count(), 1);
+    // One of them that is not there fails the account: what it would have named is not known.
+    let partly = [TestStore::default(), TestStore::with(&shared[..1])];
+    let failure = run_until(&plan, &partly, &Selection::default(), NEEDED).err().unwrap();
+    assert!(failure.to_string().contains("shared_index two"), "{failure}");
+}
+
+#[test]
+fn an_index_of_more_ids_than_are_read_is_refused_and_a_repeated_one_counts_once() {
+    let of = |ids: usize| {
+        let ids: Vec<String> = (0..ids).map(|id| id.to_string()).collect();
+        let text = serde_json::to_string(&ids.iter().chain(&ids[..1]).collect::<Vec<_>>()).unwrap();
+        run(
+            &plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()])),
+            &[TestStore::with(&[("o/own", "1")]), TestStore::with(&[("index", &text)])],
+        )
+    };
+    assert!(of(5_000).is_ok());
+    let failure = of(5_001).err().unwrap();
+    assert_eq!(failure.exit(), Exit::InvalidData);
+    assert!(failure.to_string().contains("more conn_ids and keys than are read, 5000"), "{failure}");
 }
 
 #[test]
@@ -327,7 +363,7 @@ fn it_is_the_own_listing_that_tells_the_own_account() {
 
 #[test]
 fn the_ways_out_are_those_of_the_kind() {
-    for (kind, ways) in [(Kind::Variable, 3), (Kind::Config, 2)] {
+    for (kind, ways) in [(Kind::Variable, 4), (Kind::Config, 3)] {
         let mut plan = plan(Enumerate::Listing, Enumerate::Nothing);
         want(&mut plan, kind, Enumerate::Listing, Enumerate::ListingIfOwnAccount, ["o/", "s/"]);
         plan.accounts[1].access = Access::Own;
@@ -457,7 +493,7 @@ fn only_a_shared_account_that_can_be_done_without_is_waited_for_no_longer() {
 #[test]
 fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() {
     let tolerant = SharedPolicy { may_be_invalid: true, ..NEEDED };
-    let with_index = plan(Enumerate::Listing, Enumerate::Index("index".into()));
+    let with_index = plan(Enumerate::Listing, Enumerate::Index(vec!["index".into()]));
     let own = || TestStore::with(&[("o/a", "1")]);
     let binary = TestStore { binary: Some("index"), ..TestStore::default() };
     for shared in [TestStore::with(&[("index", "canary")]), binary] {
@@ -490,7 +526,7 @@ fn what_a_shared_account_holds_is_no_reason_to_fail_unless_invalid_content_is() 
     assert_eq!(exit(&listings, &[failing(ErrorKind::TooMuch), own()], tolerant), Some(Exit::InvalidData));
     // What can be done without does not hide what can't.
     let mut both = plan(Enumerate::Listing, Enumerate::Listing);
-    want(&mut both, Kind::Variable, Enumerate::Nothing, Enumerate::Index("index".into()), ["v", "v"]);
+    want(&mut both, Kind::Variable, Enumerate::Nothing, Enumerate::Index(vec!["index".into()]), ["v", "v"]);
     let broken = TestStore { list_fails: Some(ErrorKind::Denied), ..TestStore::with(&[("index", "canary")]) };
     assert_eq!(exit(&both, &[own(), broken], tolerant), Some(Exit::Denied));
 }
@@ -724,7 +760,7 @@ fn an_account_without_names_is_reported_only_beside_one_that_has_some() {
         []
     );
     // An index that names nothing.
-    let index = plan(Enumerate::Listing, Enumerate::Index("i".to_owned()));
+    let index = plan(Enumerate::Listing, Enumerate::Index(vec!["i".to_owned()]));
     let of_index =
         empty(&index, &[TestStore::with(&[("o/a", "1")]), TestStore::with(&[("i", "[]")])], &Selection::default());
     assert_eq!(of_index.len(), 1);
@@ -814,7 +850,7 @@ fn a_team_has_its_own_secrets_first_and_nobody_elses() {
     let ids = of_team(plan(Enumerate::Nothing, Enumerate::Ids(vec!["x".into(), "team_b--y".into()])));
     let resolved = run(&ids, &stores()).unwrap();
     assert_eq!((shown(&resolved), missing(&resolved)), (vec!["x=1:6".to_owned()], vec!["team_b--y"]));
-    let indexed = of_team(plan(Enumerate::Nothing, Enumerate::Index("index".into())));
+    let indexed = of_team(plan(Enumerate::Nothing, Enumerate::Index(vec!["index".into()])));
     for (index, found) in [(r#"["x"]"#, 1), (r#"["x", "team_a--x", "team_b--x"]"#, 1), (r#"["team_a--x", "x"]"#, 1)] {
         let mut all = vec![("index", index)];
         all.extend([("s/x", "5"), ("s/team_a--x", "6"), ("s/team_b--x", "7")]);

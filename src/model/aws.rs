@@ -159,6 +159,14 @@ pub fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= LONGEST_NAME && id.chars().all(is_name_character)
 }
 
+/// Whether AWS takes an ARN that ends in this name for one with its random suffix, so that it finds no secret without it
+/// (GetSecretValue, SecretId): a hyphen and six characters.
+#[must_use]
+pub fn ends_like_an_arn(name: &str) -> bool {
+    let tail = name.as_bytes().split_last_chunk::<7>().map(|(_, tail)| tail);
+    tail.is_some_and(|[hyphen, six @ ..]| *hyphen == b'-' && six.iter().all(u8::is_ascii_alphanumeric))
+}
+
 /// Checks an endpoint: `http` or `https`, a host, and a port where one is given.
 ///
 /// # Errors

@@ -5,6 +5,10 @@ pub mod action {
     pub const LIST_SECRETS: &str = "secretsmanager:ListSecrets";
     pub const BATCH_GET_SECRET_VALUE: &str = "secretsmanager:BatchGetSecretValue";
     pub const GET_SECRET_VALUE: &str = "secretsmanager:GetSecretValue";
+    pub const PUT_SECRET_VALUE: &str = "secretsmanager:PutSecretValue";
+    pub const CREATE_SECRET: &str = "secretsmanager:CreateSecret";
+    pub const PUT_RESOURCE_POLICY: &str = "secretsmanager:PutResourcePolicy";
+    pub const GENERATE_DATA_KEY: &str = "kms:GenerateDataKey";
     pub const DECRYPT: &str = "kms:Decrypt";
     pub const ASSUME_ROLE: &str = "sts:AssumeRole";
     pub const ASSUME_ROLE_WITH_WEB_IDENTITY: &str = "sts:AssumeRoleWithWebIdentity";

@@ -5,6 +5,7 @@ pub mod aws;
 pub mod aws_names;
 pub mod cause;
 pub mod connection;
+pub mod index;
 pub mod kind;
 pub mod policy;
 pub mod team;

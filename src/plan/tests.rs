@@ -60,7 +60,7 @@ fn a_shared_account_is_listed_with_a_role_or_from_a_file_and_else_only_if_it_is_
     let ids = r#", "shared_connections": ["a", "b", "a"], "aws_region": "cn-north-1""#;
     let index = r#", "shared_index": "i""#;
     let arn = SecretId::Arn("arn:aws:secretsmanager:eu-west-1:222222222222:secret:core/x".to_owned());
-    let by_index = Enumerate::Index("i".to_owned());
+    let by_index = Enumerate::Index(vec!["i".to_owned()]);
     for (more, variables, how, asked) in [
         (role, &[][..], Enumerate::Listing, name("core/x")),
         ("", &[FILE], Enumerate::Listing, name("core/x")),
@@ -82,6 +82,27 @@ fn a_shared_account_is_listed_with_a_role_or_from_a_file_and_else_only_if_it_is_
     let by_name = of_kwargs(&of(""), &[("SECRETS_INIT_CONN_IDS", "a")]);
     let shared = (shared_in("eu-west-1"), Enumerate::Nothing, "core/", arn);
     assert_sources(&by_name, Kind::Connection, &[own(Enumerate::Nothing), shared]);
+}
+
+/// An index that is written by hand names no variables, so what can be listed is listed; under resource policies there is nothing else.
+#[test]
+fn variables_are_listed_beside_an_index_where_they_can_be_and_else_named_by_it() {
+    let of = |more: &str, variables: &[(&str, &str)]| {
+        let kwargs = format!(
+            r#"{{"shared_account": "222222222222", "shared_index": ["i", "j", "i"], "variables_prefix_shared": "v"{more}}}"#
+        );
+        let variables: Vec<_> =
+            [("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")].iter().chain(variables).copied().collect();
+        let plan = of_kwargs(&kwargs, &variables);
+        [Kind::Connection, Kind::Variable].map(|kind| plan.want_of(kind).unwrap().sources[1].enumerate.clone())
+    };
+    let by_index = Enumerate::Index(["i", "j"].map(str::to_owned).to_vec());
+    assert_eq!(of("", &[]), [by_index.clone(), by_index.clone()]);
+    let role = r#", "shared_role_arn": "arn:aws:iam::222222222222:role/r""#;
+    assert_eq!(of(role, &[]), [by_index.clone(), Enumerate::Listing]);
+    assert_eq!(of("", &[FILE]), [by_index.clone(), Enumerate::Listing]);
+    let named = r#", "shared_variables": ["x"]"#;
+    assert_eq!(of(named, &[]), [by_index, Enumerate::Ids(vec!["x".to_owned()])]);
 }
 
 #[test]
@@ -114,7 +135,7 @@ fn the_pattern_is_that_of_the_own_account() {
 fn accounts_are_in_the_order_of_the_kwargs_and_each_is_there_once() {
     let plan = of_kwargs(
         r#"{"variables_prefix": "v", "shared": [
-            {"account": "222222222222", "index": "i", "variables_prefix": "v"},
+            {"account": "222222222222", "connections": ["a"], "variables_prefix": "v"},
             {"account": "333333333333", "role_arn": "arn:aws:iam::333333333333:role/r", "variables_prefix": "v"}]}"#,
         &[("SECRETS_INIT_VARIABLES_FILE", "/x/v.json")],
     );

@@ -71,6 +71,13 @@ impl Summary {
         self.take_left_out(&entries.left_out);
     }
 
+    /// Takes the counts of an index that was published; `None` is a kind that it says nothing of.
+    pub fn take_published(&mut self, count: impl Fn(Kind) -> Option<usize>) {
+        self.own = count(Kind::Connection).unwrap_or_default();
+        self.variables = count(Kind::Variable);
+        self.configs = count(Kind::Config);
+    }
+
     /// Adds what is left out.
     pub fn take_left_out(&mut self, left_out: &[LeftOut]) {
         for left in left_out {

@@ -64,6 +64,49 @@ pub struct Enumerated {
     pub account: Option<String>,
 }
 
+/// Whether a secret was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Created {
+    /// It was.
+    Made,
+    /// One of that name was there.
+    WasThere,
+}
+
+/// A store that an index can be written to.
+pub trait IndexStore: SecretStore {
+    /// Lists the secrets whose name begins with one of `prefixes`, each once, and reads none. Prefixes as in
+    /// [`SecretStore::enumerate`].
+    ///
+    /// # Errors
+    /// When the listing fails, in whatever part.
+    fn list(&self, prefixes: &[&str]) -> impl Future<Output = Result<Vec<Listed>, StoreError>>;
+
+    /// Makes a secret without a value, under this KMS key.
+    ///
+    /// # Errors
+    /// When it can't be made.
+    fn create(&self, name: &str, kms_key: &str) -> impl Future<Output = Result<Created, StoreError>>;
+
+    /// Gives a secret this resource policy, in the place of the one that it has. `refuse_public` lets AWS refuse one that opens
+    /// the secret to everybody.
+    ///
+    /// # Errors
+    /// When it can't be done.
+    fn set_policy(
+        &self,
+        id: &SecretId,
+        policy: &str,
+        refuse_public: bool,
+    ) -> impl Future<Output = Result<(), StoreError>>;
+
+    /// Gives a secret this text, as a whole.
+    ///
+    /// # Errors
+    /// When it can't be done; the secret has its old text then, or this one.
+    fn write(&self, id: &SecretId, text: &str) -> impl Future<Output = Result<(), StoreError>>;
+}
+
 /// Something that holds secrets: one account as seen with one identity.
 pub trait SecretStore {
     /// Does ahead what takes time and needs no secret's name: credentials, connections. Tells of no trouble.

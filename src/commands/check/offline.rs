@@ -206,6 +206,9 @@ fn how_of(source: &SourcePlan, known: &Known<'_>) -> (String, Vec<String>) {
         }
         Enumerate::ListingIfOwnAccount => ("listed, if it is the caller's own account".to_owned(), Vec::new()),
         Enumerate::Ids(ids) => (by.to_owned(), ids.clone()),
-        Enumerate::Index(index) => (format!("{by}, named by the index {}", printable(index)), Vec::new()),
+        Enumerate::Index(names) => {
+            let names: Vec<String> = names.iter().map(|name| printable(name)).collect();
+            (format!("{by}, named by the index {}", names.join(", ")), Vec::new())
+        }
     }
 }

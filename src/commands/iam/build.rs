@@ -42,8 +42,16 @@ pub fn policies(settings: &Settings, plan: &Plan, env: &Env) -> Result<IamPolici
         return Err(Failure::new(Exit::Config, problem));
     }
     Known::of(plan, env).refuse_foreign()?;
-    let mut build =
-        Build { settings, who: Who { plan, pod: PodHints::of(env) }, documents: Vec::new(), notices: Vec::new() };
+    let mut build = Build {
+        settings,
+        who: Who { plan, pod: PodHints::of(env), publishes: settings.index.is_some() },
+        documents: Vec::new(),
+        notices: Vec::new(),
+    };
+    if let Some(index) = &settings.index {
+        build.publisher(index, &Reads::of(&build.who, &settings.selection, 0));
+        return Ok(build.finish());
+    }
     for (place, account) in plan.accounts.iter().enumerate() {
         build.account(account, &Reads::of(&build.who, &settings.selection, place));
     }
@@ -54,11 +62,12 @@ pub fn policies(settings: &Settings, plan: &Plan, env: &Env) -> Result<IamPolici
     Ok(build.finish())
 }
 
-struct Build<'a> {
+/// The documents as they come together.
+pub(super) struct Build<'a> {
     settings: &'a Settings,
-    who: Who<'a>,
+    pub who: Who<'a>,
     documents: Vec<PolicyDocument>,
-    notices: Vec<String>,
+    pub notices: Vec<String>,
 }
 
 impl Build<'_> {
@@ -92,8 +101,11 @@ impl Build<'_> {
         }
     }
 
-    fn identity_document(&mut self, identity: &Caller) -> &mut PolicyDocument {
+    pub fn identity_document(&mut self, identity: &Caller) -> &mut PolicyDocument {
         let (name, why) = match identity {
+            Caller::Pod if self.who.publishes => {
+                ("publisher_role".to_owned(), "What the role may do with which the index is published.")
+            }
             Caller::Pod => ("pod_role".to_owned(), "What the pod may do with credentials of its own."),
             Caller::Keys => {
                 ("own_identity".to_owned(), "What the identity of the keys or of the profile in backend_kwargs may do.")
@@ -109,7 +121,7 @@ impl Build<'_> {
     }
 
     /// The document for these, made if it is new.
-    fn document(&mut self, name: &str, form: PolicyType, attach_to: &Text, why: &str) -> &mut PolicyDocument {
+    pub fn document(&mut self, name: &str, form: PolicyType, attach_to: &Text, why: &str) -> &mut PolicyDocument {
         let is_it = |document: &PolicyDocument| document.form == form && document.attach_to == *attach_to;
         let place = self.documents.iter().position(is_it).unwrap_or_else(|| {
             let names = (1..).map(|number| numbered(name, number));
@@ -181,7 +193,7 @@ impl Build<'_> {
     }
 
     /// Taking a role: the permission of the caller, and the role's trust.
-    fn role(&mut self, role: &Role, trust_name: &str, by: &Caller, is_own: bool) {
+    pub fn role(&mut self, role: &Role, trust_name: &str, by: &Caller, is_own: bool) {
         let target = Text::literal(role.arn.to_string());
         let why = "Who may take the role: its trust policy.";
         if role.via == RoleVia::WebIdentity {
@@ -218,6 +230,15 @@ impl Build<'_> {
     // ---- VPC endpoints -----------------------------------------------------------------------------------------
 
     fn through_endpoint(&mut self, source: &Source, who: &Text, reads: &Reads, batches: bool) {
+        let is_long = reads.secrets.iter().map(length).sum::<usize>() > LONGEST_IN_ENDPOINT;
+        let secrets = if is_long { &reads.under } else { &reads.secrets };
+        let document = self.secrets_endpoint(source);
+        for statement in statements::through_endpoint(who, reads, batches, secrets) {
+            document.add(statement);
+        }
+    }
+
+    pub fn secrets_endpoint(&mut self, source: &Source) -> &mut PolicyDocument {
         let region = self.who.region(source);
         let accounts = &self.who.plan.accounts;
         let regions: BTreeSet<String> =
@@ -229,12 +250,7 @@ impl Build<'_> {
         let whose = Text::literal("the VPC endpoint of Secrets Manager in ").and(&region);
         let why = "Only where the pods' VPC has such an endpoint and its policy is not the default, which allows everything. \
                    Add to it what others in the VPC need.";
-        let is_long = reads.secrets.iter().map(length).sum::<usize>() > LONGEST_IN_ENDPOINT;
-        let secrets = if is_long { &reads.under } else { &reads.secrets };
-        let document = self.document(&name, PolicyType::Endpoint, &whose, why);
-        for statement in statements::through_endpoint(who, reads, batches, secrets) {
-            document.add(statement);
-        }
+        self.document(&name, PolicyType::Endpoint, &whose, why)
     }
 
     fn sts_endpoint(&mut self) -> &mut PolicyDocument {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::document::Text;
 use super::who::Who;
 use crate::config::settings::Selection;
+use crate::model::aws::ends_like_an_arn;
 use crate::plan::Enumerate;
 
 /// What is read of one account.
@@ -44,13 +45,14 @@ impl Reads {
                     named.extend(ids.iter().map(String::as_str).filter(|id| selection.takes(source.kind, id)));
                 }
                 Enumerate::Listing | Enumerate::ListingIfOwnAccount | Enumerate::Index(_) => {
-                    if let Enumerate::Index(index) = &source.enumerate {
-                        let is_arn = index.starts_with("arn:");
-                        let arn = if is_arn { Text::literal(index) } else { secret(index) };
-                        let tail = index.rsplit_once('-').map_or("", |(_, tail)| tail);
-                        let is_whole = is_arn && tail.len() == 6 && tail.bytes().all(|b| b.is_ascii_alphanumeric());
-                        reads.indices.extend(if is_whole { vec![arn] } else { by_name(arn) });
-                        reads.index_words.push(index.clone());
+                    if let Enumerate::Index(names) = &source.enumerate {
+                        for index in names {
+                            if reads.index_words.contains(index) {
+                                continue;
+                            }
+                            reads.indices.extend(by_name_or_arn(index, secret));
+                            reads.index_words.push(index.clone());
+                        }
                     } else {
                         reads.lists = true;
                     }
@@ -76,6 +78,13 @@ impl Reads {
         }
         reads
     }
+}
+
+/// A secret whose name or ARN is known. `secret` makes the ARN of a name.
+pub fn by_name_or_arn(secret_id: &str, secret: impl Fn(&str) -> Text) -> Vec<Text> {
+    let is_arn = secret_id.starts_with("arn:");
+    let arn = if is_arn { Text::literal(secret_id) } else { secret(secret_id) };
+    if is_arn && ends_like_an_arn(secret_id) { vec![arn] } else { by_name(arn) }
 }
 
 /// A secret of a known name: with the six characters that AWS puts behind it, and without for one that is not there. What

@@ -52,17 +52,18 @@ pub fn index(reads: &Reads) -> Statement {
 
 /// `service` is Secrets Manager as KMS sees it.
 fn decrypt(sid: &str, service: Text, reads: &Reads, needed: &str) -> Statement {
-    let operator = if matches!(service.0.last(), Some(TextPart::Wildcard(_))) { "StringLike" } else { "StringEquals" };
     let (impact, without) = if reads.indices.is_empty() {
         (Impact::LeftOut, "the secrets under that key are left out as SECRETS_INIT_ON_DENIED says.")
     } else {
         (Impact::RunFails, "the run ends with 77 if the index is under that key; other secrets under it are left out.")
     };
-    Statement::new(action::DECRYPT, impact, needed, without).called(sid).when(
-        operator,
-        Text::literal("kms:ViaService"),
-        service,
-    )
+    when_via(Statement::new(action::DECRYPT, impact, needed, without).called(sid), service)
+}
+
+/// Only where this service makes the call.
+pub fn when_via(statement: Statement, service: Text) -> Statement {
+    let operator = if matches!(service.0.last(), Some(TextPart::Wildcard(_))) { "StringLike" } else { "StringEquals" };
+    statement.when(operator, Text::literal("kms:ViaService"), service)
 }
 
 pub fn decrypt_own(key: &Text, service: Text, reads: &Reads) -> Statement {

@@ -45,6 +45,8 @@ pub enum Caller {
 pub struct Who<'a> {
     pub plan: &'a Plan,
     pub pod: PodHints,
+    /// Whether the policies are those of a publisher of an index.
+    pub publishes: bool,
 }
 
 impl Who<'_> {
@@ -141,7 +143,14 @@ impl Who<'_> {
                     Caller::Pod => self.account(&Source::Own),
                     _ => Text::slot("POD_ACCOUNT", "Number of the account of the pod's role: 12 digits"),
                 };
-                let role = Text::slot("POD_ROLE", "Name of the pod's role, with its path if it has one");
+                let role = if self.publishes {
+                    Text::slot(
+                        "PUBLISHER_ROLE",
+                        "Name of the role that publishes the index, with its path if it has one",
+                    )
+                } else {
+                    Text::slot("POD_ROLE", "Name of the pod's role, with its path if it has one")
+                };
                 let start = Text::literal(format!("arn:{}:iam::", self.partition(&Source::Own)));
                 start.and(&account).then(":role/").and(&role)
             }

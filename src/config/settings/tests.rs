@@ -378,7 +378,7 @@ fn a_shared_account_knows_its_connections_in_one_of_several_ways() {
     let index = shared(&format!(r#"{{{account}, {role}, "shared_role_via": "web_identity", "shared_index": "idx"}}"#));
     assert_eq!(
         (index[0].role.as_ref().unwrap().via, &names(&index[0]).known_by),
-        (RoleVia::WebIdentity, &KnownBy::Index("idx".into()))
+        (RoleVia::WebIdentity, &KnownBy::Index(vec!["idx".into()]))
     );
     let several = shared(&format!(
         r#"{{{account}, "shared": [{{"account": "333333333333", "region": "us-east-1", "connections": ["c"]}}]}}"#

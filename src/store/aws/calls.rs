@@ -17,7 +17,8 @@ use super::listing::{Page, Query};
 use super::retries::Retries;
 use crate::model::aws::{SecretId, is_id};
 use crate::model::aws_names::action::{
-    BATCH_GET_SECRET_VALUE as BATCH_GET, GET_SECRET_VALUE as GET, LIST_SECRETS as LIST,
+    BATCH_GET_SECRET_VALUE as BATCH_GET, CREATE_SECRET as CREATE, GET_SECRET_VALUE as GET, LIST_SECRETS as LIST,
+    PUT_RESOURCE_POLICY as SET_POLICY, PUT_SECRET_VALUE as PUT,
 };
 use crate::model::cause::Cause;
 use crate::store::error::{ErrorKind, StoreError};
@@ -147,6 +148,41 @@ impl Calls {
         self.call(GET, attempt).await.map_err(|error| error.about(id.as_str()))
     }
 
+    /// Makes a secret without a value. Hold a turn.
+    pub async fn create(&self, name: &str, kms_key: &str) -> Result<(), StoreError> {
+        let token = request_token();
+        let attempt = || async {
+            let request = self.client.create_secret().name(name).kms_key_id(kms_key).client_request_token(&token);
+            let request = request.description("Which secrets there are, for airflow-secrets-init in other accounts");
+            request.send().await.map(drop).map_err(|error| errors::from_sdk(CREATE, &error))
+        };
+        self.call(CREATE, attempt).await.map_err(|error| error.about(name))
+    }
+
+    /// Puts a resource policy in place. Hold a turn.
+    pub async fn set_policy(&self, id: &SecretId, policy: &str, refuse_public: bool) -> Result<(), StoreError> {
+        let attempt = || async {
+            let request = self.client.put_resource_policy().secret_id(id.as_str()).resource_policy(policy);
+            let request = request.block_public_policy(refuse_public);
+            request.send().await.map(drop).map_err(|error| errors::from_sdk(SET_POLICY, &error))
+        };
+        self.call(SET_POLICY, attempt).await.map_err(|error| error.about(id.as_str()))
+    }
+
+    /// Writes a value. Hold a turn.
+    pub async fn put(&self, id: &SecretId, text: &str) -> Result<(), StoreError> {
+        // One token for every attempt: what was written before the answer was lost is not written again. A new one for every
+        // value: AWS ignores a token that it knows, also where another value has come in between (PutSecretValue,
+        // ClientRequestToken).
+        let token = request_token();
+        let attempt = || async {
+            let request = self.client.put_secret_value().secret_id(id.as_str()).secret_string(text);
+            let request = request.client_request_token(&token);
+            request.send().await.map(drop).map_err(|error| errors::from_sdk(PUT, &error))
+        };
+        self.call(PUT, attempt).await.map_err(|error| error.about(id.as_str()))
+    }
+
     /// A secret as a listing or a batch names it, unless AWS would never give it that name. An ARN that is not of this name and
     /// account is not asked for: the name is.
     pub fn listed(&self, name: Option<String>, arn: Option<String>) -> Option<Listed> {
@@ -160,6 +196,11 @@ impl Calls {
         let id = arn.filter(is_its_own).map_or_else(|| SecretId::Name(name.clone()), SecretId::Arn);
         Some(Listed { name, id })
     }
+}
+
+/// What names a request, however often it is sent: 32 characters at least.
+fn request_token() -> String {
+    format!("{:032x}", fastrand::u128(..))
 }
 
 fn name_filter(values: Vec<String>) -> Filter {

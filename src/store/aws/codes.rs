@@ -26,7 +26,7 @@ pub fn of_code(action: &'static str, code: Option<String>, message: Option<Strin
 fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
     match code {
         "AccessDeniedException" | "AccessDenied" | "InvalidRequestException" if is_about_kms(lower) => kms(lower),
-        "DecryptionFailure" | "DecryptionFailureException" => Cause::KmsUnusable,
+        "DecryptionFailure" | "DecryptionFailureException" | "EncryptionFailure" => Cause::KmsUnusable,
         "AccessDeniedException" | "AccessDenied" => denial(action, lower),
         "RegionDisabledException" | "OptInRequired" | "SubscriptionRequiredException" | "SubscriptionRequired" => {
             Cause::RegionDisabled
@@ -39,6 +39,10 @@ fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
         | "ValidationException"
         | "ValidationError"
         | "SerializationException"
+        | "ResourceExistsException"
+        | "PublicPolicyException"
+        | "PreconditionNotMetException"
+        | "MalformedPolicyDocumentException"
         | "MalformedPolicyDocument"
         | "PackedPolicyTooLarge" => Cause::Rejected,
         "ThrottlingException"

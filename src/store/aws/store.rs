@@ -3,8 +3,8 @@
 //! Takes prefixes or secret ids, gives texts. What it waits for is round trips, so whatever can go side by side does: the
 //! first page of a listing and a first batch by prefix; the values of a page and the next pages.
 
-use std::cell::Cell;
-use std::collections::HashSet;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::model::aws::{Arn, SecretId};
 use crate::model::aws_names::action::LIST_SECRETS as LIST;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, CallContext, ErrorKind, StoreError};
-use crate::store::secret_store::{Answer, Enumerated, Listed, SecretStore, Wanted};
+use crate::store::secret_store::{Answer, Created, Enumerated, IndexStore, Listed, SecretStore, Wanted};
 use crate::text::printable;
 
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
@@ -290,6 +290,50 @@ impl Pages for AwsStore {
 
     fn is_busy(&self) -> bool {
         self.values.calls.retries.throttled() > 0
+    }
+}
+
+impl IndexStore for AwsStore {
+    async fn list(&self, prefixes: &[&str]) -> Result<Vec<Listed>, StoreError> {
+        let prefixes: Vec<String> = prefixes.iter().copied().map(str::to_owned).collect();
+        let listed: RefCell<BTreeMap<String, Listed>> = RefCell::default();
+        let take = |page: Vec<Listed>| {
+            // Some emulators match anywhere in the name.
+            let fits = |one: &Listed| prefixes.iter().any(|prefix| one.name.starts_with(prefix));
+            let page = page.into_iter().filter(fits);
+            listed.borrow_mut().extend(page.map(|one| (one.name.clone(), one)));
+        };
+        if let Err(error) = listing::walk(self, &prefixes, &take).await {
+            return Err(self.explain(error).await);
+        }
+        let listed = listed.into_inner();
+        check_count(listed.len(), 0, &prefixes)?;
+        Ok(listed.into_values().collect())
+    }
+
+    async fn create(&self, name: &str, kms_key: &str) -> Result<Created, StoreError> {
+        let _turn = self.values.calls.turn().await;
+        match self.values.calls.create(name, kms_key).await {
+            Ok(()) => Ok(Created::Made),
+            Err(error) if error.code.as_deref() == Some("ResourceExistsException") => Ok(Created::WasThere),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    async fn set_policy(&self, id: &SecretId, policy: &str, refuse_public: bool) -> Result<(), StoreError> {
+        let _turn = self.values.calls.turn().await;
+        match self.values.calls.set_policy(id, policy, refuse_public).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(error).await),
+        }
+    }
+
+    async fn write(&self, id: &SecretId, text: &str) -> Result<(), StoreError> {
+        let _turn = self.values.calls.turn().await;
+        match self.values.calls.put(id, text).await {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.explain(error).await),
+        }
     }
 }
 

@@ -14,4 +14,6 @@ pub struct Caller {
     pub role_arn: Option<Arc<str>>,
     pub full_access: bool,
     pub policy: Arc<[Statement]>,
+    /// What the session is narrowed to, if it is.
+    pub session_policy: Option<Arc<[Statement]>>,
 }

@@ -7,9 +7,10 @@ use std::sync::Arc;
 
 use crate::certificates;
 use crate::log::{Call, Stats};
-use crate::scenario::{Fault, Scenario, ScenarioError};
+use crate::scenario::{Fault, Scenario, ScenarioError, Value};
 use crate::server::Server;
 use crate::shared::Shared;
+use crate::sync::read;
 use crate::tls::Acceptor;
 
 /// Where the certificate and key of the HTTPS listener come from.
@@ -158,6 +159,16 @@ impl FakeAws {
     /// Removes all faults.
     pub fn clear_faults(&self) {
         self.shared.set_faults(Vec::new(), true);
+    }
+
+    /// The text of a secret; `None` where it is not there, has no value or is binary.
+    #[must_use]
+    pub fn text_of(&self, account: &str, region: &str, name: &str) -> Option<String> {
+        let world = read(&self.shared.world);
+        match &world.store(account, region)?.by_name.get(name)?.value {
+            Value::Text(text) => Some(text.clone()),
+            Value::Binary(_) | Value::None => None,
+        }
     }
 
     /// The calls so far, in the order of arrival.

@@ -87,7 +87,9 @@ fn vend(shared: &Shared, endpoint: &ContainerCredentials) -> Option<Credentials>
     let world = read(&shared.world);
     if let Some(role) = &endpoint.role {
         // EKS Pod Identity and ECS sessions last six hours.
-        return Some(shared.sessions.open(world.roles.get(role)?, "fake-container", 6 * 3600, endpoint.session_tags));
+        let narrowed = endpoint.session_policy.clone().map(Into::into);
+        let session = ("fake-container", 6 * 3600);
+        return Some(shared.sessions.open_narrowed(world.roles.get(role)?, session, endpoint.session_tags, narrowed));
     }
     let key = endpoint.access_key.as_ref()?;
     let registered = world.principals.get(key);

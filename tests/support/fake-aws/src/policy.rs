@@ -1,6 +1,6 @@
 //! Policy evaluation: IAM user guide, "Policy evaluation logic", for identity,
-//! resource and VPC endpoint policies. Permission boundaries, session policies
-//! and organisation policies are not modelled.
+//! resource and VPC endpoint policies. Session policies narrow those of
+//! the identity; permission boundaries and organisation policies are not modelled.
 
 use crate::arn::{account_of, is_account};
 use crate::caller::Caller;
@@ -25,6 +25,8 @@ pub enum Verdict {
 pub struct Context<'a> {
     pub via_service: Option<&'a str>,
     pub external_id: Option<&'a str>,
+    /// The organisation of the caller's account.
+    pub organization: Option<&'a str>,
     /// What a web identity token says.
     pub token: Option<&'a WebIdentityToken>,
 }
@@ -32,7 +34,7 @@ pub struct Context<'a> {
 /// Condition keys a scenario may use, and the ends of those that begin with an
 /// issuer (IAM user guide, "Available keys for AWS OIDC federation").
 pub fn is_condition_key(key: &str) -> bool {
-    ["kms:ViaService", "sts:ExternalId"].iter().any(|known| known.eq_ignore_ascii_case(key))
+    ["kms:ViaService", "sts:ExternalId", "aws:PrincipalOrgID"].iter().any(|known| known.eq_ignore_ascii_case(key))
         || key.ends_with(":aud")
         || key.ends_with(":sub")
 }
@@ -46,6 +48,8 @@ impl Context<'_> {
             self.via_service
         } else if key.eq_ignore_ascii_case("sts:ExternalId") {
             self.external_id
+        } else if key.eq_ignore_ascii_case("aws:PrincipalOrgID") {
+            self.organization
         } else {
             let (issuer, claim) = key.rsplit_once(':')?;
             let token = self.token.filter(|token| token.issuer == issuer)?;
@@ -97,6 +101,19 @@ fn names(principal: &str, caller: &Caller) -> Verdict {
 /// The root user's ARN is at the same time the way to name its account.
 fn is_root(principal: &str, caller: &Caller) -> bool {
     principal.ends_with(":root") && principal == &*caller.arn
+}
+
+/// What the policies of an identity say, narrowed by the policy of its session.
+fn of_caller(caller: &Caller, action: &str, resource: &str, context: Context<'_>) -> Verdict {
+    if caller.full_access {
+        return Verdict::Allow;
+    }
+    let narrowed = caller.session_policy.as_deref().map_or(Verdict::Allow, |p| identity(p, action, resource, context));
+    match (identity(&caller.policy, action, resource, context), narrowed) {
+        (Verdict::Deny, _) | (_, Verdict::Deny) => Verdict::Deny,
+        (Verdict::Allow, narrowed) => narrowed,
+        (silent, _) => silent,
+    }
 }
 
 /// Evaluates an identity policy.
@@ -190,11 +207,7 @@ impl Access<'_> {
     /// Same account: the identity or the resource policy allows. Across
     /// accounts: both. No policy denies.
     pub fn decide(&self, resource_policy: &[Statement]) -> Result<(), Denial> {
-        let by_identity = if self.caller.full_access {
-            Verdict::Allow
-        } else {
-            identity(&self.caller.policy, self.action, self.resource, self.context)
-        };
+        let by_identity = of_caller(self.caller, self.action, self.resource, self.context);
         let by_resource = resource(resource_policy, self.caller, self.action, self.resource, self.context);
         match (by_identity, by_resource) {
             (Verdict::Deny, _) => Err(Denial::ExplicitIdentity),
@@ -252,12 +265,10 @@ impl Access<'_> {
 
 /// Whether a key admits the caller: directly, or through the account together
 /// with the identity policy.
-pub fn key_admits(key: &Kms, caller: &Caller, context: Context<'_>) -> bool {
-    const DECRYPT: &str = "kms:Decrypt";
+pub fn key_admits(key: &Kms, caller: &Caller, action: &str, context: Context<'_>) -> bool {
     let key_arn = key.key_arn.as_str();
-    let by_policy = resource(&key.policy, caller, DECRYPT, key_arn, context);
-    let by_identity =
-        if caller.full_access { Verdict::Allow } else { identity(&caller.policy, DECRYPT, key_arn, context) };
+    let by_policy = resource(&key.policy, caller, action, key_arn, context);
+    let by_identity = of_caller(caller, action, key_arn, context);
     let by_principals = key.allowed_principals.iter().map(|p| names(p, caller));
     let by_key = by_principals.fold(by_policy, |best, v| match (best, v) {
         (Verdict::Deny, _) => Verdict::Deny,

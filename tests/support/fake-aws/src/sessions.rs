@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 use crate::arn::is_account;
 use crate::caller::Caller;
 use crate::rng;
+use crate::scenario::Statement;
 use crate::sync::{read, write};
 use crate::time;
 use crate::world::{StoredRole, World};
@@ -59,6 +60,17 @@ pub struct Identity {
 impl Sessions {
     /// Opens a session of a role, `tagged` with transitive session tags or not.
     pub fn open(&self, role: &StoredRole, name: &str, seconds: i64, tagged: bool) -> Credentials {
+        self.open_narrowed(role, (name, seconds), tagged, None)
+    }
+
+    /// The same, narrowed by a session policy.
+    pub fn open_narrowed(
+        &self,
+        role: &StoredRole,
+        (name, seconds): (&str, i64),
+        tagged: bool,
+        session_policy: Option<Arc<[Statement]>>,
+    ) -> Credentials {
         let number = self.issued.fetch_add(1, Ordering::Relaxed);
         let role_arn = role.role.arn.as_str();
         let role_name = role_arn.rsplit('/').next().unwrap_or_default();
@@ -73,6 +85,7 @@ impl Sessions {
             role_arn: Some(role_arn.into()),
             full_access: false,
             policy: Arc::clone(&role.policy),
+            session_policy,
         });
         write(&self.by_key).insert(key.clone(), Session { caller, token: token.clone(), expires, tagged });
         Credentials {
@@ -124,6 +137,7 @@ fn account_itself(account: &str) -> Caller {
         role_arn: None,
         full_access: true,
         policy: Arc::default(),
+        session_policy: None,
     }
 }
 

@@ -9,12 +9,12 @@ use crate::caller::Caller;
 use crate::policy::{CONDITION_OPERATORS, is_condition_key};
 use crate::rng;
 use crate::scenario::{
-    ContainerCredentials, Imds, Principal, Role, Scenario, ScenarioError, Secret, Settings, Spec, Statement, Value,
-    WebIdentityToken,
+    ContainerCredentials, Imds, Kms, Principal, Role, Scenario, ScenarioError, Secret, Settings, Spec, Statement,
+    Value, WebIdentityToken,
 };
 
 /// Secrets Manager quotas: a secret value is at most 65,536 bytes.
-const MAX_VALUE: usize = 65_536;
+pub const MAX_VALUE: usize = 65_536;
 
 /// A secret in place.
 #[derive(Debug)]
@@ -65,6 +65,8 @@ pub struct World {
     pub container_credentials: HashMap<String, ContainerCredentials>,
     pub imds: Option<Imds>,
     pub settings: Settings,
+    /// By account.
+    organizations: HashMap<String, String>,
     loaded: i64,
 }
 
@@ -86,8 +88,7 @@ impl World {
                         }
                     }
                 }
-                store.by_created = store.by_name.values().cloned().collect();
-                store.by_created.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+                store.order();
             }
         }
         for principal in scenario.principals {
@@ -108,11 +109,35 @@ impl World {
         for endpoint in scenario.container_credentials {
             self.container_credentials.insert(endpoint.path.clone(), endpoint);
         }
+        for (organization, accounts) in scenario.organizations {
+            self.organizations.extend(accounts.into_iter().map(|account| (account, organization.clone())));
+        }
         if scenario.imds.is_some() {
             self.imds = scenario.imds;
         }
         self.settings.merge(scenario.settings);
         Ok(())
+    }
+
+    /// Puts a secret in place, as an operation does that writes one.
+    pub fn put(&mut self, account: &str, region: &str, name: &str, secret: Secret) {
+        self.loaded += 1;
+        let store = self.stores.entry(account.to_owned()).or_default().entry(region.to_owned()).or_default();
+        store.put(account, region, name.to_owned(), secret, self.loaded);
+        store.order();
+    }
+
+    /// A key, with the policy that it has where some secret is under it. Of another one the account decides.
+    pub fn key(&self, arn: &str) -> Kms {
+        let secrets = self.stores.values().flat_map(HashMap::values).flat_map(|store| store.by_name.values());
+        let mut keys = secrets.filter_map(|secret| secret.spec.kms.as_ref());
+        let made = || Kms::customer(arn).admit(account_of(arn).unwrap_or_default());
+        keys.find(|key| key.key_arn == arn).cloned().unwrap_or_else(made)
+    }
+
+    /// The organisation that an account is in.
+    pub fn organization_of(&self, account: &str) -> Option<&str> {
+        self.organizations.get(account).map(String::as_str)
     }
 
     /// The secrets of an account in a region.
@@ -122,6 +147,11 @@ impl World {
 }
 
 impl Store {
+    fn order(&mut self) {
+        self.by_created = self.by_name.values().cloned().collect();
+        self.by_created.sort_by(|a, b| (a.created, &a.name).cmp(&(b.created, &b.name)));
+    }
+
     fn put(&mut self, account: &str, region: &str, name: String, secret: Secret, seq: i64) {
         // Dates of load order, a second apart, so that lists sort the same
         // every time.
@@ -181,6 +211,7 @@ fn register(principal: Principal) -> (String, Registered) {
             role_arn: None,
             full_access: false,
             policy: principal.policy.into(),
+            session_policy: None,
         }),
         secret_key: principal.secret_key,
         session_token: principal.session_token,
@@ -221,6 +252,14 @@ fn check(scenario: &Scenario) -> Result<(), ScenarioError> {
         if !endpoint.path.starts_with('/') || endpoint.role.is_some() == endpoint.access_key.is_some() {
             return fail(format!("container credentials {:?}: a path, and one of role and access_key", endpoint.path));
         }
+        // The EKS API takes a session policy only where session tags are off.
+        if endpoint.session_policy.is_some() && (endpoint.session_tags || endpoint.role.is_none()) {
+            return fail(format!(
+                "container credentials {:?}: a session policy needs a role without tags",
+                endpoint.path
+            ));
+        }
+        check_policy(endpoint.session_policy.as_deref().unwrap_or_default(), false).map_err(ScenarioError)?;
     }
     let settings = &scenario.settings;
     if settings.empty_page_every == Some(1) {

@@ -216,6 +216,9 @@ pub struct ContainerCredentials {
     pub(crate) access_key: Option<String>,
     #[serde(default)]
     pub(crate) session_tags: bool,
+    /// The inline session policy of a Pod Identity association.
+    #[serde(default, deserialize_with = "super::statement::some_policy")]
+    pub(crate) session_policy: Option<Vec<Statement>>,
 }
 
 impl ContainerCredentials {
@@ -227,6 +230,7 @@ impl ContainerCredentials {
             role: Some(role_arn.into()),
             access_key: None,
             session_tags: false,
+            session_policy: None,
         }
     }
 
@@ -238,6 +242,7 @@ impl ContainerCredentials {
             role: None,
             access_key: Some(access_key.into()),
             session_tags: false,
+            session_policy: None,
         }
     }
 

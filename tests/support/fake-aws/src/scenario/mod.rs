@@ -17,6 +17,7 @@ pub use identity::{ContainerCredentials, Imds, Principal, Role, WebIdentityToken
 pub use secret::{Kms, Secret};
 pub(crate) use secret::{Spec, Value};
 pub use settings::{CrossAccountMissing, ForeignBatch, Quota, Settings};
+pub(crate) use statement::policy;
 pub use statement::{ConditionValues, Effect, Statement};
 
 /// One account.
@@ -63,6 +64,9 @@ pub struct Scenario {
     pub(crate) container_credentials: Vec<ContainerCredentials>,
     #[serde(default)]
     pub(crate) imds: Option<Imds>,
+    /// Accounts by organisation: `aws:PrincipalOrgID`.
+    #[serde(default)]
+    pub(crate) organizations: BTreeMap<String, Vec<String>>,
     #[serde(default)]
     pub(crate) settings: Settings,
     #[serde(default)]
@@ -103,6 +107,13 @@ impl Scenario {
         for (name, secret) in secrets {
             self.put(account, region, name.as_ref(), Some(secret.into()));
         }
+        self
+    }
+
+    /// Puts accounts into an organisation.
+    #[must_use]
+    pub fn organization<A: Into<String>>(mut self, id: &str, accounts: impl IntoIterator<Item = A>) -> Self {
+        self.organizations.entry(id.to_owned()).or_default().extend(accounts.into_iter().map(Into::into));
         self
     }
 

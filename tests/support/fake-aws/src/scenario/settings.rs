@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use super::one_or_many::strings;
-use super::statement::{Statement, policy};
+use super::statement::{Statement, some_policy};
 
 /// What a batch does with an ARN of another account.
 ///
@@ -158,10 +158,6 @@ settings! {
     connect_latency_ms: u64 = 0;
     /// Calls kept in the log, beyond which only counts go on. 200,000.
     log_limit: usize = 200_000;
-}
-
-fn some_policy<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Option<Vec<Statement>>, D::Error> {
-    policy(d).map(Some)
 }
 
 impl Settings {

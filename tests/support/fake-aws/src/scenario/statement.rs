@@ -165,6 +165,11 @@ fn principals<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>,
     deserializer.deserialize_any(Principals)
 }
 
+/// The same where there may be none.
+pub(crate) fn some_policy<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Vec<Statement>>, D::Error> {
+    policy(d).map(Some)
+}
+
 /// A list of statements, or an IAM document `{"Version", "Statement": ..}`.
 pub(crate) fn policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Statement>, D::Error> {
     struct Policy;

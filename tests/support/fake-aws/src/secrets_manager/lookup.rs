@@ -65,7 +65,7 @@ impl Found<'_> {
             action,
             resource: &self.arn,
             shown: self.shown,
-            context: Context::default(),
+            context: env.context(),
         }
     }
 
@@ -112,8 +112,8 @@ pub fn check_readable(env: Env<'_>, secret: &Stored, stage: Stage<'_>) -> Result
         None => {}
         Some(kms) => {
             let via = format!("secretsmanager.{}.amazonaws.com", env.region);
-            let context = Context { via_service: Some(&via), ..Context::default() };
-            if !key_admits(kms, env.caller, context) {
+            let context = Context { via_service: Some(&via), ..env.context() };
+            if !key_admits(kms, env.caller, "kms:Decrypt", context) {
                 return Err(AwsError::access_denied(KMS_DENIED));
             }
         }

@@ -1,5 +1,6 @@
 //! Secrets Manager: `ListSecrets`, `BatchGetSecretValue`, `GetSecretValue` and
-//! `DescribeSecret`.
+//! `DescribeSecret`; of those that write `CreateSecret`, `PutSecretValue` and
+//! `PutResourcePolicy`.
 
 mod batch;
 mod describe;
@@ -9,6 +10,7 @@ mod list;
 mod lookup;
 mod page;
 mod request;
+mod write;
 
 use std::borrow::Cow;
 use std::io;
@@ -22,9 +24,10 @@ use crate::call::{Answer, Call, Peer, conduct};
 use crate::caller::Caller;
 use crate::error::AwsError;
 use crate::faults::Faults;
+use crate::policy::Context;
 use crate::reply::{Protocol, Reply, ReplyBody};
 use crate::shared::Shared;
-use crate::sync::read;
+use crate::sync::{read, write as lock};
 use crate::world::World;
 use request::Request;
 
@@ -35,6 +38,13 @@ struct Env<'a> {
     faults: &'a Faults,
     caller: &'a Caller,
     region: &'a str,
+}
+
+impl<'a> Env<'a> {
+    /// What every call carries.
+    fn context(self) -> Context<'a> {
+        Context { organization: self.world.organization_of(&self.caller.account), ..Context::default() }
+    }
 }
 
 /// Answers a request with `x-amz-target: secretsmanager.OPERATION`.
@@ -59,13 +69,24 @@ pub async fn handle(
     };
     conduct(shared, peer, headers, call, |_| {
         let caller = &identity.as_ref().map_err(Clone::clone)?.caller;
+        let request = request?;
+        if let Request::Create(_) | Request::Put(_) | Request::Policy(_) = &request {
+            let (world, call) = (&mut *lock(&shared.world), (&shared.faults, &**caller, region));
+            return match &request {
+                Request::Create(request) => write::create_secret(world, call, request),
+                Request::Put(request) => write::put_secret_value(world, call, request),
+                Request::Policy(request) => write::put_resource_policy(world, call, request),
+                _ => Err(AwsError::front_end(400, "UnknownOperationException", "")),
+            };
+        }
         let world = read(&shared.world);
         let env = Env { world: &world, faults: &shared.faults, caller, region };
-        match request? {
+        match request {
             Request::List(request) => list::list_secrets(env, &request),
             Request::Batch(request) => batch::batch_get(env, &request),
             Request::Get(request) => get::get_secret_value(env, &request),
             Request::Describe(request) => describe::describe_secret(env, &request),
+            _ => Err(AwsError::front_end(400, "UnknownOperationException", "")),
         }
     })
     .await
@@ -89,7 +110,7 @@ fn authorize_everything(env: Env<'_>, action: &str) -> Result<(), AwsError> {
         action,
         resource: "*",
         shown: "*",
-        context: crate::policy::Context::default(),
+        context: env.context(),
     }
     .authorize(&[], env.world.settings.vpc_endpoint_policy.as_deref())
 }

@@ -41,6 +41,31 @@ pub struct GetRequest {
     pub version_stage: Option<String>,
 }
 
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct CreateRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub kms_key_id: Option<String>,
+    pub secret_string: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PutRequest {
+    pub secret_id: String,
+    pub client_request_token: Option<String>,
+    pub secret_string: String,
+}
+
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct PolicyRequest {
+    pub secret_id: String,
+    pub resource_policy: String,
+    pub block_public_policy: bool,
+}
+
 /// A parsed request.
 #[derive(Debug, Clone)]
 pub enum Request {
@@ -48,6 +73,9 @@ pub enum Request {
     Batch(BatchRequest),
     Get(GetRequest),
     Describe(GetRequest),
+    Create(CreateRequest),
+    Put(PutRequest),
+    Policy(PolicyRequest),
 }
 
 impl Request {
@@ -60,6 +88,9 @@ impl Request {
             "BatchGetSecretValue" => json(body).map(Self::Batch),
             "GetSecretValue" => json(body).map(Self::Get),
             "DescribeSecret" => json(body).map(Self::Describe),
+            "CreateSecret" => json(body).map(Self::Create),
+            "PutSecretValue" => json(body).map(Self::Put),
+            "PutResourcePolicy" => json(body).map(Self::Policy),
             _ => Err(AwsError::front_end(400, "UnknownOperationException", "")),
         }
     }
@@ -70,6 +101,9 @@ impl Request {
             Self::List(_) => Vec::new(),
             Self::Batch(batch) => batch.secret_id_list.clone().unwrap_or_default(),
             Self::Get(get) | Self::Describe(get) => vec![get.secret_id.clone()],
+            Self::Create(create) => vec![create.name.clone()],
+            Self::Put(put) => vec![put.secret_id.clone()],
+            Self::Policy(policy) => vec![policy.secret_id.clone()],
         }
     }
 }

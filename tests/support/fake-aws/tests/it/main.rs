@@ -18,3 +18,4 @@ mod scenarios;
 mod sts;
 #[cfg(feature = "tls")]
 mod tls;
+mod writing;

@@ -114,7 +114,7 @@ fn describe() {
 fn malformed_requests() {
     let aws = FakeAws::start(Scenario::new());
     let client = Client::new(&aws, APP);
-    assert_eq!(client.call("CreateSecret", json!({})).unwrap_err().code, "UnknownOperationException");
+    assert_eq!(client.call("DeleteSecret", json!({})).unwrap_err().code, "UnknownOperationException");
     assert_eq!(client.call("GetSecretValue", json!({ "SecretId": 7 })).unwrap_err().code, "SerializationException");
     let huge = json!({ "SecretId": "x".repeat(2 << 20) });
     assert_eq!(client.try_call("GetSecretValue", &huge).unwrap().status, 413);
