@@ -31,6 +31,9 @@ _airflow__secrets__init() {
             airflow__secrets__init,render)
                 cmd="airflow__secrets__init__subcmd__render"
                 ;;
+            airflow__secrets__init,status)
+                cmd="airflow__secrets__init__subcmd__status"
+                ;;
             *)
                 ;;
         esac
@@ -38,7 +41,7 @@ _airflow__secrets__init() {
 
     case "${cmd}" in
         airflow__secrets__init)
-            opts="-h -V --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file --version render check diff iam publish-index"
+            opts="-h -V --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file --version render check diff iam publish-index status"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -104,6 +107,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --template)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -154,6 +161,10 @@ _airflow__secrets__init() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
                     return 0
                     ;;
                 --sandbox)
@@ -218,6 +229,21 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -270,7 +296,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__check)
-            opts="-h --show --offline --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --show --offline --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -336,6 +362,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --template)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -386,6 +416,10 @@ _airflow__secrets__init() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
                     return 0
                     ;;
                 --sandbox)
@@ -450,6 +484,21 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -502,7 +551,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__diff)
-            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -568,6 +617,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --template)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -618,6 +671,10 @@ _airflow__secrets__init() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
                     return 0
                     ;;
                 --sandbox)
@@ -682,6 +739,21 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -734,7 +806,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__iam)
-            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -800,6 +872,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --template)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -850,6 +926,10 @@ _airflow__secrets__init() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
                     return 0
                     ;;
                 --sandbox)
@@ -914,6 +994,21 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -966,7 +1061,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__publish__subcmd__index)
-            opts="-h --create --dry-run --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --create --dry-run --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1032,6 +1127,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --template)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1082,6 +1181,10 @@ _airflow__secrets__init() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
                     return 0
                     ;;
                 --sandbox)
@@ -1146,6 +1249,21 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"
@@ -1198,7 +1316,7 @@ _airflow__secrets__init() {
             return 0
             ;;
         airflow__secrets__init__subcmd__render)
-            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --termination-log --variables-file"
+            opts="-h --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1264,6 +1382,10 @@ _airflow__secrets__init() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --template)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1314,6 +1436,10 @@ _airflow__secrets__init() {
                     ;;
                 --output)
                     COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
                     return 0
                     ;;
                 --sandbox)
@@ -1378,6 +1504,280 @@ _airflow__secrets__init() {
                     return 0
                     ;;
                 --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --termination-log)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --variables-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        airflow__secrets__init__subcmd__status)
+            opts="-h --max-age --alive --backend-kwargs --conn-ids --variable-keys --config-keys --include --exclude --required --team --templates --on-empty-account --deadline --jitter --index --index-kms-key --index-readers --refresh-max-stale --template --help --help-all --airflow-version --expand-env --fetch --file-mode --log --log-format --on-denied --on-empty --on-invalid --on-missing --on-shared --output --refresh --sandbox --store --strict --concurrency --airflow-env-file --backend-module-file --configs-file --connections-file --status-file --termination-log --variables-file"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --max-age)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --backend-kwargs)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --conn-ids)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --variable-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --config-keys)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --include)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --required)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --team)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --templates)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --on-empty-account)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --deadline)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --jitter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --index)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --index-kms-key)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --index-readers)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --refresh-max-stale)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --template)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --airflow-version)
+                    COMPREPLY=($(compgen -W "2 3" -- "${cur}"))
+                    return 0
+                    ;;
+                --expand-env)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --fetch)
+                    COMPREPLY=($(compgen -W "auto batch single" -- "${cur}"))
+                    return 0
+                    ;;
+                --file-mode)
+                    COMPREPLY=($(compgen -W "0400 0440" -- "${cur}"))
+                    return 0
+                    ;;
+                --log)
+                    COMPREPLY=($(compgen -W "error warn info debug trace" -- "${cur}"))
+                    return 0
+                    ;;
+                --log-format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-denied)
+                    COMPREPLY=($(compgen -W "error warn ignore" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-empty)
+                    COMPREPLY=($(compgen -W "error warn ignore" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-invalid)
+                    COMPREPLY=($(compgen -W "error warn ignore" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-missing)
+                    COMPREPLY=($(compgen -W "error warn ignore" -- "${cur}"))
+                    return 0
+                    ;;
+                --on-shared)
+                    COMPREPLY=($(compgen -W "error warn ignore" -- "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "text json terraform" -- "${cur}"))
+                    return 0
+                    ;;
+                --refresh)
+                    COMPREPLY=($(compgen -W "5m 15m 1h" -- "${cur}"))
+                    return 0
+                    ;;
+                --sandbox)
+                    COMPREPLY=($(compgen -W "auto off" -- "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -W "aws file:" -- "${cur}"))
+                    return 0
+                    ;;
+                --strict)
+                    COMPREPLY=($(compgen -W "true false" -- "${cur}"))
+                    return 0
+                    ;;
+                --concurrency)
+                    COMPREPLY=($(compgen -W "1 40 64" -- "${cur}"))
+                    return 0
+                    ;;
+                --airflow-env-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --backend-module-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --configs-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --connections-file)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
+                    return 0
+                    ;;
+                --status-file)
                     local oldifs
                     if [ -n "${IFS+x}" ]; then
                         oldifs="$IFS"

@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_airflow_secrets_init_global_optspecs
-    string join \n backend-kwargs= conn-ids= variable-keys= config-keys= include= exclude= required= team= templates= on-empty-account= deadline= jitter= index= index-kms-key= index-readers= template= h/help help-all airflow-version= expand-env= fetch= file-mode= log= log-format= on-denied= on-empty= on-invalid= on-missing= on-shared= output= sandbox= store= strict= concurrency= airflow-env-file= backend-module-file= configs-file= connections-file= termination-log= variables-file= V/version
+    string join \n backend-kwargs= conn-ids= variable-keys= config-keys= include= exclude= required= team= templates= on-empty-account= deadline= jitter= index= index-kms-key= index-readers= refresh-max-stale= template= h/help help-all airflow-version= expand-env= fetch= file-mode= log= log-format= on-denied= on-empty= on-invalid= on-missing= on-shared= output= refresh= sandbox= store= strict= concurrency= airflow-env-file= backend-module-file= configs-file= connections-file= status-file= termination-log= variables-file= V/version
 end
 
 function __fish_airflow_secrets_init_needs_command
@@ -40,6 +40,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -75,6 +76,9 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
@@ -88,6 +92,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -s h -l help -d 'The flags that most runs need; of a command, its own'
@@ -98,6 +103,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "diff" -d 'Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "publish-index" -d 'Write which connections this account holds into one secret, the index that other accounts name in shared_index. Reads no value'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "status" -d 'Say how the refresh is doing, from its status file, for probes. Ends with 0 for well, with 1 for too old, with 66 for no file yet'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l variable-keys -d 'Take exactly these variables, by name, without listing' -r
@@ -113,6 +119,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -148,6 +155,9 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
@@ -161,6 +171,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -s h -l help -d 'The flags that most runs need; of a command, its own'
@@ -180,6 +191,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -215,6 +227,9 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
@@ -228,6 +243,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l show -d 'Print the templates as they come out, placeholders in place of values, and nothing else'
@@ -249,6 +265,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -284,6 +301,9 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
@@ -297,6 +317,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -s h -l help -d 'The flags that most runs need; of a command, its own'
@@ -316,6 +337,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -351,6 +373,9 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
@@ -364,6 +389,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -s h -l help -d 'The flags that most runs need; of a command, its own'
@@ -383,6 +409,7 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
 3\t''"
@@ -418,6 +445,9 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
 off\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
@@ -431,9 +461,84 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l create -d 'Make the secret if it is not there: under SECRETS_INIT_INDEX_KMS_KEY, readable by SECRETS_INIT_INDEX_READERS'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l dry-run -d 'Write nothing, and say what would change. Ends with 0 for nothing, with 1 for something'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -s h -l help -d 'The flags that most runs need; of a command, its own'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l help-all -d 'Every flag with its default'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l max-age -d 'How old the last success may be, such as 20m: at most 720h. Unset: three intervals' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l variable-keys -d 'Take exactly these variables, by name, without listing' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l config-keys -d 'Take exactly these config keys, by name, without listing' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l include -d 'Globs: of the listed conn_ids take only these' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l exclude -d 'Globs: of the listed conn_ids leave these out' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l required -d 'conn_ids that must end up in the file; asked for by name where a listing misses them' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l team -d 'The team of a multi-team Airflow that the files are for: TEAM--ID becomes ID and beats it, other teams\' secrets stay out [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l templates -d 'Templates of your own and their targets: SRC=DEST, one a line [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l on-empty-account -d 'One account has nothing under its prefix while another has: error, warn or ignore [default: warn]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l deadline -d 'How long the whole run may take, such as 60s or 2m [default: 60s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l jitter -d 'Longest random wait at the start, such as 5s [default: 0s]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l index -d 'The secret that publish-index writes: name or ARN [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l index-kms-key -d 'ARN of the KMS key that publish-index --create makes it under [default: none]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l index-readers -d 'Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l refresh-max-stale -d 'Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l template -d 'One template and its target, repeatable: the same as a line of --templates' -r
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l airflow-version -d 'Which Airflow reads the file: 2, 3 or an exact version such as 3.1.7 [default: 3]' -r -f -a "2\t''
+3\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l expand-env -d 'Replace $NAME and ${NAME} in backend_kwargs from the environment, as Airflow does: true or false [default: true]' -r -f -a "true\t''
+false\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l fetch -d 'How values are read: auto, batch or single [default: auto]' -r -f -a "auto\t''
+batch\t''
+single\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l file-mode -d 'Mode of the files, octal, set before the first byte [default: 0440]' -r -f -a "0400\t''
+0440\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l log -d 'error, warn, info, debug or trace [default: info]' -r -f -a "error\t''
+warn\t''
+info\t''
+debug\t''
+trace\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l log-format -d 'text or json [default: text on a terminal, json elsewhere]' -r -f -a "text\t''
+json\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l on-denied -d 'A secret that may not be read: error, warn or ignore [default: warn]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l on-empty -d 'Nothing at all was found: error, warn or ignore [default: error]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l on-invalid -d 'A listed secret that is malformed: error, warn or ignore [default: warn]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l on-missing -d 'An id asked for by name that no source has: error, warn or ignore [default: error]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l on-shared -d 'A shared account that can\'t be read as a whole: error, warn or ignore [default: error]' -r -f -a "error\t''
+warn\t''
+ignore\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
+json\t''
+terraform\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+15m\t''
+1h\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
+off\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l store -d 'Where secrets come from: aws or file:PATH [default: aws]' -r -f -a "aws\t''
+file:\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l strict -d 'Every policy becomes error: true or false [default: false]' -r -f -a "true\t''
+false\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l concurrency -d 'Requests in flight to one account at a time, 1 to 64 [default: 40]' -r -f -a "1\t''
+40\t''
+64\t''"
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l airflow-env-file -d 'Where to write AIRFLOW_CONN_*, AIRFLOW_VAR_* and AIRFLOW__* lines: .env for compose and shells, .list for --env-file [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l backend-module-file -d 'Where to write a Python module with a secrets backend that builds only the connection asked for [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l configs-file -d 'Where to write config values, in the same formats [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l connections-file -d 'Where to write connections: .json, .yaml, .yml or .env, or none for no such file [default: /opt/airflow/secrets/connections.json]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l alive -d 'Judge by the last attempt, whether or not it succeeded: whether the process still turns'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -s h -l help -d 'The flags that most runs need; of a command, its own'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l help-all -d 'Every flag with its default'

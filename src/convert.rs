@@ -173,6 +173,77 @@ impl Entries {
         }
     }
 
+    /// The ids that have a value, in order.
+    #[must_use]
+    pub fn ids(&self, kind: Kind) -> Vec<&str> {
+        match self.texts(kind) {
+            None => self.connections.keys().map(String::as_str).collect(),
+            Some(texts) => texts.keys().map(String::as_str).collect(),
+        }
+    }
+
+    /// Whether an id has a value.
+    #[must_use]
+    pub fn has(&self, kind: Kind, id: &str) -> bool {
+        self.texts(kind).map_or_else(|| self.connections.contains_key(id), |texts| texts.contains_key(id))
+    }
+
+    /// Which of the kind's sources an id is from.
+    #[must_use]
+    pub fn source_of(&self, kind: Kind, id: &str) -> usize {
+        self.details[kind].get(id).map_or(0, |detail| detail.source)
+    }
+
+    /// The values, with what is known of them, and what templates may see; nothing of what is not there.
+    #[must_use]
+    pub fn values(&self) -> Self {
+        Self {
+            connections: self.connections.clone(),
+            variables: self.variables.clone(),
+            configs: self.configs.clone(),
+            env: self.env.clone(),
+            taken: self.taken.clone(),
+            shadowed: self.shadowed.clone(),
+            details: self.details.clone(),
+            names: self.names.clone(),
+            ..Self::default()
+        }
+    }
+
+    /// Removes the value of an id, and what is known of it.
+    pub fn remove(&mut self, kind: Kind, id: &str) {
+        self.details[kind].remove(id);
+        match kind {
+            Kind::Connection => drop(self.connections.remove(id)),
+            Kind::Variable => drop(self.variables.remove(id)),
+            Kind::Config => drop(self.configs.remove(id)),
+        }
+    }
+
+    /// Takes the value of an id, and what is known of it, from other entries that have it.
+    pub fn copy(&mut self, kind: Kind, id: &str, from: &Self) {
+        fn one<T: Clone>(to: &mut BTreeMap<String, T>, id: &str, from: &BTreeMap<String, T>) {
+            to.extend(from.get(id).map(|value| (id.to_owned(), value.clone())));
+        }
+        one(&mut self.details[kind], id, &from.details[kind]);
+        match kind {
+            Kind::Connection => one(&mut self.connections, id, &from.connections),
+            Kind::Variable => one(&mut self.variables, id, &from.variables),
+            Kind::Config => one(&mut self.configs, id, &from.configs),
+        }
+    }
+
+    /// Counts anew where they are taken from.
+    pub fn count_by_source(&mut self) {
+        for kind in Kind::ALL {
+            let mut taken = vec![0; self.taken[kind].len()];
+            for id in self.ids(kind) {
+                taken.get_mut(self.source_of(kind, id)).into_iter().for_each(|count| *count += 1);
+            }
+            self.taken[kind] = taken;
+        }
+    }
+
     /// How many there are of a kind.
     #[must_use]
     pub fn count(&self, kind: Kind) -> usize {

@@ -121,6 +121,12 @@ impl Failure {
         self.exit
     }
 
+    /// Whether a signal ended the run.
+    #[must_use]
+    pub const fn is_signal(&self) -> bool {
+        matches!(self.exit, Exit::Terminated | Exit::Interrupted)
+    }
+
     /// Each line, in order.
     #[must_use]
     pub fn lines(&self) -> &[String] {

@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod plan;
 pub mod process;
 pub mod python;
+pub mod refresh;
 pub mod render;
 pub mod report;
 pub mod store;
@@ -30,13 +31,14 @@ use crate::commands::print;
 use crate::commands::publish_index::{self, PublishWay};
 use crate::config::cli::{self, CommandName, Parsed, RawSettings};
 use crate::config::env::Env;
-use crate::config::places::DEFAULT_TERMINATION_LOG;
+use crate::config::places::{DEFAULT_TERMINATION_LOG, status_file};
 use crate::config::settings::{OutputForm, Sandbox, Settings, StoreChoice};
 use crate::error::{ConfigErrors, Exit, Failure};
 use crate::pipeline::Run;
 use crate::plan::Plan;
 use crate::process::harden::{self, Confined, Places, Process};
 use crate::process::limits;
+use crate::refresh::status::{self, Judgement};
 use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
 use crate::report::summary::Summary;
@@ -59,6 +61,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         channels = Channels::of(&raw, env);
         channels.remember();
         let _logging = channels.start_log();
+        if let CommandName::Status { max_age, alive } = command {
+            let judgement = Judgement { max_age, by_attempt: alive };
+            return Ok(status::run(&status_file(&raw), judgement, raw.output.as_deref(), stdout));
+        }
         let (settings, templates, plan) = prepare(env, &raw, command, std::mem::take(&mut errors))?;
         for notice in settings.notices.iter().chain(&plan.notices) {
             tracing::warn!("{notice}");
@@ -122,8 +128,9 @@ fn prepare(
 
 /// Gives up all writing but that of the run's files, where it writes any, and of the reason why it failed.
 fn confine(settings: &Settings, writes: bool, termination_log: Option<&str>) {
-    let targets = settings.outputs.targets();
-    let places = Places::beside(targets.into_iter().filter(|_| writes));
+    let status = settings.refresh.iter().map(|refresh| refresh.status_file.as_path());
+    let targets = settings.outputs.targets().into_iter().chain(status);
+    let places = Places::beside(targets.filter(|_| writes));
     let path = Path::new(termination_log.unwrap_or(DEFAULT_TERMINATION_LOG));
     let confined = match harden::confine(&places.and_file(path, termination_log.is_some())) {
         Confined::Fully => "fully",

@@ -7,24 +7,34 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use tracing::Level;
+use tracing::instrument::WithSubscriber;
+use tracing::subscriber::NoSubscriber;
 
 use crate::commands::check::offline::{Known, OfflineReport};
 use crate::commands::check::report::{self as check, CheckReport};
+use crate::commands::diff::DiffReport;
 use crate::commands::publish_index::{self, PublishReport, PublishWay};
 use crate::commands::{diff, iam, print};
 use crate::config::env::Env;
-use crate::config::settings::{OutputForm, Settings, StoreChoice};
+use crate::config::refresh::Refresh;
+use crate::config::settings::{OutputForm, Selection, Settings, StoreChoice};
 use crate::convert::left_out::{LeftOut, judge};
 use crate::convert::{self, Entries};
 use crate::error::{Exit, Failure};
 use crate::fetch::answers::Fetched;
 use crate::fetch::resolve::fetch;
 use crate::fetch::shared::SharedPolicy;
-use crate::model::policy::Policy;
+use crate::model::policy::{Policies, Policy};
 use crate::plan::{Plan, Source};
 use crate::process::harden::Process;
+use crate::process::limits;
 use crate::process::signals::Signals;
-use crate::process::{limits, memory};
+use crate::process::threads::{block_on, on_thread, shared_with_rendering};
+use crate::refresh::journal::{Journal, Reading};
+use crate::refresh::last_good::{LastGood, Merged};
+use crate::refresh::schedule::Schedule;
+use crate::refresh::{mounts, status};
 use crate::render::files::{self, FinishedFile, Rendered};
 use crate::render::template::load::Templates;
 use crate::report::overdue::Overdue;
@@ -47,6 +57,15 @@ pub struct Run<'a> {
     overdue: Overdue,
     /// What a file can't hold; known once everything has rendered.
     not_carried: Vec<LeftOut>,
+    policies: Policies,
+}
+
+/// What was put in place by a later reading.
+struct Written {
+    entries: Arc<Entries>,
+    merged: Merged,
+    not_carried: Vec<LeftOut>,
+    changes: DiffReport,
 }
 
 /// What is known before anything is asked.
@@ -58,17 +77,18 @@ struct Inputs {
 
 // ---- commands --------------------------------------------------------------------------------------------------
 
-/// Resolves everything and writes the files.
+/// Resolves everything and writes the files; where the settings say so, again and again.
 ///
 /// # Errors
-/// Whatever ends a run; no file is changed then.
+/// Whatever ends a run; no file is changed then. Once the files are in place, nothing but a signal ends one that reads again.
 pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
     block_on(async |signals| {
+        if let Some(refresh) = &run.inputs.settings.refresh {
+            signals.listen_to_hangup()?;
+            status::remove(&refresh.status_file);
+        }
         let entries = run.resolve(signals).await?;
-        let owned = |prepared: Prepared<'_>| {
-            prepared.verdict.map(|()| prepared.files.into_iter().map(FinishedFile::from).collect::<Vec<_>>())
-        };
-        let files = run.rendered(&entries, signals, owned).await??;
+        let files = run.rendered(&entries, signals, |prepared| prepared.finished()).await??;
         run.report_left_out(&entries);
         run.overdue.stand_down();
         let outcome = match put_in_place(&files, signals).await? {
@@ -76,8 +96,65 @@ pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
             Change::Unchanged => "unchanged",
         };
         run.summary.done(outcome, &run.inputs.settings);
-        Ok(Exit::Ok)
+        match run.inputs.settings.refresh.clone() {
+            None => Ok(Exit::Ok),
+            Some(refresh) => refresh_until_signal(&mut run, &refresh, entries, signals).await,
+        }
     })
+}
+
+/// Reads again and again, and keeps what can't be read as it was.
+async fn refresh_until_signal(
+    run: &mut Run<'_>,
+    refresh: &Refresh,
+    entries: Arc<Entries>,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let inputs = run.inputs.clone();
+    let Inputs { settings, plan, .. } = &*inputs;
+    let not_carried = std::mem::take(&mut run.not_carried);
+    let first = Reading { entries: &entries, not_carried: &not_carried, merged: None };
+    let mut journal = Journal::start(refresh, settings.file_mode, settings.policies, plan, &first);
+    let mut last = LastGood::of(entries, &not_carried, Instant::now());
+    run.policies = settings.policies.of_a_later_reading();
+    for notice in mounts::notices(settings.outputs.targets(), run.env) {
+        tracing::warn!("{notice}");
+    }
+    let schedule = Schedule::of(refresh.interval, &rustix::system::uname().nodename().to_string_lossy());
+    let mut wait = schedule.first();
+    loop {
+        let read = async {
+            signals.sleep(wait).await?;
+            // What a reading meets is said by the journal: once, not each time.
+            let reading = run.read_again(&last, refresh.max_stale, signals);
+            if tracing::enabled!(Level::DEBUG) {
+                reading.await
+            } else {
+                reading.with_subscriber(NoSubscriber::default()).await
+            }
+        };
+        let (failure, again) = match read.await {
+            Ok((failure, written)) => (failure, Some(written)),
+            Err(failure) if failure.exit() == Exit::Terminated => {
+                tracing::info!("SIGTERM: the files stay as they are");
+                return Ok(Exit::Ok);
+            }
+            Err(failure) if failure.exit() == Exit::Interrupted => return Err(failure),
+            Err(failure) => (Some(failure), None),
+        };
+        let reading = again.as_ref().map(|Written { entries, merged, not_carried, changes }| {
+            (Reading { entries, not_carried, merged: Some(merged) }, changes)
+        });
+        match failure {
+            None => reading.into_iter().for_each(|(reading, changes)| journal.succeeded(plan, &reading, changes)),
+            Some(failure) => journal.failed(plan, &failure, reading),
+        }
+        if let Some(Written { entries, merged, not_carried, .. }) = again {
+            let read_at = if journal.failures() == 0 { Instant::now() } else { last.read_at };
+            last = LastGood::after(merged, entries, &not_carried, read_at);
+        }
+        wait = schedule.next(journal.failures(), fastrand::f64());
+    }
 }
 
 /// Resolves and renders everything, and prints what was found. Ends as a render would.
@@ -204,6 +281,13 @@ struct Prepared<'a> {
     verdict: Result<(), Failure>,
 }
 
+impl Prepared<'_> {
+    /// The files, if they may be written.
+    fn finished(self) -> Result<Vec<FinishedFile>, Failure> {
+        self.verdict.map(|()| self.files.into_iter().map(FinishedFile::from).collect())
+    }
+}
+
 impl<'a> Run<'a> {
     /// A run with these settings.
     #[must_use]
@@ -215,51 +299,108 @@ impl<'a> Run<'a> {
         summary: &'a mut Summary,
     ) -> Self {
         let overdue = Overdue::watch(process);
+        let policies = settings.policies;
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
-        Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new() }
+        Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new(), policies }
     }
 
     /// Asks and converts.
     async fn resolve(&mut self, signals: &mut Signals) -> Result<Arc<Entries>, Failure> {
+        let inputs = self.inputs.clone();
+        let Inputs { settings, plan, .. } = &*inputs;
+        let entries = self.read(&settings.selection, settings.jitter, signals).await?;
+        self.summary.take(&entries, plan);
+        left_out::skipped_accounts(&entries.skipped_accounts, &settings.policies);
+        left_out::empty_accounts(&entries.empty, &settings.policies);
+        // A process that reads again lives on.
+        let process = if settings.refresh.is_some() { Process::Shared } else { self.process };
+        Ok(shared_with_rendering(entries, process))
+    }
+
+    async fn read(
+        &mut self,
+        selection: &Selection,
+        jitter: Duration,
+        signals: &mut Signals,
+    ) -> Result<Entries, Failure> {
         // On the heap: the futures of the SDK are large.
-        let fetched = signals.or(Box::pin(self.fetch())).await??;
+        let fetched = signals.or(Box::pin(self.fetch(selection, jitter))).await??;
         let Inputs { settings, templates, plan } = &*self.inputs;
         // Rendering has a deadline of its own.
         self.overdue.expect_within(settings.deadline * 2);
         let rules = convert::rules(&settings.kwargs, settings.target);
-        let entries = Entries::of(fetched, plan, &rules, templates.env.clone());
-        self.summary.take(&entries, plan);
-        left_out::skipped_accounts(&entries.skipped_accounts, &settings.policies);
-        left_out::empty_accounts(&entries.empty, &settings.policies);
-        Ok(shared_with_rendering(entries, self.process))
+        Ok(Entries::of(fetched, plan, &rules, templates.env.clone()))
+    }
+
+    /// Reads once more and puts in place what comes of it: of a reading that failed, and why, what was there without what was unconfirmed
+    /// for too long.
+    async fn read_again(
+        &mut self,
+        last: &LastGood,
+        max_stale: Option<Duration>,
+        signals: &mut Signals,
+    ) -> Result<(Option<Failure>, Written), Failure> {
+        let inputs = self.inputs.clone();
+        let Inputs { settings, plan, .. } = &*inputs;
+        self.overdue = Overdue::watch(self.process);
+        let selection = Selection { known: last.known(plan), ..settings.selection.clone() };
+        let (failure, entries, mut merged) = match self.read(&selection, Duration::ZERO, signals).await {
+            Ok(read) => {
+                let (entries, merged) = last.merge(read, plan, Instant::now(), max_stale);
+                (None, entries, merged)
+            }
+            Err(failure) if failure.is_signal() => return Err(failure),
+            Err(failure) => match last.without_stale(Instant::now(), max_stale, &failure.to_string()) {
+                Some((entries, merged)) => (Some(failure), entries, merged),
+                None => return Err(failure),
+            },
+        };
+        // What must not stay goes, whatever is left.
+        self.policies.empty = if merged.has_dropped() { Policy::Warn } else { settings.policies.empty };
+        let mut entries = Arc::new(entries);
+        let (changes, files) = loop {
+            let compared = |prepared: Prepared<'_>| {
+                let changes = diff::report(&prepared.files);
+                prepared.finished().map(|files| (changes, files))
+            };
+            let done = self.rendered(&entries, signals, compared).await??;
+            match last.put_back((&entries, &mut merged), &self.not_carried, Instant::now(), max_stale) {
+                Some(without) => entries = Arc::new(without),
+                None => break done,
+            }
+        };
+        self.overdue.stand_down();
+        put_in_place(&files, signals).await?;
+        let not_carried = std::mem::take(&mut self.not_carried);
+        Ok((failure, Written { entries, merged, not_carried, changes }))
     }
 
     /// Asks the stores, inside the deadline.
-    async fn fetch(&mut self) -> Result<Fetched, Failure> {
+    async fn fetch(&mut self, selection: &Selection, jitter: Duration) -> Result<Fetched, Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
-        let end = self.begin().await;
+        let end = self.begin(jitter).await;
         match &settings.store {
             StoreChoice::Aws => {
                 let stores = self.open_aws()?;
-                Box::pin(self.ask(plan, &stores, settings, end)).await
+                Box::pin(self.ask((plan, selection), &stores, settings, end)).await
             }
             StoreChoice::File(path) => {
                 tracing::warn!("secrets come from the file {}, not from AWS", text::shown(path));
-                self.ask(plan, &store::file::open(path, plan)?, settings, end).await
+                self.ask((plan, selection), &store::file::open(path, plan)?, settings, end).await
             }
         }
     }
 
-    /// Waits as long as the jitter wants, and gives when the deadline is.
-    async fn begin(&mut self) -> Instant {
+    /// Waits at random, no longer than the jitter, and gives when the deadline is.
+    async fn begin(&mut self, jitter: Duration) -> Instant {
         let settings = &self.inputs.settings;
         // A `credential_process` has taken its part of the time.
         let begun = self.aws.as_ref().map_or_else(Instant::now, |aws| aws.begun.into());
         let end = begun + settings.deadline;
         self.overdue.expect_within(end.saturating_duration_since(Instant::now()));
-        if !settings.jitter.is_zero() {
-            let wait = settings.jitter.mul_f64(fastrand::f64());
+        if !jitter.is_zero() {
+            let wait = jitter.mul_f64(fastrand::f64());
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             tracing::debug!(wait_ms, "waiting before the first call");
             tokio::time::sleep(wait).await;
@@ -268,20 +409,22 @@ impl<'a> Run<'a> {
     }
 
     /// The store of each of the plan's accounts, in AWS.
-    fn open_aws(&self) -> Result<Vec<impl IndexStore + use<>>, Failure> {
+    fn open_aws(&mut self) -> Result<Vec<impl IndexStore + use<>>, Failure> {
         limits::check_threads()?;
-        let configuration = self
-            .aws
-            .as_ref()
-            .ok_or_else(|| Failure::new(Exit::Bug, "AWS's configuration was not read; please report this as a bug"))?;
-        store::aws::client::open(&self.inputs.settings, &self.inputs.plan, configuration, self.env)
+        let Inputs { settings, plan, .. } = &*self.inputs;
+        // The first time as it was read before the process was confined; then as its files are now.
+        let configuration = match self.aws.take() {
+            Some(configuration) => configuration,
+            None => Configuration::read(settings, plan, self.env)?,
+        };
+        store::aws::client::open(settings, plan, &configuration, self.env)
     }
 
     /// Lists the account and writes its index, inside the deadline.
     async fn publish(&mut self, way: PublishWay) -> Result<PublishReport, Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
-        let end = self.begin().await;
+        let end = self.begin(settings.jitter).await;
         let stores = self.open_aws()?;
         let Some(store) = stores.first() else {
             let line = "nothing is published: connections_prefix is null, and no other prefix is set";
@@ -296,12 +439,12 @@ impl<'a> Run<'a> {
 
     async fn ask<S: SecretStore>(
         &mut self,
-        plan: &Plan,
+        (plan, selection): (&Plan, &Selection),
         stores: &[S],
         settings: &Settings,
         end: Instant,
     ) -> Result<Fetched, Failure> {
-        let policies = &settings.policies;
+        let policies = &self.policies;
         let shared = SharedPolicy {
             // What is left to the own account is for what is asked by name after that.
             until: (policies.shared != Policy::Error).then(|| end - settings.deadline / 10),
@@ -309,7 +452,7 @@ impl<'a> Run<'a> {
         };
         let failed = RefCell::default();
         let calls = || stores.iter().map(SecretStore::calls).sum::<u64>();
-        let fetching = tokio::time::timeout_at(end, fetch(plan, stores, &settings.selection, shared, &failed));
+        let fetching = tokio::time::timeout_at(end, fetch(plan, stores, selection, shared, &failed));
         let message = || format!("reading secrets: {} calls", calls());
         let fetched = progress::beside(log::is_for_people(settings.log_format), fetching, message).await;
         self.summary.api_calls = calls();
@@ -325,9 +468,9 @@ impl<'a> Run<'a> {
         signals: &mut Signals,
         finish: impl FnOnce(Prepared<'_>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let (inputs, entries) = (self.inputs.clone(), entries.clone());
+        let (inputs, entries, policies) = (self.inputs.clone(), entries.clone(), self.policies);
         let working = on_thread(signals, self.inputs.settings.deadline, move || {
-            let prepared = prepare(&inputs, &entries);
+            let prepared = prepare(&inputs, &entries, &policies);
             (prepared.not_carried.clone(), finish(prepared))
         });
         let (not_carried, done) = working.await?;
@@ -348,13 +491,13 @@ impl<'a> Run<'a> {
 }
 
 /// Judges, renders and verifies.
-fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries) -> Prepared<'a> {
+fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, policies: &Policies) -> Prepared<'a> {
     let Inputs { settings, templates, plan } = inputs;
     let (mut files, mut not_carried) = (Vec::new(), Vec::new());
-    let verdict = entries.judge(&settings.policies, plan).and_then(|()| {
+    let verdict = entries.judge(policies, plan).and_then(|()| {
         (files, not_carried) = files::all(settings, templates, entries)?;
-        judge(&not_carried, &settings.policies)?;
-        files::refuse_emptied(&files, &not_carried, settings.policies.empty)?;
+        judge(&not_carried, policies)?;
+        files::refuse_emptied(&files, &not_carried, policies.empty)?;
         files.iter().try_for_each(|file| verify::check(file, settings.target))?;
         write::check_targets(files.iter().map(|file| file.path))
     });
@@ -396,61 +539,4 @@ fn too_late<'a>(
     lines.extend(failed.iter().flat_map(|failure| failure.lines().to_vec()));
     lines.extend(trouble.into_iter().map(|(source, error)| format!("what the {source} met last: {error}")));
     Failure::with_lines(Exit::TempFail, lines)
-}
-
-// ---- threads ---------------------------------------------------------------------------------------------------
-
-/// Runs on the one thread that asks, with handlers for signals.
-fn block_on<T>(work: impl AsyncFnOnce(&mut Signals) -> Result<T, Failure>) -> Result<T, Failure> {
-    let mut runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = runtime.enable_all().build().map_err(|error| {
-        Failure::new(Exit::TempFail, format!("the runtime can't start: {}", text::os_error(&error)))
-    })?;
-    let outcome = runtime.block_on(async { work(&mut Signals::listen()?).await });
-    // A name that is still being resolved holds a thread for as long as the resolver takes; the run does not wait for it.
-    runtime.shutdown_background();
-    outcome
-}
-
-/// What the rendering thread sees as well: a thread that does not end can't be waited for. A process of ours ends moments
-/// later, and does not take the time to free it.
-fn shared_with_rendering<T>(value: T, process: Process) -> Arc<T> {
-    let value = Arc::new(value);
-    if process == Process::Ours {
-        std::mem::forget(Arc::clone(&value));
-    }
-    value
-}
-
-/// Works on a thread of its own, so that no template holds up a signal, or the run for ever: not all that minijinja does
-/// takes fuel. It has as long as reading had: a thousand connections take some 20 ms.
-///
-/// # Errors
-/// [`Exit::InvalidData`] when it takes longer; [`Exit::TempFail`] when there can be no thread; [`Exit::Terminated`] or
-/// [`Exit::Interrupted`].
-async fn on_thread<T: Send + 'static>(
-    signals: &mut Signals,
-    limit: Duration,
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T, Failure> {
-    let log = tracing::dispatcher::get_default(Clone::clone);
-    let (done, when_done) = tokio::sync::oneshot::channel();
-    // Not tokio's own threads: where there can be none, those panic.
-    let thread = std::thread::Builder::new().stack_size(memory::STACK);
-    let started = thread.spawn(move || drop(done.send(tracing::dispatcher::with_default(&log, work))));
-    if let Err(error) = started {
-        let error = text::os_error(&error);
-        let line = format!("there can be no thread for rendering: {error}; raise the limit of memory or of processes");
-        return Err(Failure::new(Exit::TempFail, line));
-    }
-    match signals.or(tokio::time::timeout(limit, when_done)).await? {
-        Ok(Ok(done)) => Ok(done),
-        Ok(Err(_)) => Err(Failure::new(Exit::Bug, "rendering was cut off; please report this as a bug")),
-        Err(_) => Err(Failure::new(
-            Exit::InvalidData,
-            format!(
-                "rendering took longer than {limit:?}; look for a template that makes a list of itself many times over, give the container more CPU, or set a longer SECRETS_INIT_DEADLINE"
-            ),
-        )),
-    }
 }

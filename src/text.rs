@@ -1,6 +1,7 @@
 //! Small text rules that several stages share: showing foreign names safely, splitting lists, Python's `rstrip`.
 
 use std::path::Path;
+use std::time::Duration;
 
 /// A foreign name made safe for a log line: anything but printable ASCII is escaped, and long names are cut.
 ///
@@ -79,6 +80,23 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, candidate)| candidate)
+}
+
+/// `500ms`, `60s`, `1.5s`, `2m`, `1h`, or seconds without a unit; `None` for anything else, and for more than `longest`.
+#[must_use]
+pub fn parse_duration(text: &str, longest: Duration) -> Option<Duration> {
+    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let seconds = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    };
+    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let value = number.parse::<f64>().ok().filter(|_| plain)? * seconds;
+    (value <= longest.as_secs_f64()).then(|| Duration::from_secs_f64(value))
 }
 
 #[cfg(test)]

@@ -46,11 +46,13 @@ pub enum Change {
 /// would, and a render reports every target that is wrong.
 ///
 /// # Errors
-/// [`Exit::CantCreate`], one line for each directory that is missing or not writable and each target that is no regular file.
+/// [`Exit::CantCreate`], one line for each directory that is missing or not writable and each target that is no regular file;
+/// [`Exit::Io`] where nothing is wrong but that a file is another user's and may not be replaced.
 pub fn check_targets<'a>(targets: impl IntoIterator<Item = &'a Path>) -> Result<(), Failure> {
-    let mut lines = Vec::new();
+    let (mut lines, mut of_others) = (Vec::new(), Vec::new());
     let mut directories = BTreeSet::new();
     for target in targets {
+        of_others.extend(may_not_be_replaced(target));
         lines.extend(existing(target).err().iter().flat_map(|failure| failure.lines().to_vec()));
         let directory = directory_of(target);
         if directories.insert(directory) {
@@ -61,7 +63,33 @@ pub fn check_targets<'a>(targets: impl IntoIterator<Item = &'a Path>) -> Result<
     }
     // A directory that is missing is reported by its own line, and every file in it by nothing else.
     lines.dedup();
-    if lines.is_empty() { Ok(()) } else { Err(Failure::with_lines(Exit::CantCreate, lines)) }
+    let exit = if lines.is_empty() { Exit::Io } else { Exit::CantCreate };
+    lines.extend(of_others);
+    if lines.is_empty() { Ok(()) } else { Err(Failure::with_lines(exit, lines)) }
+}
+
+/// Whether the target is another user's file in a sticky directory, which only that user, the directory's or one with CAP_FOWNER may
+/// replace (Linux `fs/namei.c` `__check_sticky`): the reason and what to do.
+fn may_not_be_replaced(target: &Path) -> Option<String> {
+    const STICKY: u32 = 0o1000;
+    let directory = fs::metadata(directory_of(target)).ok().filter(|found| found.mode() & STICKY != 0)?;
+    let file = fs::symlink_metadata(target).ok().filter(fs::Metadata::is_file)?;
+    let ours = geteuid().as_raw();
+    if [file.uid(), directory.uid()].contains(&ours) || has_fowner() {
+        return None;
+    }
+    Some(format!(
+        "{}: can't be put in place: Operation not permitted: it is a file of user {}, this process is user {ours}, and in a sticky \
+         directory, such as an emptyDir in memory, a file is replaced by its own user alone; run whatever writes it as one user \
+         (runAsUser), or remove the file",
+        shown(target),
+        file.uid()
+    ))
+}
+
+fn has_fowner() -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
 }
 
 fn must_be_directory(path: &Path) -> io::Result<()> {

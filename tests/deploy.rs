@@ -86,6 +86,32 @@ fn compose_with_an_emulator_or_aws_renders_what_is_there() {
 }
 
 /// Airflow's services get the reader's settings, the volume read-only, and wait; the one-shot is confined and runs once.
+/// The same services wait, for the first file and not for an end; the service that goes on takes its settings.
+#[test]
+fn compose_with_refresh_waits_for_the_first_file() {
+    for version in [2, 3] {
+        let services = |file: &str| documents(&format!("compose/{file}-{version}.yaml"))[0]["services"].clone();
+        let (whole, refresh) = (services("airflow"), services("refresh"));
+        let names = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<BTreeSet<_>>();
+        assert_eq!(names(&whole), names(&refresh));
+        for (name, service) in refresh.as_object().unwrap().iter().filter(|(name, _)| *name != "airflow-secrets-init") {
+            assert_eq!(service["depends_on"]["airflow-secrets-init"]["condition"], "service_healthy", "{name}");
+        }
+        let ours = &refresh["airflow-secrets-init"];
+        let test: Vec<&str> =
+            ours["healthcheck"]["test"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert_eq!(
+            (&ours["restart"], test),
+            (&"unless-stopped".into(), vec!["CMD", "/airflow-secrets-init", "status"])
+        );
+        let environment = ours["environment"].as_object().unwrap();
+        let mut environment: Vec<_> = environment.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+        let store = format!("file:{}", example("dev-secrets.yaml").display());
+        environment.extend([("SECRETS_INIT_STORE".to_owned(), store)]);
+        run_with(environment).kwargs("{}").arg("check").arg("--offline").go().code(0);
+    }
+}
+
 #[test]
 fn compose_gives_every_service_of_airflow_the_same_and_confines_the_one_shot() {
     let services = |file: &str| documents(&format!("compose/{file}"))[0]["services"].as_object().unwrap().clone();

@@ -474,10 +474,17 @@ fn every_explained_difference_is_a_row_of_the_compatibility_page() {
         let anchor = row["compat_row"].as_str().unwrap();
         assert!(page.contains(&format!("<a id=\"{anchor}\"></a>")), "no row {anchor}");
     }
-    let sources =
-        ["tests/aws.rs", "tests/run.rs", "src/config/settings/tests.rs", "src/airflow/tests.rs", "src/render/tests.rs"]
-            .map(read)
-            .concat();
+    let sources = [
+        "tests/aws.rs",
+        "tests/run.rs",
+        "tests/refresh.rs",
+        "src/config/settings/tests.rs",
+        "src/airflow/tests.rs",
+        "src/refresh/tests.rs",
+        "src/render/tests.rs",
+    ]
+    .map(read)
+    .concat();
     for name in code_spans(&page) {
         // Tests are called by whole sentences; keys have fewer words.
         let is_test = name.matches('_').count() >= 4 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');

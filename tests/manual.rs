@@ -21,7 +21,7 @@ const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 // ---- what the files are made of ------------------------------------------------------------------------------------------------
 
 /// What a shell offers for a flag. Values stay text in the program itself, which reports all errors at once: so it is here.
-const VALUES: [(&str, &[&str]); 16] = [
+const VALUES: [(&str, &[&str]); 17] = [
     ("airflow_version", &["2", "3"]),
     ("expand_env", BOOLEAN),
     ("fetch", &["auto", "batch", "single"]),
@@ -34,6 +34,7 @@ const VALUES: [(&str, &[&str]); 16] = [
     ("on_missing", POLICY),
     ("on_shared", POLICY),
     ("output", &["text", "json", "terraform"]),
+    ("refresh", &["5m", "15m", "1h"]),
     ("sandbox", &["auto", "off"]),
     ("store", &["aws", "file:"]),
     ("strict", BOOLEAN),
@@ -41,17 +42,18 @@ const VALUES: [(&str, &[&str]); 16] = [
 ];
 const POLICY: &[&str] = &["error", "warn", "ignore"];
 const BOOLEAN: &[&str] = &["true", "false"];
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "airflow_env_file",
     "backend_module_file",
     "configs_file",
     "connections_file",
+    "status_file",
     "termination_log",
     "variables_file",
 ];
 
 /// Examples of a page: what it does, and the arguments.
-const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
+const EXAMPLES: [(&str, &[(&str, &str)]); 7] = [
     (
         "",
         &[
@@ -68,7 +70,13 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
     ),
     (
         "render",
-        &[("The same as without a command:", "render --backend-kwargs '{}' --connections-file connections.json")],
+        &[
+            ("The same as without a command:", "render --backend-kwargs '{}' --connections-file connections.json"),
+            (
+                "And again every five minutes:",
+                "render --refresh 5m --backend-kwargs '{}' --connections-file connections.json",
+            ),
+        ],
     ),
     (
         "check",
@@ -100,6 +108,16 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 6] = [
             "What would change in the index:",
             "publish-index --dry-run --backend-kwargs '{\"region_name\": \"eu-central-1\"}' --index airflow/index",
         )],
+    ),
+    (
+        "status",
+        &[
+            ("Whether there is a first file:", "status --connections-file connections.json"),
+            (
+                "Whether the process still turns, whatever AWS answers:",
+                "status --alive --connections-file connections.json",
+            ),
+        ],
     ),
 ];
 

@@ -50,6 +50,15 @@ struct Changed {
     fields: Vec<String>,
 }
 
+impl Changed {
+    /// Id and fields, with what stands around the fields where there are any.
+    fn text(&self, [before, after]: [&str; 2]) -> String {
+        let fields: Vec<String> = self.fields.iter().map(|field| printable(field)).collect();
+        let id = printable(&self.id);
+        if fields.is_empty() { id } else { format!("{id}{before}{}{after}", fields.join(", ")) }
+    }
+}
+
 /// Compares each file with what is in its place.
 #[must_use]
 pub fn report(files: &[Rendered<'_>]) -> DiffReport {
@@ -110,7 +119,31 @@ fn compare(old: &Fields, new: &Fields, diff: &mut FileDiff) {
     }
 }
 
+/// What changes in one file, for a log line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FileChange {
+    /// Which, as a log line shows it.
+    pub path: String,
+    /// Ids.
+    pub added: Vec<String>,
+    /// Ids, with the names of a connection's fields.
+    pub changed: Vec<String>,
+    /// Ids.
+    pub removed: Vec<String>,
+}
+
 impl DiffReport {
+    /// The files that change.
+    pub fn changes(&self) -> impl Iterator<Item = FileChange> {
+        let printed = |ids: &[String]| ids.iter().map(|id| printable(id)).collect();
+        self.files.iter().filter(|file| file.state != "same").map(move |file| FileChange {
+            path: file.path.clone(),
+            added: printed(&file.added),
+            changed: file.changed.iter().map(|changed| changed.text([" (", ")"])).collect(),
+            removed: printed(&file.removed),
+        })
+    }
+
     /// A line for each file and each entry that would change.
     #[must_use]
     pub fn text(&self) -> String {
@@ -130,9 +163,7 @@ impl DiffReport {
                 let _ = writeln!(out, "  {sign} {}", printable(id));
             }
             for changed in &file.changed {
-                let fields: Vec<String> = changed.fields.iter().map(|field| printable(field)).collect();
-                let fields = if fields.is_empty() { String::new() } else { format!(": {}", fields.join(", ")) };
-                let _ = writeln!(out, "  ~ {}{fields}", printable(&changed.id));
+                let _ = writeln!(out, "  ~ {}", changed.text([": ", ""]));
             }
         }
         out

@@ -7,9 +7,11 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Deserialize;
 use std::ffi::OsString;
+use std::time::Duration;
 
 use crate::config::env::{Env, NOT_UNICODE, NotUnicode};
 use crate::error::{ConfigErrors, Exit, Failure};
+use crate::text::parse_duration;
 
 /// What every variable of this program begins with.
 pub const VARIABLE_PREFIX: &str = "SECRETS_INIT_";
@@ -64,6 +66,19 @@ pub enum CommandName {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Say how the refresh is doing, from its status file, for probes. Ends with 0 for well, with 1 for too old, with 66 for no file yet.
+    Status {
+        /// How old the last success may be, such as 20m: at most 720h. Unset: three intervals.
+        #[arg(long, value_name = "DURATION", value_parser = max_age)]
+        max_age: Option<Duration>,
+        /// Judge by the last attempt, whether or not it succeeded: whether the process still turns.
+        #[arg(long)]
+        alive: bool,
+    },
+}
+
+fn max_age(text: &str) -> Result<Duration, &'static str> {
+    parse_duration(text.trim(), Duration::from_hours(30 * 24)).ok_or("must be a duration such as 20m, at most 720h")
 }
 
 impl CommandName {
@@ -198,6 +213,14 @@ raw_settings! {
         /// Who may read it: accounts, and ids of organisations (comma or newline separated) [default: nobody else]
         index_readers,
     }
+    "Refresh" {
+        /// Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]
+        refresh,
+        /// Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]
+        refresh_max_stale,
+        /// Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]
+        status_file,
+    }
     "Process and logs" {
         /// Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]
         sandbox,
@@ -225,6 +248,7 @@ Commands:
   diff    Show what a render would change in the files that are there
   iam     Print the AWS policies that the settings need
   publish-index  Write the index that other accounts read
+  status  Say how the refresh is doing, for probes
 
 What is read:
   --backend-kwargs JSON      The kwargs of Airflow's AWS backend, or @PATH
@@ -240,6 +264,7 @@ What is written:
   --airflow-env-file PATH    All as environment variables: .env or .list
   --template SRC=DEST        A file of your own; may be repeated
   --airflow-version VERSION  Who reads it: 2, 3 or exact, such as 3.1.7
+  --refresh INTERVAL         Stay, and read again so often, such as 5m
 
 When something is wrong:
   --on-invalid POLICY        A malformed secret: error, warn or ignore

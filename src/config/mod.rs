@@ -12,6 +12,7 @@ pub mod kwargs_reader;
 pub mod kwargs_source;
 pub mod outputs;
 pub mod places;
+pub mod refresh;
 pub mod regions;
 pub mod settings;
 pub mod values;

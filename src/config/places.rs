@@ -22,6 +22,9 @@ pub const NO_FILE: &str = "none";
 /// Where Kubernetes looks for the reason of a failure, unless the Pod says otherwise.
 pub const DEFAULT_TERMINATION_LOG: &str = "/dev/termination-log";
 
+/// What the status file is called, beside the connections file.
+const STATUS_NAME: &str = "refresh-status.json";
+
 /// A file, and the setting or variable that names it.
 pub type NamedFile = (String, PathBuf);
 
@@ -47,6 +50,7 @@ impl NamedFiles {
             ("BACKEND_MODULE_FILE", raw.backend_module_file.as_deref()),
         ];
         named.written.extend(outputs.into_iter().filter_map(|(name, path)| Some(ours(name, path?))));
+        named.written.extend(raw.refresh.as_ref().map(|_| (format!("{VARIABLE_PREFIX}STATUS_FILE"), status_file(raw))));
         for (source, target) in raw.templates.iter().flat_map(|text| text.lines()).filter_map(template_of_line) {
             named.read.push(ours("TEMPLATES", source));
             named.written.push(ours("TEMPLATES", target));
@@ -71,6 +75,21 @@ impl NamedFiles {
 pub fn template_of_line(line: &str) -> Option<(&str, &str)> {
     let (source, target) = line.split_once('=').map(|(source, target)| (source.trim(), target.trim()))?;
     (!source.is_empty() && !target.is_empty()).then_some((source, target))
+}
+
+/// Where the status is: as it is named, else beside the connections file, else beside the first file that is named.
+#[must_use]
+pub fn status_file(raw: &RawSettings) -> PathBuf {
+    if let Some(path) = &raw.status_file {
+        return path.into();
+    }
+    let connections = raw.connections_file.as_deref().unwrap_or(DEFAULT_CONNECTIONS_FILE);
+    let named =
+        [&raw.variables_file, &raw.configs_file, &raw.airflow_env_file].into_iter().flatten().map(String::as_str);
+    let of_templates = raw.templates.iter().flat_map(|text| text.lines()).filter_map(template_of_line);
+    let mut all =
+        std::iter::once(connections).filter(|path| *path != NO_FILE).chain(named).chain(of_templates.map(|(_, to)| to));
+    directory_of(Path::new(all.next().unwrap_or_default())).join(STATUS_NAME)
 }
 
 /// Where a file is, or is to be.

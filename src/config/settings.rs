@@ -3,6 +3,7 @@
 //! Takes the snapshot of the environment and the flags; gives typed settings. Reads only what the settings name (the file of
 //! `SECRETS_INIT_BACKEND_KWARGS=@PATH`, the user's templates) and decides nothing about AWS beyond regions.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use crate::config::env::Env;
 use crate::config::files::parse_mode;
 use crate::config::index::IndexSettings;
 use crate::config::kwargs::BackendKwargs;
+use crate::config::refresh::Refresh;
 use crate::config::values::SettingsReader;
 use crate::error::{ConfigErrors, Failure};
 use crate::model::ask::Need;
@@ -48,6 +50,8 @@ pub struct Settings {
     pub fetch: FetchMode,
     /// Requests in flight to one account at a time.
     pub concurrency: usize,
+    /// Whether it is read again and again.
+    pub refresh: Option<Refresh>,
     /// How long the whole run may take.
     pub deadline: Duration,
     /// Longest random wait at the start.
@@ -77,6 +81,8 @@ pub struct Selection {
     pub include: Option<GlobSet>,
     /// Of the listed conn_ids not these.
     pub exclude: Option<GlobSet>,
+    /// Of an earlier reading, with the account's place in the plan: asked for by name where a listing no longer has them.
+    pub known: ByKind<BTreeMap<String, usize>>,
 }
 
 impl Selection {
@@ -268,6 +274,7 @@ impl SettingsReader<'_> {
             required: self.ids("REQUIRED", raw.required.as_deref()).unwrap_or_default(),
             include: self.globs("INCLUDE", raw.include.as_deref()),
             exclude: self.globs("EXCLUDE", raw.exclude.as_deref()),
+            known: ByKind::default(),
         };
         let teams = self.teams(raw.team.as_deref());
         for (kind, ids) in selection.exactly.iter() {
@@ -275,6 +282,7 @@ impl SettingsReader<'_> {
         }
         self.check_teams("SECRETS_INIT_REQUIRED", &selection.required, &teams);
         let outputs = self.outputs(raw, templates);
+        let refresh = self.refresh(raw);
         let file_mode = self.checked("FILE_MODE", parse_mode(raw.file_mode.as_deref().unwrap_or("0440")));
         let target = self.airflow_version(raw.airflow_version.as_deref());
         let store = self.store(raw.store.as_deref());
@@ -324,6 +332,7 @@ impl SettingsReader<'_> {
             store: store?,
             fetch: fetch?,
             concurrency: concurrency?,
+            refresh,
             deadline,
             jitter,
             sandbox: sandbox?,

@@ -9,7 +9,7 @@ use crate::config::env::{Env, NOT_UNICODE};
 use crate::error::ConfigErrors;
 use crate::model::aws::is_id;
 use crate::model::policy::Policy;
-use crate::text::{nearest, printable, split_list, unique};
+use crate::text::{nearest, parse_duration, printable, split_list, unique};
 
 /// Reads settings, and collects what is to be said of them.
 pub struct SettingsReader<'a> {
@@ -114,27 +114,10 @@ impl SettingsReader<'_> {
     /// A duration of at most an hour.
     pub fn duration(&mut self, name: &str, value: Option<&str>, default: Duration) -> Duration {
         let Some(text) = value.map(str::trim) else { return default };
-        let parsed = parse_duration(text);
+        let parsed = parse_duration(text, Duration::from_hours(1));
         if parsed.is_none() {
             self.wrong(name, "must be a duration such as 500ms, 60s or 2m, at most 1h");
         }
         parsed.unwrap_or(default)
     }
-}
-
-/// `500ms`, `60s`, `1.5s`, `2m`, `1h`, or seconds without a unit.
-#[must_use]
-pub fn parse_duration(text: &str) -> Option<Duration> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let seconds = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return None,
-    };
-    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let value = number.parse::<f64>().ok().filter(|_| plain)? * seconds;
-    (value <= 3600.0).then(|| Duration::from_secs_f64(value))
 }

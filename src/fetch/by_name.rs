@@ -5,14 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::answers::AllAnswers;
 use super::reading::{SecretToRead, WhenNotThere, pattern_takes, read};
 use super::shared::SharedPolicy;
+use crate::config::settings::Selection;
 use crate::error::Failure;
 use crate::model::kind::ByKind;
 use crate::plan::Plan;
 use crate::store::secret_store::SecretStore;
 
 /// The live lookup: each account in order, and the next one only for what the ones before do not have.
+///
+/// What an earlier reading had from an account, and a listing of it no longer has, is asked of that account as well: a listing
+/// lags, and may be cut short.
 pub async fn ask_by_name<S: SecretStore>(
-    plan: &Plan,
+    (plan, selection): (&Plan, &Selection),
     stores: &[S],
     answers: &mut AllAnswers,
     shared: SharedPolicy,
@@ -29,13 +33,15 @@ pub async fn ask_by_name<S: SecretStore>(
         let mut asked = Vec::new();
         for source in plan.sources_of(account) {
             let known = answers.get(&(source.kind, account));
-            for id in &open[source.kind] {
+            let is_reported = |id: &str| known.is_some_and(|known| known.reported.contains_key(id));
+            let earlier = selection.known[source.kind].iter().filter(|(id, of)| **of == account && !is_reported(id));
+            let earlier = earlier.map(|(id, _)| id.as_str()).filter(|id| !open[source.kind].contains(id));
+            for id in open[source.kind].iter().copied().chain(earlier) {
                 // A listing lags by minutes: what it does not name may be there all the same, and so may the team's.
                 if source.has_pattern() {
                     tokio::task::yield_now().await;
                 }
-                let is_known = known.is_some_and(|known| known.reported.contains_key(*id));
-                if (!is_known || source.team_secret_id(id).is_some()) && pattern_takes(source, id)? {
+                if (!is_reported(id) || source.team_secret_id(id).is_some()) && pattern_takes(source, id)? {
                     asked.push(SecretToRead::of(source, id));
                 }
             }
@@ -55,7 +61,7 @@ pub async fn ask_by_name<S: SecretStore>(
             let Some(known) = answers.get(&(source.kind, account)) else { continue };
             open[source.kind].retain(|id| known.reported.get(*id).is_none_or(|reported| reported.state.is_none()));
         }
-        if open.iter().all(|(_, open)| open.is_empty()) {
+        if open.iter().all(|(_, open)| open.is_empty()) && selection.known.iter().all(|(_, known)| known.is_empty()) {
             break;
         }
     }

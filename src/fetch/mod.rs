@@ -14,4 +14,4 @@ pub mod resolve;
 pub mod shared;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -49,7 +49,7 @@ async fn resolve<S: SecretStore>(
 ) -> Result<Fetched, Failure> {
     let mut skipped = BTreeMap::new();
     let mut answers = enumerate(plan, stores, selection, shared, (&mut skipped, failed)).await?;
-    ask_by_name(plan, stores, &mut answers, shared, &mut skipped).await?;
+    ask_by_name((plan, selection), stores, &mut answers, shared, &mut skipped).await?;
     let first_skipped = skipped.keys().next().copied().unwrap_or(stores.len());
     answers.retain(|(_, account), _| *account < first_skipped);
     let mut fetched = Fetched { empty: empty::find(plan, stores, &answers).await, ..Fetched::default() };

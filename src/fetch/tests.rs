@@ -25,7 +25,7 @@ use secrecy::{ExposeSecret, SecretString};
 /// A memory store that belongs to an account, fails for chosen secrets, hides some from its listing, and remembers
 /// what was asked.
 #[derive(Default)]
-struct TestStore {
+pub(crate) struct TestStore {
     memory: MemoryStore,
     account: Option<&'static str>,
     failing: Vec<(&'static str, ErrorKind)>,
@@ -42,12 +42,35 @@ struct TestStore {
 }
 
 impl TestStore {
-    fn with(secrets: &[(&str, &str)]) -> Self {
+    pub(crate) fn with(secrets: &[(&str, &str)]) -> Self {
         let secrets = secrets
             .iter()
             .map(|(name, value)| ((*name).to_owned(), Some(SecretString::from(*value))).to_owned())
             .collect();
         Self { memory: MemoryStore::new(secrets), ..Self::default() }
+    }
+
+    /// It can't read one secret.
+    pub(crate) fn refusing(mut self, name: &'static str, kind: ErrorKind) -> Self {
+        self.failing.push((name, kind));
+        self
+    }
+
+    /// Its listing lacks these.
+    pub(crate) fn not_listing(mut self, names: &[&'static str]) -> Self {
+        self.unlisted.extend(names);
+        self
+    }
+
+    /// It can't be listed.
+    pub(crate) fn away(mut self, kind: ErrorKind) -> Self {
+        self.list_fails = Some(kind);
+        self
+    }
+
+    /// What it was asked for so far.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.borrow().clone()
     }
 
     fn fail(&self, id: &SecretId, answer: &mut Answer) {
@@ -116,7 +139,7 @@ fn shared_source() -> Source {
     Source::shared("222222222222", "eu-central-1")
 }
 
-fn plan(own: Enumerate, shared: Enumerate) -> Plan {
+pub(crate) fn plan(own: Enumerate, shared: Enumerate) -> Plan {
     let access = if shared == Enumerate::ListingIfOwnAccount { Access::Own } else { Access::Pod };
     let mut plan = Plan::for_tests([(Source::Own, Access::Own), (shared_source(), access)]);
     want(&mut plan, Kind::Connection, own, shared, ["o/", "s/"]);
@@ -154,7 +177,7 @@ fn run_all(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<F
     run_until(plan, stores, selection, NEEDED)
 }
 
-fn run_until(
+pub(crate) fn run_until(
     plan: &Plan,
     stores: &[TestStore],
     selection: &Selection,
@@ -167,7 +190,7 @@ fn run_until(
 const NEEDED: SharedPolicy = SharedPolicy { until: None, may_be_invalid: false };
 
 /// An hour from now, or an hour ago.
-fn until(later: bool) -> SharedPolicy {
+pub(crate) fn until(later: bool) -> SharedPolicy {
     let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
     let until = if later { now + hour } else { now.checked_sub(hour).unwrap() };
     SharedPolicy { until: Some(until), may_be_invalid: true }

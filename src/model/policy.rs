@@ -50,4 +50,12 @@ impl Policies {
     pub fn about_shared(&self, exit: Exit) -> Policy {
         if exit == Exit::InvalidData && self.shared == Policy::Error { self.invalid } else { self.shared }
     }
+
+    /// Those of a later reading: what is wrong with one secret or one account keeps nothing of the others from being refreshed. That
+    /// an account is empty is judged by what it held before.
+    #[must_use]
+    pub const fn of_a_later_reading(self) -> Self {
+        let warn = Policy::Warn;
+        Self { invalid: warn, denied: warn, missing: warn, shared: warn, empty_account: Policy::Ignore, ..self }
+    }
 }

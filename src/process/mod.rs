@@ -4,3 +4,4 @@ pub mod harden;
 pub mod limits;
 pub mod memory;
 pub mod signals;
+pub mod threads;

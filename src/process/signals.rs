@@ -3,6 +3,7 @@
 //! As process 1 of a container a program without a handler does not even end: the kernel drops the signal.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,6 +13,8 @@ use crate::error::{Exit, Failure};
 pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    /// Listened to by a process that reads again alone: another is ended by it, as the kernel has it.
+    hangup: Option<Signal>,
     /// A file that would be larger than RLIMIT_FSIZE is then an error of its write; without a handler it ends the process.
     _file_size: Signal,
 }
@@ -22,16 +25,44 @@ impl Signals {
     /// # Errors
     /// [`Exit::TempFail`] when the kernel refuses a handler.
     pub fn listen() -> Result<Self, Failure> {
-        let listen = |kind| {
-            signal(kind).map_err(|error| {
-                Failure::new(Exit::TempFail, format!("no signal handler: {}", crate::text::os_error(&error)))
-            })
-        };
         Ok(Self {
             terminate: listen(SignalKind::terminate())?,
             interrupt: listen(SignalKind::interrupt())?,
+            hangup: None,
             _file_size: listen(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
+    }
+
+    /// Listens to SIGHUP as well.
+    ///
+    /// # Errors
+    /// As [`Signals::listen`].
+    pub fn listen_to_hangup(&mut self) -> Result<(), Failure> {
+        self.hangup = Some(listen(SignalKind::hangup())?);
+        Ok(())
+    }
+
+    /// Waits so long, or until SIGHUP comes.
+    ///
+    /// # Errors
+    /// As [`Signals::or`].
+    pub async fn sleep(&mut self, wait: Duration) -> Result<(), Failure> {
+        let mut hangup = self.hangup.take();
+        let hung_up = async {
+            match &mut hangup {
+                Some(hangup) => drop(hangup.recv().await),
+                None => std::future::pending().await,
+            }
+        };
+        let slept = async {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => (),
+                () = hung_up => (),
+            }
+        };
+        let slept = self.or(slept).await;
+        self.hangup = hangup;
+        slept
     }
 
     /// What `work` gives, unless a signal comes first.
@@ -56,6 +87,11 @@ impl Signals {
         tokio::task::yield_now().await;
         self.or(std::future::ready(())).await
     }
+}
+
+fn listen(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind)
+        .map_err(|error| Failure::new(Exit::TempFail, format!("no signal handler: {}", crate::text::os_error(&error))))
 }
 
 fn ended(exit: Exit, name: &str) -> Failure {

@@ -8,10 +8,10 @@ use std::path::Path;
 
 use crate::config::keys::{KEYS, KeyTable};
 use crate::config::kwargs::{KnownBy, RoleVia, SharedAccount, SharedNames};
-use crate::config::values::parse_duration;
 use crate::error::Exit;
 use crate::model::aws::Region;
 use crate::model::connection::Field;
+use crate::text::parse_duration;
 
 fn env(pairs: &[(&str, &str)]) -> Env {
     pairs.iter().copied().collect()
@@ -661,7 +661,7 @@ fn durations_have_units() {
         ("1e3s", None),
         ("nan", None),
     ] {
-        assert_eq!(parse_duration(text).map(|d| d.as_millis()), expected, "{text}");
+        assert_eq!(parse_duration(text, Duration::from_hours(1)).map(|d| d.as_millis()), expected, "{text}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::config::aws::proxies::Proxies;
 use crate::config::aws::refusal::Refusal;
 use crate::config::aws::session::Session;
 use crate::config::env::Env;
-use crate::config::settings::Settings;
+use crate::config::settings::{Sandbox, Settings};
 use crate::error::{Exit, Failure};
 use crate::plan::{Plan, Source};
 
@@ -58,6 +58,11 @@ impl Configuration {
         } else {
             Side::of(&Chosen::of(None, env), env, &profiles, true, deadline)?
         };
+        let is_run = pod.printed.is_some() || own.printed.is_some();
+        if is_run && settings.refresh.is_some() && settings.sandbox == Sandbox::Auto {
+            let line = "SECRETS_INIT_REFRESH: the profile's credential_process can't be run again in a process that has given up to run programs; set SECRETS_INIT_SANDBOX=off, or take other credentials";
+            return Err(Failure::new(Exit::Config, line));
+        }
         Ok(Self { pod, own, proxies, begun })
     }
 }

@@ -1,0 +1,389 @@
+//! What is said of the readings: each change, each trouble once and then at growing distances, an hour of quiet; and the status.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+use tracing::{Level, error, info, warn};
+
+use crate::commands::diff::DiffReport;
+use crate::config::refresh::Refresh;
+use crate::convert::Entries;
+use crate::convert::left_out::LeftOut;
+use crate::error::{Exit, Failure};
+use crate::fetch::answers::SkippedAccount;
+use crate::model::kind::Kind;
+use crate::model::policy::{Policies, Policy};
+use crate::plan::Plan;
+use crate::refresh::last_good::{Doubt, EntryId, Merged, emptied_line};
+use crate::refresh::status::{AbsentEntry, AccountStatus, StaleEntry, Status, StatusFailure, at};
+use crate::report::left_out::first_of;
+use crate::text::{count, printable};
+
+/// How long nothing is said where there is nothing to say.
+const QUIET: Duration = Duration::from_hours(1);
+/// From one line about the same trouble to the next: the first and the longest distance.
+const DISTANCES: [Duration; 2] = [Duration::from_mins(10), Duration::from_hours(24)];
+
+/// When the same trouble is said again.
+#[derive(Default)]
+struct Repeats {
+    open: BTreeMap<String, Repeat>,
+}
+
+struct Repeat {
+    since: Instant,
+    next: Instant,
+    distance: Duration,
+}
+
+impl Repeats {
+    /// Whether this trouble is to be said now: when it is new, and at distances that double.
+    fn is_due(&mut self, trouble: &str, now: Instant) -> bool {
+        let [first, longest] = DISTANCES;
+        match self.open.get_mut(trouble) {
+            None => {
+                self.open.insert(trouble.to_owned(), Repeat { since: now, next: now + first, distance: first });
+                true
+            }
+            Some(repeat) if now >= repeat.next => {
+                repeat.distance = (repeat.distance * 2).min(longest);
+                repeat.next = now + repeat.distance;
+                true
+            }
+            Some(_) => false,
+        }
+    }
+
+    /// Forgets the troubles that begin like this and are no longer there; gives them without that beginning, with how long they lasted.
+    fn over(&mut self, beginning: &str, present: &BTreeSet<String>, now: Instant) -> Vec<(String, Duration)> {
+        let over = self.open.extract_if(.., |trouble, _| trouble.starts_with(beginning) && !present.contains(trouble));
+        over.map(|(trouble, repeat)| (trouble[beginning.len()..].to_owned(), now - repeat.since)).collect()
+    }
+}
+
+/// What a reading came to that was written.
+pub struct Reading<'a> {
+    /// What is in the files now.
+    pub entries: &'a Entries,
+    /// What a file can't hold.
+    pub not_carried: &'a [LeftOut],
+    /// What of it was not confirmed; `None` after the first render.
+    pub merged: Option<&'a Merged>,
+}
+
+/// The status, and what was said so far.
+pub struct Journal {
+    path: PathBuf,
+    mode: u32,
+    policies: Policies,
+    status: Status,
+    repeats: Repeats,
+    /// When a change, or the quiet, was last said.
+    said: Instant,
+    /// Readings and failures since then.
+    readings: (usize, usize),
+    /// When the last reading succeeded.
+    succeeded: Instant,
+}
+
+impl Journal {
+    /// Begins after the first render, which has said what is left out.
+    #[must_use]
+    pub fn start(refresh: &Refresh, mode: u32, policies: Policies, plan: &Plan, first: &Reading<'_>) -> Self {
+        let now = Instant::now();
+        let mut journal = Self {
+            path: refresh.status_file.clone(),
+            mode,
+            policies,
+            status: Status::start(refresh.interval, SystemTime::now()),
+            repeats: Repeats::default(),
+            said: now,
+            readings: (0, 0),
+            succeeded: now,
+        };
+        for left in first.entries.left_out.iter().chain(first.not_carried) {
+            journal.repeats.is_due(&trouble_of(left), now);
+        }
+        for account in &first.entries.skipped_accounts {
+            journal.repeats.is_due(&format!("account {}", account.source), now);
+        }
+        journal.take(plan, first);
+        journal.write();
+        journal
+    }
+
+    /// How many readings failed since the last success.
+    #[must_use]
+    pub const fn failures(&self) -> u32 {
+        self.status.failures_in_a_row
+    }
+
+    /// A reading whose entries are in the files.
+    pub fn succeeded(&mut self, plan: &Plan, reading: &Reading<'_>, changes: &DiffReport) {
+        let now = Instant::now();
+        self.attempted(false);
+        self.status.last_success.clone_from(&self.status.last_attempt);
+        self.status.failures_in_a_row = 0;
+        self.status.failure = None;
+        self.succeeded = now;
+        for (_, lasted) in self.repeats.over("reading", &BTreeSet::new(), now) {
+            info!("read again, after {} without success", age(lasted));
+        }
+        self.say_changes(changes);
+        self.say_troubles(plan, reading, now);
+        self.take(plan, reading);
+        self.end(now);
+    }
+
+    /// A reading that changed nothing but what was unconfirmed for too long: `dropped` is what was written then, and what it changed.
+    pub fn failed(&mut self, plan: &Plan, failure: &Failure, dropped: Option<(Reading<'_>, &DiffReport)>) {
+        let now = Instant::now();
+        self.attempted(true);
+        self.status.failures_in_a_row += 1;
+        let reasons = failure.lines().to_vec();
+        if self.repeats.is_due("reading", now) {
+            let line = format!(
+                "reading failed ({} in a row); the files stay as they were {} ago: {failure}",
+                self.status.failures_in_a_row,
+                age(now - self.succeeded)
+            );
+            let exit_code = failure.exit().code();
+            match failure.exit() {
+                // What time may heal.
+                Exit::Unavailable | Exit::TempFail => warn!(exit_code, "{line}"),
+                _ => error!(exit_code, "{line}"),
+            }
+        }
+        self.status.failure = Some(StatusFailure { exit_code: failure.exit().code(), reasons });
+        if let Some((reading, changes)) = dropped {
+            self.say_changes(changes);
+            self.say_troubles(plan, &reading, now);
+            self.take(plan, &reading);
+        }
+        self.end(now);
+    }
+
+    fn attempted(&mut self, has_failed: bool) {
+        self.status.last_attempt = at(SystemTime::now());
+        self.status.attempts += 1;
+        self.readings.0 += 1;
+        self.readings.1 += usize::from(has_failed);
+    }
+
+    fn end(&mut self, now: Instant) {
+        if now - self.said >= QUIET {
+            let (readings, failed) = std::mem::take(&mut self.readings);
+            let Status { connections, variables, configs, stale, .. } = &self.status;
+            let stale = stale.len();
+            info!(
+                readings,
+                failed,
+                connections,
+                variables,
+                configs,
+                stale,
+                "nothing changed for {}",
+                age(now - self.said)
+            );
+            self.said = now;
+        }
+        self.write();
+    }
+
+    fn write(&mut self) {
+        let written = self.status.write(&self.path, self.mode);
+        let now = Instant::now();
+        match written {
+            Ok(()) => drop(self.repeats.over("status file", &BTreeSet::new(), now)),
+            Err(failure) if self.repeats.is_due("status file", now) => warn!("the status can't be written: {failure}"),
+            Err(_) => {}
+        }
+    }
+
+    // ---- what is said ---------------------------------------------------------------------------------------------
+
+    fn say_changes(&mut self, changes: &DiffReport) {
+        for change in changes.changes() {
+            let list = |ids: &[String]| Some(first_of(ids)).filter(|list| !list.is_empty());
+            info!(
+                file = change.path,
+                added = list(&change.added),
+                changed = list(&change.changed),
+                removed = list(&change.removed),
+                "changed"
+            );
+            self.said = Instant::now();
+            self.readings = (0, 0);
+            self.status.last_change.clone_from(&self.status.last_attempt);
+        }
+    }
+
+    fn say_troubles(&mut self, plan: &Plan, reading: &Reading<'_>, now: Instant) {
+        let Reading { entries, not_carried, merged, .. } = reading;
+        let none = BTreeMap::new();
+        let doubts = merged.map_or(&none, |merged| &merged.doubts);
+        let mut present = BTreeSet::new();
+        self.say_doubts(plan, doubts, now, &mut present);
+        for left in entries.left_out.iter().chain(*not_carried) {
+            let level = match left.policy(&self.policies) {
+                Policy::Ignore => continue,
+                Policy::Warn => Level::WARN,
+                Policy::Error => Level::ERROR,
+            };
+            let trouble = trouble_of(left);
+            if self.repeats.is_due(&trouble, now) {
+                say(level, &format!("left out: {left}"));
+            }
+            present.insert(trouble);
+        }
+        for (id, lasted) in self.repeats.over("entry ", &present, now) {
+            info!("{id} is as it should be again, after {}", age(lasted));
+        }
+        let skipped = entries.skipped_accounts.iter().filter(|account| account.failure.is_some());
+        let skipped = skipped.map(|account| (format!("account {}", account.source), account.lines().join("; ")));
+        let emptied = merged.iter().flat_map(|merged| &merged.emptied);
+        let emptied = emptied.map(|emptied| (format!("account {}", emptied.0), emptied_line(emptied)));
+        let mut accounts = BTreeSet::new();
+        for (trouble, line) in skipped.chain(emptied) {
+            if self.repeats.is_due(&trouble, now) {
+                warn!("{line}; its entries keep their last good values");
+            }
+            accounts.insert(trouble);
+        }
+        for (account, lasted) in self.repeats.over("account ", &accounts, now) {
+            info!("{account} is read again, after {}", age(lasted));
+        }
+    }
+
+    /// One line for each reason, however many entries it is about.
+    fn say_doubts(
+        &mut self,
+        plan: &Plan,
+        doubts: &BTreeMap<EntryId, Doubt>,
+        now: Instant,
+        present: &mut BTreeSet<String>,
+    ) {
+        let mut due: BTreeMap<(Kind, bool, &str), Vec<(&str, &Doubt)>> = BTreeMap::new();
+        for ((kind, id), doubt) in doubts {
+            let dropped = if doubt.is_dropped { " (dropped)" } else { "" };
+            let trouble = format!("entry {} {}{dropped}", kind.noun(), printable(id));
+            if self.repeats.is_due(&trouble, now) {
+                due.entry((*kind, doubt.is_dropped, &doubt.clause)).or_default().push((id, doubt));
+            }
+            present.insert(trouble);
+        }
+        for ((kind, is_dropped, clause), entries) in due {
+            let oldest = entries.iter().map(|(_, doubt)| now - doubt.confirmed).max().unwrap_or_default();
+            let ids: Vec<String> = entries.iter().map(|(id, _)| printable(id)).collect();
+            let what = if is_dropped { "dropped" } else { "kept with the last good value" };
+            let first = entries.first().map(|(_, doubt)| doubt);
+            let source = first.and_then(|doubt| source_of(plan, kind, doubt.source)).unwrap_or_default();
+            let detail = first.map(|doubt| doubt.detail.as_str()).filter(|detail| *detail != clause);
+            let detail = detail.map(|detail| format!("; {detail}")).unwrap_or_default();
+            let (number, noun) = (ids.len(), kind.noun());
+            warn!(
+                "{} {what}, last confirmed {} ago ({source}): {}: {clause}{detail}",
+                count(number, noun),
+                age(oldest),
+                first_of(&ids)
+            );
+        }
+    }
+
+    // ---- the status -----------------------------------------------------------------------------------------------
+
+    fn take(&mut self, plan: &Plan, reading: &Reading<'_>) {
+        let Reading { entries, not_carried, merged, .. } = reading;
+        let now = (Instant::now(), SystemTime::now());
+        let status = &mut self.status;
+        (status.connections, status.variables, status.configs) =
+            (entries.connections.len(), entries.variables.len(), entries.configs.len());
+        let skipped = entries.skipped_accounts.iter().map(|account: &SkippedAccount| AccountStatus {
+            account: account.source.to_string(),
+            reason: account.lines().join("; "),
+        });
+        let emptied = merged.iter().flat_map(|merged| &merged.emptied);
+        let emptied =
+            emptied.map(|emptied| AccountStatus { account: emptied.0.to_string(), reason: emptied_line(emptied) });
+        status.accounts = skipped.chain(emptied).collect();
+        let doubts = merged.iter().flat_map(|merged| &merged.doubts);
+        let stale = doubts.map(|((kind, id), doubt)| StaleEntry {
+            kind: kind.noun().to_owned(),
+            id: id.clone(),
+            account: source_of(plan, *kind, doubt.source).unwrap_or_default(),
+            last_confirmed: at(now.1 - (now.0 - doubt.confirmed)),
+            dropped: doubt.is_dropped,
+            reason: doubt.detail.clone(),
+        });
+        status.stale = stale.collect();
+        let left_out = entries.left_out.iter().chain(*not_carried);
+        let left_out = left_out.filter(|left| left.policy(&self.policies) != Policy::Ignore);
+        let absent =
+            |left: &LeftOut| AbsentEntry { kind: left.kind.noun().into(), id: left.id.clone(), reason: left.clause() };
+        status.left_out = left_out.map(absent).collect();
+    }
+}
+
+fn say(level: Level, line: &str) {
+    if level == Level::ERROR {
+        error!("{line}");
+    } else {
+        warn!("{line}");
+    }
+}
+
+fn trouble_of(left: &LeftOut) -> String {
+    format!("entry {} {}", left.kind.noun(), printable(&left.id))
+}
+
+fn source_of(plan: &Plan, kind: Kind, place: usize) -> Option<String> {
+    Some(plan.want_of(kind)?.sources.get(place)?.source.to_string())
+}
+
+/// A duration for people: its largest two units.
+fn age(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} min {} s", seconds / 60, seconds % 60),
+        3600..86400 => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{} d {} h", seconds / 86400, seconds % 86400 / 3600),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trouble_is_said_once_and_then_at_distances_that_double_up_to_a_day() {
+        let mut repeats = Repeats::default();
+        let start = Instant::now();
+        let minutes: Vec<u64> =
+            (0..7 * 24 * 60).filter(|minute| repeats.is_due("x", start + Duration::from_mins(*minute))).collect();
+        assert_eq!(minutes[..6], [0, 10, 30, 70, 150, 310]);
+        let days = minutes.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+        assert_eq!(days, 24 * 60);
+    }
+
+    #[test]
+    fn what_is_over_is_told_once_and_begins_anew() {
+        let mut repeats = Repeats::default();
+        let start = Instant::now();
+        assert!(repeats.is_due("entry a", start) && repeats.is_due("entry b", start) && repeats.is_due("other", start));
+        let later = start + Duration::from_secs(90);
+        let over = repeats.over("entry ", &BTreeSet::from(["entry b".to_owned()]), later);
+        assert_eq!(over, [("a".to_owned(), Duration::from_secs(90))]);
+        assert!(
+            repeats.is_due("entry a", later) && !repeats.is_due("entry b", later) && !repeats.is_due("other", later)
+        );
+    }
+
+    #[test]
+    fn ages_are_short() {
+        let of = |seconds| age(Duration::from_secs(seconds));
+        assert_eq!([59, 61, 3660, 90_000].map(of), ["59 s", "1 min 1 s", "1 h 1 min", "1 d 1 h"]);
+    }
+}

@@ -1,0 +1,275 @@
+//! What is in the files, and what becomes of it when an account is read again.
+//!
+//! Takes what stood in the files and what a reading came to; gives what is to stand there, and for each entry that is not as fresh as
+//! the reading since when and why. Pure: the time is handed in. The rules, and an answer for each kind of reading, are the table of
+//! docs/REFRESH.md.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::convert::Entries;
+use crate::convert::left_out::{LeftOut, Why};
+use crate::model::kind::{ByKind, Kind};
+use crate::plan::{Plan, Source};
+use crate::text::count;
+
+/// An id is gone when two complete readings so far apart lack it: listings lag by minutes.
+pub const GONE_AFTER: Duration = Duration::from_mins(5);
+
+/// Which entry.
+pub type EntryId = (Kind, String);
+
+/// What is in the files since the last reading that succeeded.
+pub struct LastGood {
+    /// All that was rendered.
+    pub entries: Arc<Entries>,
+    /// When it was read.
+    pub read_at: Instant,
+    /// Entries that could not be confirmed by that reading.
+    pub doubts: BTreeMap<EntryId, Doubt>,
+    /// How many names each of the kinds' sources had, when it was last read and not suddenly empty.
+    listed: ByKind<Vec<Option<usize>>>,
+    /// What some file can't hold.
+    not_carried: BTreeSet<(Kind, String, String)>,
+}
+
+/// An entry that keeps the value of an earlier reading.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Doubt {
+    /// Which of the kind's sources it is from.
+    pub source: usize,
+    /// When its value was last confirmed.
+    pub confirmed: Instant,
+    /// Since when complete readings lack it.
+    pub absent_since: Option<Instant>,
+    /// Its value is no longer kept: it was unconfirmed for too long.
+    pub is_dropped: bool,
+    /// Why, in a clause that is the same for all of the same kind. No values.
+    pub clause: String,
+    /// The same with all that is known. No values.
+    pub detail: String,
+}
+
+/// What there is to know of what is to stand in the files.
+pub struct Merged {
+    /// What of it this reading could not confirm.
+    pub doubts: BTreeMap<EntryId, Doubt>,
+    /// Accounts whose listing or index suddenly names nothing, and how many it named before.
+    pub emptied: Vec<(Source, Kind, usize)>,
+    listed: ByKind<Vec<Option<usize>>>,
+}
+
+/// What a reading says of an entry that was there.
+enum Fate {
+    /// It is read, from this source or one that comes before.
+    Fresh,
+    /// It can't be confirmed, and stays as it was.
+    Kept { absent_since: Option<Instant>, clause: String, detail: String },
+    /// It is gone: what this reading says of the id holds.
+    Gone,
+}
+
+impl LastGood {
+    /// After a reading all of which was written.
+    #[must_use]
+    pub fn of(entries: Arc<Entries>, not_carried: &[LeftOut], at: Instant) -> Self {
+        let listed = entries.names.clone();
+        Self { entries, read_at: at, doubts: BTreeMap::new(), listed, not_carried: not_carried_of(not_carried) }
+    }
+
+    /// After a later reading was written.
+    #[must_use]
+    pub fn after(merged: Merged, entries: Arc<Entries>, not_carried: &[LeftOut], at: Instant) -> Self {
+        let Merged { doubts, listed, .. } = merged;
+        Self { entries, read_at: at, doubts, listed, not_carried: not_carried_of(not_carried) }
+    }
+
+    /// Every id that is in the files or was dropped from them, with the account's place in the plan.
+    #[must_use]
+    pub fn known(&self, plan: &Plan) -> ByKind<BTreeMap<String, usize>> {
+        ByKind::from_fn(|kind| {
+            let sources = plan.want_of(kind).map_or(&[][..], |want| &want.sources);
+            let account = |source: usize| sources.get(source).map(|source| source.account);
+            self.marks(kind).into_iter().filter_map(|(id, source)| Some((id.to_owned(), account(source)?))).collect()
+        })
+    }
+
+    /// The ids of a kind with their sources: what has a value, and what was dropped.
+    fn marks(&self, kind: Kind) -> BTreeMap<&str, usize> {
+        let ids = self.entries.ids(kind).into_iter();
+        let mut marks: BTreeMap<&str, usize> = ids.map(|id| (id, self.entries.source_of(kind, id))).collect();
+        let dropped = self.doubts.iter().filter(|((of, _), doubt)| *of == kind && doubt.is_dropped);
+        marks.extend(dropped.map(|((_, id), doubt)| (id.as_str(), doubt.source)));
+        marks
+    }
+
+    fn confirmed(&self, entry: &EntryId) -> Instant {
+        self.doubts.get(entry).map_or(self.read_at, |doubt| doubt.confirmed)
+    }
+
+    /// What is to stand in the files after this reading. What is unconfirmed for `max_stale` is dropped.
+    #[must_use]
+    pub fn merge(&self, read: Entries, plan: &Plan, at: Instant, max_stale: Option<Duration>) -> (Entries, Merged) {
+        let mut entries = read;
+        let mut merged = Merged { doubts: BTreeMap::new(), emptied: Vec::new(), listed: self.listed.clone() };
+        // Accounts are skipped from the first that failed on.
+        let first_skipped = plan.accounts.len().saturating_sub(entries.skipped_accounts.len());
+        for want in &plan.wants {
+            let kind = want.kind;
+            let mut away: BTreeMap<usize, String> = BTreeMap::new();
+            for (place, source) in want.sources.iter().enumerate() {
+                let names = |listed: &ByKind<Vec<Option<usize>>>| listed[kind].get(place).copied().flatten();
+                let before = names(&self.listed).unwrap_or_default();
+                if source.account >= first_skipped {
+                    away.insert(place, format!("the {} could not be read", source.source));
+                } else if before > 0 && names(&entries.names) == Some(0) {
+                    away.insert(place, format!("the {} suddenly names nothing", source.source));
+                    merged.emptied.push((source.source.clone(), kind, before));
+                } else if let Some(listed) = merged.listed[kind].get_mut(place) {
+                    *listed = entries.names[kind].get(place).copied().flatten();
+                }
+            }
+            for (id, source) in self.marks(kind) {
+                let entry = (kind, id.to_owned());
+                match self.fate(&entry, source, &away, &entries, at) {
+                    Fate::Fresh | Fate::Gone => {}
+                    Fate::Kept { absent_since, clause, detail } => {
+                        let confirmed = self.confirmed(&entry);
+                        let is_late = max_stale.is_some_and(|longest| at - confirmed >= longest);
+                        let doubt = Doubt { source, confirmed, absent_since, is_dropped: is_late, clause, detail };
+                        self.keep((&mut entries, &mut merged), entry, doubt);
+                    }
+                }
+            }
+        }
+        entries.left_out.iter_mut().for_each(|left| left.required = false);
+        entries.count_by_source();
+        (entries, merged)
+    }
+
+    fn fate(
+        &self,
+        entry: &EntryId,
+        source: usize,
+        away: &BTreeMap<usize, String>,
+        read: &Entries,
+        at: Instant,
+    ) -> Fate {
+        let (kind, id) = entry;
+        let winner = read.details[*kind].get(id).map(|detail| detail.source);
+        let is_good = read.has(*kind, id);
+        let before = self.doubts.get(entry).and_then(|doubt| doubt.absent_since);
+        if is_good && winner.is_some_and(|winner| winner <= source) {
+            return Fate::Fresh;
+        }
+        if let Some(clause) = away.get(&source) {
+            return Fate::Kept { absent_since: before, clause: clause.clone(), detail: clause.clone() };
+        }
+        if winner.is_some_and(|winner| winner <= source) {
+            let left = read.left_out.iter().find(|left| left.kind == *kind && left.id == *id);
+            let (clause, detail) = left.map(|left| (left.clause(), left.to_string())).unwrap_or_default();
+            return Fate::Kept { absent_since: None, clause, detail };
+        }
+        let since = before.unwrap_or(at);
+        if before.is_some() && at - since >= GONE_AFTER {
+            return Fate::Gone;
+        }
+        let clause = "its account no longer has it, and it goes once that is so for 5 minutes".to_owned();
+        Fate::Kept { absent_since: Some(since), detail: clause.clone(), clause }
+    }
+
+    /// Puts the earlier value in the place of what this reading says, or nothing where it was unconfirmed for too long.
+    fn keep(&self, (entries, merged): (&mut Entries, &mut Merged), (kind, id): EntryId, doubt: Doubt) {
+        entries.left_out.retain(|left| left.kind != kind || left.id != id);
+        entries.remove(kind, &id);
+        if !doubt.is_dropped {
+            entries.copy(kind, &id, &self.entries);
+        }
+        merged.doubts.insert((kind, id), doubt);
+    }
+
+    /// What is to stand in the files after a reading that failed as a whole: what there was, without what is now unconfirmed for too
+    /// long. `None` where that is nothing new.
+    #[must_use]
+    pub fn without_stale(&self, at: Instant, max_stale: Option<Duration>, reason: &str) -> Option<(Entries, Merged)> {
+        let longest = max_stale?;
+        let all =
+            Kind::ALL.into_iter().flat_map(|kind| self.marks(kind).into_iter().map(move |(id, of)| (kind, id, of)));
+        let mut entries = self.entries.values();
+        let mut merged = Merged { doubts: self.doubts.clone(), emptied: Vec::new(), listed: self.listed.clone() };
+        let mut is_new = false;
+        for (kind, id, source) in all {
+            let entry = (kind, id.to_owned());
+            let confirmed = self.confirmed(&entry);
+            if at - confirmed < longest || self.doubts.get(&entry).is_some_and(|doubt| doubt.is_dropped) {
+                continue;
+            }
+            is_new = true;
+            let (clause, detail) = (reason.to_owned(), reason.to_owned());
+            let absent_since = self.doubts.get(&entry).and_then(|doubt| doubt.absent_since);
+            let doubt = Doubt { source, confirmed, absent_since, is_dropped: true, clause, detail };
+            self.keep((&mut entries, &mut merged), entry, doubt);
+        }
+        entries.count_by_source();
+        is_new.then_some((entries, merged))
+    }
+
+    /// The entries with their earlier values where a file can't hold the new one and could hold that. `None` where there are none.
+    #[must_use]
+    pub fn put_back(
+        &self,
+        (read, merged): (&Entries, &mut Merged),
+        not_carried: &[LeftOut],
+        at: Instant,
+        max_stale: Option<Duration>,
+    ) -> Option<Entries> {
+        let mut entries = None;
+        for left in not_carried {
+            let Why::NotForFile { file, .. } = &left.why else { continue };
+            let entry = (left.kind, left.id.clone());
+            let was_carried = !self.not_carried.contains(&(left.kind, left.id.clone(), file.clone()));
+            if merged.doubts.contains_key(&entry) || !was_carried || !self.entries.has(left.kind, &left.id) {
+                continue;
+            }
+            let source = self.entries.source_of(left.kind, &left.id);
+            let (clause, detail) = (format!("{file} can't hold its new value"), left.to_string());
+            let confirmed = self.confirmed(&entry);
+            let is_dropped = max_stale.is_some_and(|longest| at - confirmed >= longest);
+            let doubt = Doubt { source, confirmed, absent_since: None, is_dropped, clause, detail };
+            self.keep((entries.get_or_insert_with(|| read.values()), merged), entry, doubt);
+        }
+        if let Some(entries) = &mut entries {
+            entries.count_by_source();
+        }
+        entries
+    }
+}
+
+fn not_carried_of(all: &[LeftOut]) -> BTreeSet<(Kind, String, String)> {
+    let of = |left: &LeftOut| match &left.why {
+        Why::NotForFile { file, .. } => Some((left.kind, left.id.clone(), file.clone())),
+        _ => None,
+    };
+    all.iter().filter_map(of).collect()
+}
+
+impl Merged {
+    /// Whether something was dropped.
+    #[must_use]
+    pub fn has_dropped(&self) -> bool {
+        self.doubts.values().any(|doubt| doubt.is_dropped)
+    }
+}
+
+/// What is said of an account that is suddenly empty.
+#[must_use]
+pub fn emptied_line((source, kind, before): &(Source, Kind, usize)) -> String {
+    let named = count(*before, kind.thing());
+    format!(
+        "{source} names no {} any more, and named {named}: taken for a failure, and all are kept; where it is meant, restart the container",
+        kind.thing()
+    )
+}

@@ -1,0 +1,287 @@
+//! What becomes of an entry, reading by reading: real precedence and conversion, on stores in memory, with a time of the test's own.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+use std::time::Duration;
+
+use indexmap::IndexMap;
+use tokio::time::Instant;
+
+use super::last_good::LastGood;
+use crate::airflow::versions::{AirflowTarget, Rules};
+use crate::config::settings::Selection;
+use crate::convert::Entries;
+use crate::convert::left_out::{LeftOut, Why};
+use crate::error::Failure;
+use crate::fetch::tests::{TestStore, plan, run_until, until};
+use crate::model::connection::Field;
+use crate::model::kind::Kind;
+use crate::plan::{Enumerate, Plan};
+use crate::store::error::ErrorKind;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// A process that reads again and again. The own secrets are under `o/`, the shared ones under `s/`.
+struct House {
+    plan: Plan,
+    now: Instant,
+    max_stale: Option<Duration>,
+    last: LastGood,
+    emptied: usize,
+}
+
+fn read(plan: &Plan, stores: &[TestStore], selection: &Selection) -> Result<Entries, Failure> {
+    let rules = Rules { target: AirflowTarget::V3, extra_conn_words: IndexMap::new(), urlencoded: false };
+    let fetched = run_until(plan, stores, selection, until(true))?;
+    Ok(Entries::of(fetched, plan, &rules, std::collections::BTreeMap::new()))
+}
+
+impl House {
+    /// After a first render of these.
+    fn of(own: &[(&str, &str)], shared: &[(&str, &str)]) -> Self {
+        Self::with(plan(Enumerate::Listing, Enumerate::Listing), own, shared)
+    }
+
+    fn with(plan: Plan, own: &[(&str, &str)], shared: &[(&str, &str)]) -> Self {
+        let first = read(&plan, &[TestStore::with(own), TestStore::with(shared)], &Selection::default()).unwrap();
+        let now = Instant::now();
+        Self { plan, now, max_stale: None, last: LastGood::of(Arc::new(first), &[], now), emptied: 0 }
+    }
+
+    /// A reading so much later; gives what is in the file then.
+    fn later(&mut self, wait: Duration, own: TestStore, shared: TestStore) -> Vec<String> {
+        self.now += wait;
+        let selection = Selection { known: self.last.known(&self.plan), ..Selection::default() };
+        let result = match read(&self.plan, &[own, shared], &selection) {
+            Ok(read) => Some(self.last.merge(read, &self.plan, self.now, self.max_stale)),
+            Err(failure) => self.last.without_stale(self.now, self.max_stale, &failure.to_string()),
+        };
+        if let Some((entries, merged)) = result {
+            self.emptied = merged.emptied.len();
+            self.last = LastGood::after(merged, Arc::new(entries), &[], self.now);
+        }
+        self.file()
+    }
+
+    /// `id=password of the file` of every connection.
+    fn file(&self) -> Vec<String> {
+        let entries = self.last.entries.connections.iter();
+        entries.map(|(id, of)| format!("{id}={}", of.text(Field::Password).unwrap_or("-"))).collect()
+    }
+
+    /// `id: clause` of every entry that was not confirmed, with how many minutes ago it was.
+    fn doubts(&self) -> Vec<String> {
+        let age = |since: Instant| (self.now - since).as_secs() / 60;
+        let doubts = self.last.doubts.iter().map(|((_, id), doubt)| {
+            let dropped = if doubt.is_dropped { " (dropped)" } else { "" };
+            format!("{id}{dropped}, {} min: {}", age(doubt.confirmed), doubt.clause)
+        });
+        doubts.collect()
+    }
+}
+
+fn secrets(secrets: &[(&'static str, &'static str)]) -> TestStore {
+    TestStore::with(secrets)
+}
+
+const A1: (&str, &str) = ("o/a", "http://u:a1@h");
+const A2: (&str, &str) = ("o/a", "http://u:a2@h");
+const B1: (&str, &str) = ("o/b", "http://u:b1@h");
+const B2: (&str, &str) = ("o/b", "http://u:b2@h");
+const SHARED_A: (&str, &str) = ("s/a", "http://u:shared@h");
+const SHARED_C: (&str, &str) = ("s/c", "http://u:c1@h");
+
+#[test]
+fn what_can_be_read_is_what_is_there_and_new_ids_come_in() {
+    let mut house = House::of(&[A1, B1], &[]);
+    assert_eq!(house.later(MINUTE, secrets(&[A2, B1]), secrets(&[SHARED_C])), ["a=a2", "b=b1", "c=c1"]);
+    assert!(house.doubts().is_empty());
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_keeps_its_last_good_value_and_the_others_move() {
+    let broken = ("o/a", "http://u:a2@h:port");
+    let cases = [
+        (secrets(&[A2, B2]).refusing("o/a", ErrorKind::Denied), "denied"),
+        (secrets(&[A2, B2]).refusing("o/a", ErrorKind::Kms), "KMS"),
+        (secrets(&[A2, B2]).refusing("o/a", ErrorKind::Rejected), "rejected"),
+        (secrets(&[broken, B2]), "malformed"),
+    ];
+    for (own, case) in cases {
+        let mut house = House::of(&[A1, B1], &[SHARED_A]);
+        assert_eq!(house.later(MINUTE, own, secrets(&[SHARED_A])), ["a=a1", "b=b2"], "{case}");
+        assert_eq!(house.doubts().len(), 1, "{case}");
+        // Whether it lasts for ten readings or for a day, it is as old as it is.
+        for _ in 0..10 {
+            let own = secrets(&[A2, B2]).refusing("o/a", ErrorKind::Denied);
+            assert_eq!(house.later(MINUTE, own, secrets(&[SHARED_A])), ["a=a1", "b=b2"], "{case}");
+        }
+        assert!(house.doubts()[0].starts_with("a, 11 min: "), "{case}: {:?}", house.doubts());
+        assert_eq!(house.later(MINUTE, secrets(&[A2, B2]), secrets(&[SHARED_A])), ["a=a2", "b=b2"], "{case}");
+        assert!(house.doubts().is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn an_id_is_gone_after_two_complete_readings_five_minutes_apart() {
+    let mut house = House::of(&[A1, B1], &[SHARED_A]);
+    let without = || (secrets(&[B1]), secrets(&[SHARED_A]));
+    for minutes in [1, 2, 2] {
+        let (own, shared) = without();
+        assert_eq!(house.later(MINUTE * minutes, own, shared), ["a=a1", "b=b1"]);
+    }
+    // The first of them was 5 minutes ago, and the shared secret takes over.
+    let (own, shared) = without();
+    assert_eq!(house.later(MINUTE, own, shared), ["a=shared", "b=b1"]);
+    assert!(house.doubts().is_empty());
+    // Of an id that nobody else has, nothing is left.
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), secrets(&[SHARED_C])), ["a=shared", "b=b1", "c=c1"]);
+    assert_eq!(house.later(MINUTE * 5, secrets(&[B1]), secrets(&[SHARED_C])), ["b=b1", "c=c1"]);
+}
+
+#[test]
+fn a_secret_that_is_made_anew_is_there_at_once_and_its_absence_forgotten() {
+    let mut house = House::of(&[A1, B1], &[SHARED_A]);
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), secrets(&[SHARED_A])), ["a=a1", "b=b1"]);
+    assert_eq!(house.later(MINUTE * 4, secrets(&[A2, B1]), secrets(&[SHARED_A])), ["a=a2", "b=b1"]);
+    assert_eq!(house.later(MINUTE * 4, secrets(&[B1]), secrets(&[SHARED_A])), ["a=a2", "b=b1"], "it counts anew");
+    // Denied is there.
+    let denied = secrets(&[A2, B1]).refusing("o/a", ErrorKind::Denied);
+    assert_eq!(house.later(MINUTE * 4, denied, secrets(&[SHARED_A])), ["a=a2", "b=b1"]);
+    assert_eq!(house.later(MINUTE * 4, secrets(&[B1]), secrets(&[SHARED_A])), ["a=a2", "b=b1"], "it counts anew");
+}
+
+#[test]
+fn an_account_that_is_suddenly_empty_is_a_failure_of_that_account() {
+    let mut house = House::of(&[A1, B1], &[SHARED_A, SHARED_C]);
+    let c2 = ("s/c", "http://u:c2@h");
+    for _ in 0..100 {
+        assert_eq!(house.later(MINUTE * 10, secrets(&[]), secrets(&[SHARED_A, c2])), ["a=a1", "b=b1", "c=c2"]);
+        assert_eq!(house.emptied, 1);
+    }
+    assert_eq!(
+        house.later(MINUTE, secrets(&[A2]), secrets(&[SHARED_A, c2])),
+        ["a=a2", "b=b1", "c=c2"],
+        "as after any other failure"
+    );
+    assert_eq!(house.doubts().len(), 1, "now b is absent from a listing that names something");
+}
+
+#[test]
+fn an_index_that_is_suddenly_empty_is_a_failure_of_that_account() {
+    let index = |names: &'static str| secrets(&[("index", names), SHARED_A, SHARED_C]);
+    let plan = plan(Enumerate::Listing, Enumerate::Index(vec!["index".to_owned()]));
+    let mut house = House::with(plan, &[B1], &[("index", "[\"a\", \"c\"]"), SHARED_A, SHARED_C]);
+    assert_eq!(house.file(), ["a=shared", "b=b1", "c=c1"]);
+    // By name they are there.
+    assert_eq!(house.later(MINUTE * 10, secrets(&[B2]), index("[]")), ["a=shared", "b=b2", "c=c1"]);
+    for _ in 0..3 {
+        let gone = secrets(&[("index", "[]")]);
+        assert_eq!(house.later(MINUTE * 10, secrets(&[B2]), gone), ["a=shared", "b=b2", "c=c1"]);
+    }
+    assert_eq!(house.later(MINUTE, secrets(&[B2]), index("[\"a\"]")), ["a=shared", "b=b2", "c=c1"]);
+    // One that is none is a failure too.
+    assert_eq!(house.later(MINUTE * 10, secrets(&[B1]), index("{")), ["a=shared", "b=b1", "c=c1"]);
+}
+
+#[test]
+fn what_a_listing_lacks_is_asked_for_by_name_in_its_own_account() {
+    let mut house = House::of(&[A1, B1], &[SHARED_A, SHARED_C]);
+    for _ in 0..3 {
+        let own = secrets(&[A2, B2]).not_listing(&["o/a"]);
+        assert_eq!(house.later(MINUTE * 10, own, secrets(&[SHARED_A, SHARED_C])), ["a=a2", "b=b2", "c=c1"]);
+        assert!(house.doubts().is_empty());
+    }
+    // Nothing is asked by name where nothing is lacking.
+    let (own, shared) = (secrets(&[A1, B1]), secrets(&[SHARED_A, SHARED_C]));
+    let selection = Selection { known: house.last.known(&house.plan), ..Selection::default() };
+    let stores = [own, shared];
+    read(&house.plan, &stores, &selection).unwrap();
+    let asked: Vec<Vec<String>> = stores.iter().map(TestStore::asked).collect();
+    assert_eq!(asked, [["o/a", "o/b"], ["s/a", "s/c"]]);
+}
+
+#[test]
+fn a_shared_account_that_fails_keeps_its_entries_and_the_own_ones_move() {
+    for kind in [ErrorKind::Throttled, ErrorKind::Unavailable, ErrorKind::Credentials, ErrorKind::Denied] {
+        let mut house = House::of(&[B1], &[SHARED_A, SHARED_C]);
+        for _ in 0..10 {
+            let shared = secrets(&[SHARED_A]).away(kind);
+            assert_eq!(house.later(MINUTE * 10, secrets(&[B2]), shared), ["a=shared", "b=b2", "c=c1"], "{kind:?}");
+        }
+        assert!(house.doubts()[0].starts_with("a, 100 min: the shared account"), "{:?}", house.doubts());
+        // One own secret of a name moves it: it comes before.
+        let shared = secrets(&[]).away(kind);
+        assert_eq!(house.later(MINUTE, secrets(&[A1, B2]), shared), ["a=a1", "b=b2", "c=c1"], "{kind:?}");
+    }
+}
+
+#[test]
+fn an_own_account_that_fails_changes_nothing() {
+    let mut house = House::of(&[A1, B1], &[SHARED_A, SHARED_C]);
+    for _ in 0..6 {
+        let own = secrets(&[]).away(ErrorKind::Unavailable);
+        assert_eq!(house.later(MINUTE * 10, own, secrets(&[("s/c", "http://u:c2@h")])), ["a=a1", "b=b1", "c=c1"]);
+    }
+}
+
+#[test]
+fn a_secret_that_comes_before_and_cannot_be_read_moves_nothing() {
+    let mut house = House::of(&[B1], &[SHARED_A]);
+    let own = || secrets(&[A1, B1]).refusing("o/a", ErrorKind::Denied);
+    for _ in 0..3 {
+        assert_eq!(house.later(MINUTE * 10, own(), secrets(&[SHARED_A])), ["a=shared", "b=b1"]);
+    }
+    assert_eq!(house.later(MINUTE, secrets(&[A1, B1]), secrets(&[SHARED_A])), ["a=a1", "b=b1"]);
+}
+
+#[test]
+fn what_is_unconfirmed_for_too_long_is_dropped_and_no_other_account_takes_its_place() {
+    let mut house = House { max_stale: Some(MINUTE * 60), ..House::of(&[A1, B1], &[SHARED_A]) };
+    let denied = || secrets(&[A1, B1]).refusing("o/a", ErrorKind::Denied);
+    assert_eq!(house.later(MINUTE * 59, denied(), secrets(&[SHARED_A])), ["a=a1", "b=b1"]);
+    for _ in 0..3 {
+        assert_eq!(house.later(MINUTE, denied(), secrets(&[SHARED_A])), ["b=b1"]);
+        assert!(house.doubts()[0].starts_with("a (dropped)"), "{:?}", house.doubts());
+    }
+    assert_eq!(house.later(MINUTE, secrets(&[A2, B1]), secrets(&[SHARED_A])), ["a=a2", "b=b1"]);
+    // The own account away for so long: all of it goes, and no shared secret comes in its place.
+    let away = || secrets(&[]).away(ErrorKind::Unavailable);
+    assert_eq!(house.later(MINUTE * 59, away(), secrets(&[SHARED_A])), ["a=a2", "b=b1"]);
+    assert!(house.later(MINUTE, away(), secrets(&[SHARED_A])).is_empty());
+    // An account that is emptied leaves the same marks.
+    assert!(house.later(MINUTE, secrets(&[]), secrets(&[SHARED_A])).is_empty());
+    assert_eq!(house.later(MINUTE, secrets(&[A1, B1]), secrets(&[SHARED_A])), ["a=a1", "b=b1"]);
+}
+
+#[test]
+fn a_new_value_that_a_file_cannot_hold_leaves_the_last_one_in_place() {
+    let house = House::of(&[A1, B1], &[]);
+    let read = read(&house.plan, &[secrets(&[A2, B2]), secrets(&[])], &Selection::default()).unwrap();
+    let (entries, mut merged) = house.last.merge(read, &house.plan, house.now + MINUTE, None);
+    let refused = |id: &str| LeftOut {
+        kind: Kind::Connection,
+        id: id.to_owned(),
+        source: None,
+        why: Why::NotForFile { file: "c.env".to_owned(), reason: Cow::Borrowed("no quotes") },
+        required: false,
+        near: None,
+        asked: None,
+    };
+    let back = house.last.put_back((&entries, &mut merged), &[refused("a")], house.now + MINUTE, None).unwrap();
+    let password = |id: &str| back.connections[id].text(Field::Password).unwrap().to_owned();
+    assert_eq!([password("a"), password("b")], ["a1", "b2"]);
+    assert_eq!(merged.doubts.len(), 1);
+    // What could not be held before either is left out as in any run.
+    let last = LastGood::of(house.last.entries.clone(), &[refused("a")], house.now);
+    let (entries, mut merged) = last.merge(entries, &house.plan, house.now + MINUTE, None);
+    assert!(last.put_back((&entries, &mut merged), &[refused("a")], house.now + MINUTE, None).is_none());
+}
+
+#[test]
+fn a_new_secret_that_is_malformed_is_left_out_and_fails_nothing() {
+    let mut house = House::of(&[B1], &[]);
+    let own = secrets(&[("o/new", "http://u:p@h:port"), B2]);
+    assert_eq!(house.later(MINUTE, own, secrets(&[])), ["b=b2"]);
+    assert_eq!(house.last.entries.left_out.len(), 1);
+}

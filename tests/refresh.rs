@@ -1,0 +1,431 @@
+//! The program as a process that reads again and again, against the fake AWS: readings are asked for by SIGHUP and counted in the
+//! status file, so no verdict waits for a clock. What depends on time is in src/refresh/tests.rs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests end by panics")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
+use common::{Run, signal, wait_until};
+use fake_aws::{FakeAws, Fault, Principal, Role, Scenario, Secret, Statement};
+use serde_json::Value;
+
+// ---- a process ---------------------------------------------------------------------------------------------------
+
+/// A process that reads again. Its log is the file `log` of its directory.
+struct Refreshing {
+    run: Run,
+    child: Child,
+    readings: u64,
+}
+
+impl Refreshing {
+    /// Starts it and waits for its first render.
+    fn start(run: Run) -> Self {
+        let run = run.var("SECRETS_INIT_LOG_FORMAT", "json").var("SECRETS_INIT_REFRESH", "24h");
+        let log = fs::File::create(run.path("log")).unwrap();
+        let child = run.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut refreshing = Self { run, child, readings: 0 };
+        refreshing.wait_for_reading();
+        refreshing
+    }
+
+    fn on_aws(aws: &FakeAws, kwargs: &str) -> Self {
+        Self::start(on_aws(aws, kwargs))
+    }
+
+    fn wait_for_reading(&mut self) {
+        let wanted = self.readings + 1;
+        wait_until("a reading that has ended", || {
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "it ended with {ended:?}; the log:\n{}", self.log());
+            self.status_if_any().is_some_and(|status| status["attempts"].as_u64() >= Some(wanted))
+        });
+        self.readings = self.status()["attempts"].as_u64().unwrap();
+    }
+
+    /// One more reading.
+    fn read_again(&mut self) {
+        signal("HUP", &self.child);
+        self.wait_for_reading();
+    }
+
+    fn status_if_any(&self) -> Option<Value> {
+        serde_json::from_str(&fs::read_to_string(self.run.path("refresh-status.json")).ok()?).ok()
+    }
+
+    fn status(&self) -> Value {
+        self.status_if_any().expect("a status file")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.run.path("log")).unwrap()
+    }
+
+    /// How many lines of the log hold these words.
+    fn said(&self, words: &str) -> usize {
+        self.log().lines().filter(|line| line.contains(words)).count()
+    }
+
+    /// `conn_id=password` of everything in the file.
+    fn passwords(&self) -> Vec<String> {
+        let text = fs::read_to_string(self.run.path("connections.json")).unwrap();
+        let file: serde_json::Map<String, Value> = serde_json::from_str(&text).expect("the file is whole");
+        file.iter().map(|(id, of)| format!("{id}={}", of["password"].as_str().unwrap_or("-"))).collect()
+    }
+
+    /// `id: reason` of what is stale in the status.
+    fn stale(&self) -> Vec<String> {
+        let stale = self.status()["stale"].as_array().unwrap().clone();
+        stale
+            .iter()
+            .map(|one| format!("{}: {}", one["id"].as_str().unwrap(), one["reason"].as_str().unwrap()))
+            .collect()
+    }
+
+    /// Ends it with a signal; gives its code and how long that took.
+    fn end(&mut self, name: &str) -> (Option<i32>, Duration) {
+        let begun = Instant::now();
+        signal(name, &self.child);
+        let code = self.child.wait().unwrap().code();
+        (code, begun.elapsed())
+    }
+}
+
+impl Drop for Refreshing {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+// ---- AWS -----------------------------------------------------------------------------------------------------------
+
+fn on_aws(aws: &FakeAws, kwargs: &str) -> Run {
+    let keys = [("AWS_ACCESS_KEY_ID", POD_KEY), ("AWS_SECRET_ACCESS_KEY", "secret")];
+    keys.into_iter().fold(Run::on_aws(&aws.endpoint(), kwargs), |run, (name, value)| run.var(name, value))
+}
+
+/// The pod, the role that it takes in the shared account, and these secrets: `own` and `shared` as (conn_id, password).
+fn scenario(own: &[(&str, &str)], shared: &[(&str, &str)]) -> Scenario {
+    let pod = Principal::new(POD_KEY, POD)
+        .can_all(Statement::secrets_reader(OWN, REGION, PREFIX))
+        .can(Statement::allow(["sts:AssumeRole"]));
+    let reader = Role::new(READER).trust(POD).can_all(Statement::secrets_reader(SHARED, REGION, PREFIX));
+    let scenario = Scenario::new().principal(pod).role(reader);
+    let scenario = own.iter().fold(scenario, |all, (id, password)| all.secret(OWN, REGION, &name(id), uri(password)));
+    shared.iter().fold(scenario, |all, (id, password)| all.secret(SHARED, REGION, &name(id), uri(password)))
+}
+
+fn name(conn_id: &str) -> String {
+    format!("{PREFIX}{conn_id}")
+}
+
+fn uri(password: &str) -> String {
+    format!("mysql://u:{password}@h/db")
+}
+
+// ---- rotation ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_rotated_password_is_in_the_file_and_said_by_field() {
+    let aws = FakeAws::start(scenario(&[("a", "canary1"), ("b", "b1")], &[("c", "c1")]));
+    let mut refreshing = Refreshing::on_aws(&aws, WITH_ROLE);
+    assert_eq!(refreshing.passwords(), ["a=canary1", "b=b1", "c=c1"]);
+    aws.replace(scenario(&[("a", "canary2"), ("b", "b1"), ("d", "d1")], &[("c", "c2")])).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=canary2", "b=b1", "c=c2", "d=d1"]);
+    let log = refreshing.log();
+    let line: Value = serde_json::from_str(log.lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (line["level"].as_str(), line["added"].as_str(), line["changed"].as_str(), line["removed"].as_str()),
+        (Some("INFO"), Some("d"), Some("a (password), c (password)"), None),
+        "{log}"
+    );
+    // What did not change is not written and not said.
+    let before = fs::metadata(refreshing.run.path("connections.json")).unwrap();
+    refreshing.read_again();
+    let after = fs::metadata(refreshing.run.path("connections.json")).unwrap();
+    assert_eq!(before.modified().unwrap(), after.modified().unwrap());
+    assert_eq!(refreshing.log(), log);
+    assert!(!log.contains("canary") && !refreshing.status().to_string().contains("canary"));
+}
+
+#[test]
+fn what_can_no_longer_be_read_keeps_its_last_good_value_until_it_can() {
+    let good = || scenario(&[("a", "a1"), ("b", "b1")], &[("a", "shared")]);
+    let aws = FakeAws::start(good());
+    let mut refreshing = Refreshing::on_aws(&aws, WITH_ROLE);
+    let denied = Secret::text(uri("a2")).policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD]));
+    let revoked = scenario(&[("b", "b2")], &[("a", "shared")]).secret(OWN, REGION, &name("a"), denied);
+    aws.replace(revoked).unwrap();
+    for _ in 0..3 {
+        refreshing.read_again();
+        assert_eq!(refreshing.passwords(), ["a=a1", "b=b2"]);
+    }
+    assert_eq!(refreshing.said("kept with the last good value"), 1, "{}", refreshing.log());
+    assert!(refreshing.stale()[0].starts_with("a: ") && refreshing.stale().len() == 1, "{:?}", refreshing.stale());
+    let broken = Secret::text(uri("a2")).decryption_failure();
+    aws.replace(scenario(&[("b", "b3")], &[("a", "shared")]).secret(OWN, REGION, &name("a"), broken)).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a1", "b=b3"]);
+    let malformed = Secret::text("mysql://u:p@h:port");
+    aws.replace(scenario(&[("b", "b4")], &[("a", "shared")]).secret(OWN, REGION, &name("a"), malformed)).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a1", "b=b4"]);
+    aws.replace(good()).unwrap();
+    refreshing.read_again();
+    assert_eq!((refreshing.passwords(), refreshing.stale()), (vec!["a=a1".into(), "b=b1".into()], vec![]));
+    assert_eq!(refreshing.said("is as it should be again"), 1, "{}", refreshing.log());
+}
+
+#[test]
+fn what_is_deleted_stays_for_now_and_what_is_made_anew_is_there_at_once() {
+    let aws = FakeAws::start(scenario(&[("a", "a1"), ("b", "b1")], &[("a", "shared")]));
+    let mut refreshing = Refreshing::on_aws(&aws, WITH_ROLE);
+    aws.replace(scenario(&[("b", "b2")], &[("a", "shared")])).unwrap();
+    for _ in 0..3 {
+        refreshing.read_again();
+        assert_eq!(refreshing.passwords(), ["a=a1", "b=b2"]);
+    }
+    assert!(refreshing.stale()[0].contains("no longer has it"), "{:?}", refreshing.stale());
+    let deleted = Secret::text(uri("a2")).pending_deletion();
+    aws.replace(scenario(&[("b", "b2")], &[("a", "shared")]).secret(OWN, REGION, &name("a"), deleted)).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a1", "b=b2"]);
+    aws.replace(scenario(&[("a", "a3"), ("b", "b2")], &[("a", "shared")])).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a3", "b=b2"]);
+    assert!(refreshing.stale().is_empty());
+}
+
+#[test]
+fn an_account_that_is_emptied_and_a_listing_that_lags_take_nothing_away() {
+    let aws = FakeAws::start(scenario(&[("a", "a1"), ("b", "b1")], &[("c", "c1")]));
+    let mut refreshing = Refreshing::on_aws(&aws, WITH_ROLE);
+    aws.replace(scenario(&[], &[("a", "shared"), ("c", "c2")])).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a1", "b=b1", "c=c2"]);
+    let accounts = refreshing.status()["accounts"].to_string();
+    assert!(accounts.contains("own account") && accounts.contains("taken for a failure"), "{accounts}");
+    // A listing that lacks what is there: it is asked for by name.
+    let unlisted = Secret::text(uri("a2")).hidden_from_list();
+    aws.replace(scenario(&[("b", "b2")], &[("c", "c2")]).secret(OWN, REGION, &name("a"), unlisted)).unwrap();
+    refreshing.read_again();
+    assert_eq!(
+        (refreshing.passwords(), refreshing.stale().len()),
+        (vec!["a=a2".into(), "b=b2".into(), "c=c2".into()], 0)
+    );
+}
+
+// ---- readings that fail ----------------------------------------------------------------------------------------------
+
+#[test]
+fn ten_readings_that_are_throttled_to_the_end_change_nothing_and_are_said_once() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let run = on_aws(&aws, "{}").var("SECRETS_INIT_DEADLINE", "500ms");
+    let mut refreshing = Refreshing::start(run);
+    aws.replace(scenario(&[("a", "a2")], &[]).fault(Fault::on("*").throttled())).unwrap();
+    for number in 1..=10 {
+        refreshing.read_again();
+        let status = refreshing.status();
+        assert_eq!(
+            (status["failures_in_a_row"].as_u64(), status["failure"]["exit_code"].as_u64()),
+            (Some(number), Some(75))
+        );
+        assert_eq!(refreshing.passwords(), ["a=a1"]);
+    }
+    assert_eq!(refreshing.said("reading failed"), 1, "{}", refreshing.log());
+    aws.replace(scenario(&[("a", "a2")], &[])).unwrap();
+    aws.clear_faults();
+    // A reading on a busy machine may need more than the deadline.
+    while refreshing.status()["failures_in_a_row"] != 0 {
+        refreshing.read_again();
+    }
+    assert_eq!((refreshing.passwords(), refreshing.said("read again, after")), (vec!["a=a2".into()], 1));
+}
+
+#[test]
+fn aws_away_and_credentials_that_expired_are_failed_readings_and_then_it_goes_on() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[("c", "c1")]));
+    let mut refreshing = Refreshing::on_aws(&aws, WITH_ROLE);
+    let without_pod = Scenario::new().secret(OWN, REGION, &name("a"), uri("a2"));
+    for (state, code) in [
+        (scenario(&[("a", "a2")], &[]).fault(Fault::on("ListSecrets").error(503, "ServiceUnavailable", "x")), 69),
+        (scenario(&[("a", "a2")], &[]).fault(Fault::on("*").error(400, "ExpiredTokenException", "x")), 77),
+        (without_pod, 77),
+    ] {
+        aws.replace(state).unwrap();
+        refreshing.read_again();
+        assert_eq!(refreshing.status()["failure"]["exit_code"], code, "{}", refreshing.status());
+        assert_eq!(refreshing.passwords(), ["a=a1", "c=c1"]);
+        aws.clear_faults();
+    }
+    // The shared account alone: the own one goes on.
+    let no_reader = Principal::new(POD_KEY, POD).can_all(Statement::secrets_reader(OWN, REGION, PREFIX));
+    aws.replace(Scenario::new().principal(no_reader).secret(OWN, REGION, &name("a"), uri("a3"))).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a3", "c=c1"]);
+    assert_eq!(refreshing.status()["failures_in_a_row"], 0);
+    aws.replace(scenario(&[("a", "a4")], &[("c", "c4")])).unwrap();
+    refreshing.read_again();
+    assert_eq!((refreshing.passwords(), refreshing.stale().len()), (vec!["a=a4".into(), "c=c4".into()], 0));
+    let status = refreshing.run.command().args(["status", "--max-age", "720h"]).output().unwrap();
+    assert_eq!(status.status.code(), Some(0));
+}
+
+#[test]
+fn a_directory_in_which_nothing_can_be_made_is_a_failed_reading() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let run = on_aws(&aws, "{}");
+    let out = run.path("out");
+    fs::create_dir(&out).unwrap();
+    let file = out.join("connections.json");
+    let status = run.path("refresh-status.json");
+    let run = run
+        .var("SECRETS_INIT_CONNECTIONS_FILE", file.to_str().unwrap())
+        .var("SECRETS_INIT_STATUS_FILE", status.to_str().unwrap());
+    let mut refreshing = Refreshing::start(run);
+    let read = || fs::read_to_string(&file).unwrap_or_default();
+    let first = read();
+    aws.replace(scenario(&[("a", "a2")], &[])).unwrap();
+    // Another directory in its place: the process holds itself to the one that was there, or finds it gone.
+    let aside = refreshing.run.path("aside");
+    fs::rename(&out, &aside).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.status()["failure"]["exit_code"], 73, "{}", refreshing.status());
+    assert_eq!(fs::read_to_string(aside.join("connections.json")).unwrap(), first);
+    fs::rename(&aside, &out).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.status()["failures_in_a_row"], 0);
+    assert!(read().contains("a2"));
+    assert_eq!(common::names(&out), ["connections.json"]);
+}
+
+#[test]
+fn a_full_disk_is_a_failed_reading_and_leaves_the_old_file() {
+    let document = |length: usize| format!("own:\n  airflow/connections/a: 'http://u:{}@h'\n", "p".repeat(length));
+    let run = Run::on_document(&document(10));
+    let store = run.path("secrets.yaml");
+    // A file of more than 16 KiB can't be written: an error, and no signal.
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "ulimit -f 32; exec \"$0\"", env!("CARGO_BIN_EXE_airflow-secrets-init")]);
+    let run = run.var("SECRETS_INIT_REFRESH", "24h").var("SECRETS_INIT_LOG_FORMAT", "json");
+    let log = fs::File::create(run.path("log")).unwrap();
+    command.env_clear().envs(run.environment()).current_dir(run.directory.path());
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let mut refreshing = Refreshing { run, child, readings: 0 };
+    refreshing.wait_for_reading();
+    let before = refreshing.passwords();
+    fs::write(&store, document(20_000)).unwrap();
+    refreshing.read_again();
+    assert_eq!((refreshing.passwords(), &refreshing.status()["failure"]["exit_code"]), (before, &74.into()));
+    fs::write(&store, document(3)).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=ppp"]);
+    let names = common::names(refreshing.run.directory.path());
+    assert!(names.iter().all(|name| !name.starts_with(".airflow-secrets-init-")), "{names:?}");
+}
+
+// ---- credentials -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_reading_has_credentials_of_its_own_and_connections_are_closed_between() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[("c", "c1")]));
+    let mut refreshing = Refreshing::on_aws(&aws, WITH_ROLE);
+    for reading in 2..=4 {
+        refreshing.read_again();
+        assert_eq!(aws.count("AssumeRole"), reading);
+        wait_until("its connections are closed", || connections_of(&refreshing.child) == 0);
+    }
+}
+
+/// How many TCP connections a process has open.
+fn connections_of(child: &Child) -> usize {
+    let descriptors = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();
+    let sockets: Vec<String> = descriptors
+        .filter_map(|entry| {
+            fs::read_link(entry.ok()?.path())
+                .ok()?
+                .to_str()?
+                .strip_prefix("socket:[")
+                .map(|inode| inode.trim_end_matches(']').to_owned())
+        })
+        .collect();
+    let table = fs::read_to_string(format!("/proc/{}/net/tcp", child.id())).unwrap();
+    table
+        .lines()
+        .filter(|line| line.split_whitespace().nth(9).is_some_and(|inode| sockets.iter().any(|socket| socket == inode)))
+        .count()
+}
+
+// ---- signals ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn sigterm_ends_it_with_0_and_sigint_with_130_waiting_or_reading() {
+    for (name, code) in [("TERM", 0), ("INT", 130)] {
+        let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+        let mut waiting = Refreshing::on_aws(&aws, "{}");
+        assert_eq!(waiting.end(name).0, Some(code), "waiting, {name}");
+        let mut reading = Refreshing::on_aws(&aws, "{}");
+        aws.add_fault(Fault::on("ListSecrets").hang());
+        let before = aws.count("ListSecrets");
+        signal("HUP", &reading.child);
+        wait_until("the listing is asked for", || aws.count("ListSecrets") > before);
+        let (ended, took) = reading.end(name);
+        assert_eq!(ended, Some(code), "reading, {name}: {}", reading.log());
+        assert!(took < common::LONGEST);
+        assert_eq!(reading.passwords(), ["a=a1"]);
+        let names = common::names(reading.run.directory.path());
+        assert!(names.iter().all(|name| !name.starts_with(".airflow-secrets-init-")), "{names:?}");
+    }
+}
+
+#[test]
+fn before_the_first_file_a_run_ends_as_any_other() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]).fault(Fault::on("ListSecrets").hang()));
+    let run = on_aws(&aws, "{}").var("SECRETS_INIT_REFRESH", "5m");
+    let child = run.command().spawn().unwrap();
+    wait_until("the listing is asked for", || aws.count("ListSecrets") > 0);
+    signal("TERM", &child);
+    run.ended(&child.wait_with_output().unwrap()).code(143);
+    run.command().arg("status").status().map(|status| assert_eq!(status.code(), Some(66))).unwrap();
+    let denied = FakeAws::start(Scenario::new());
+    on_aws(&denied, "{}").var("SECRETS_INIT_REFRESH", "5m").go().code(77);
+    on_aws(&aws, "{}").var("SECRETS_INIT_REFRESH", "29s").go().code(78).says("must be a duration from 30s to 24h");
+}
+
+// ---- status ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_status_is_of_this_process_with_the_mode_of_the_files() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]).fault(Fault::on("ListSecrets").hang()));
+    let run = on_aws(&aws, "{}").var("SECRETS_INIT_REFRESH", "5m");
+    let path: PathBuf = run.path("refresh-status.json");
+    fs::write(&path, "{\"of\": \"an earlier process\"}").unwrap();
+    let mut child = run.command().spawn().unwrap();
+    wait_until("the listing is asked for", || aws.count("ListSecrets") > 0);
+    assert!(!path.exists(), "what an earlier process has left is no status of this one");
+    aws.clear_faults();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let refreshing = Refreshing::start(run);
+    assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o440);
+    let text = refreshing.run.command().arg("status").output().unwrap();
+    assert_eq!(text.status.code(), Some(0));
+    assert!(String::from_utf8_lossy(&text.stdout).starts_with("healthy: the last success was "));
+    let json = refreshing.run.command().args(["status", "--output", "json", "--alive"]).output().unwrap();
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(
+        (&json["healthy"], &json["judged_by"], &json["connections"]),
+        (&true.into(), &"attempt".into(), &1.into())
+    );
+    let foreign = refreshing.run.command().args(["status", "--output", "xml"]).output().unwrap();
+    assert_eq!(foreign.status.code(), Some(78));
+    assert!(!refreshing.run.path("termination-log").exists(), "the termination message is not the probe's");
+}
