@@ -135,8 +135,10 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
     let keys = ["AccessKeyId", "SecretAccessKey", "Token", "Expiration"];
     if keys.iter().any(|key| !json.contains_key(*key)) {
         // Such as {"Code": "AssumeRoleUnauthorizedAccess", ...}: EC2 may not take the role.
-        let code = json.get("Code").and_then(serde_json::Value::as_str).map(printable).unwrap_or_default();
-        return Err(error(Cause::ImdsSilent, format!("{SERVICE} gives no keys of the instance's role: {code}")));
+        // Of what is garbled nothing is repeated: a code is a word.
+        let code = json.get("Code").and_then(serde_json::Value::as_str).filter(|code| is_code(code));
+        let code = code.map(|code| format!(": {code}")).unwrap_or_default();
+        return Err(error(Cause::ImdsSilent, format!("{SERVICE} gives no keys of the instance's role{code}")));
     }
     from_json(&json, keys, SERVICE)
 }
@@ -164,6 +166,10 @@ fn silent(unreached: StoreError) -> StoreError {
     error(Cause::ImdsSilent, message)
 }
 
+fn is_code(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphabetic())
+}
+
 /// Whether a path can hold it (IAM API reference, RoleName).
 fn is_role_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
@@ -171,7 +177,15 @@ fn is_role_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_role_name;
+    use super::{is_code, is_role_name};
+
+    #[test]
+    fn a_code_is_a_word_of_letters() {
+        assert!(is_code("AssumeRoleUnauthorizedAccess"));
+        for text in ["", "a b", "<SecretAccessKey>x</SecretAccessKey>", "a\n", &"a".repeat(65)] {
+            assert!(!is_code(text), "{text:?}");
+        }
+    }
 
     #[test]
     fn a_role_has_a_name_that_a_path_can_hold() {
