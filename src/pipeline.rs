@@ -88,7 +88,8 @@ pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
             status::remove(&refresh.status_file);
         }
         let entries = run.resolve(signals).await?;
-        let files = run.rendered(&entries, signals, |prepared| prepared.finished()).await??;
+        let finished = |prepared: Prepared<'_>| prepared.finished();
+        let files = run.rendered(&entries, signals, finished).await??;
         run.report_left_out(&entries);
         run.overdue.stand_down();
         let outcome = match put_in_place(&files, signals).await? {
@@ -470,7 +471,7 @@ impl<'a> Run<'a> {
     ) -> Result<T, Failure> {
         let (inputs, entries, policies) = (self.inputs.clone(), entries.clone(), self.policies);
         let working = on_thread(signals, self.inputs.settings.deadline, move || {
-            let prepared = prepare(&inputs, &entries, &policies);
+            let prepared = prepare(&inputs, &entries, policies);
             (prepared.not_carried.clone(), finish(prepared))
         });
         let (not_carried, done) = working.await?;
@@ -491,12 +492,12 @@ impl<'a> Run<'a> {
 }
 
 /// Judges, renders and verifies.
-fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, policies: &Policies) -> Prepared<'a> {
+fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, policies: Policies) -> Prepared<'a> {
     let Inputs { settings, templates, plan } = inputs;
     let (mut files, mut not_carried) = (Vec::new(), Vec::new());
-    let verdict = entries.judge(policies, plan).and_then(|()| {
+    let verdict = entries.judge(&policies, plan).and_then(|()| {
         (files, not_carried) = files::all(settings, templates, entries)?;
-        judge(&not_carried, policies)?;
+        judge(&not_carried, &policies)?;
         files::refuse_emptied(&files, &not_carried, policies.empty)?;
         files.iter().try_for_each(|file| verify::check(file, settings.target))?;
         write::check_targets(files.iter().map(|file| file.path))

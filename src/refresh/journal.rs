@@ -26,6 +26,9 @@ const QUIET: Duration = Duration::from_hours(1);
 /// From one line about the same trouble to the next: the first and the longest distance.
 const DISTANCES: [Duration; 2] = [Duration::from_mins(10), Duration::from_hours(24)];
 
+/// An id and what is doubtful about it.
+type DoubtOf<'a> = (&'a str, &'a Doubt);
+
 /// When the same trouble is said again.
 #[derive(Default)]
 struct Repeats {
@@ -265,7 +268,7 @@ impl Journal {
         now: Instant,
         present: &mut BTreeSet<String>,
     ) {
-        let mut due: BTreeMap<(Kind, bool, &str), Vec<(&str, &Doubt)>> = BTreeMap::new();
+        let mut due: BTreeMap<(Kind, bool, &str), Vec<DoubtOf<'_>>> = BTreeMap::new();
         for ((kind, id), doubt) in doubts {
             let dropped = if doubt.is_dropped { " (dropped)" } else { "" };
             let trouble = format!("entry {} {}{dropped}", kind.noun(), printable(id));

@@ -68,8 +68,12 @@ def of_reader(pod, secrets=None, airflow_cfg="", whole=False):
         yield f"init: not the image {IMAGE}, pulled if not present"
     if init.get("terminationMessagePolicy") != "FallbackToLogsOnError":
         yield "init: its last words do not get into the termination message"
-    if set(init) - {"name", "image", "imagePullPolicy", "terminationMessagePolicy", *INIT_PARTS}:
+    goes_on = "SECRETS_INIT_REFRESH" in environment(init, secrets or {})
+    more = SIDECAR_PARTS if goes_on else ()
+    if set(init) - {"name", "image", "imagePullPolicy", "terminationMessagePolicy", *INIT_PARTS, *more}:
         yield f"init: has more than it needs: {sorted(init)}"
+    if goes_on:
+        yield from of_sidecar(init)
     volume = next((volume for volume in spec.get("volumes", []) if volume["name"] == "airflow-secrets"), {})
     yield from of_env(init, secrets or {})
     yield from of_volume(volume)
@@ -90,6 +94,7 @@ def of_reader(pod, secrets=None, airflow_cfg="", whole=False):
 
 
 INIT_PARTS = ("env", "resources", "securityContext", "volumeMounts")
+SIDECAR_PARTS = ("restartPolicy", "startupProbe", "livenessProbe")
 
 
 # ---- the init container ------------------------------------------------------------------------------------------------
@@ -112,6 +117,23 @@ def of_env(init, secrets):
     for name in env:
         if name not in (KWARGS, "AWS_REGION") and not name.startswith("SECRETS_INIT_"):
             yield f"env: the init container has {name}"
+
+
+def of_sidecar(init):
+    """It goes on, Airflow starts once its first file is there, and it is killed where it no longer turns: not where AWS is away."""
+    if init.get("restartPolicy") != "Always":
+        yield "refresh: the init container goes on, and is no sidecar"
+    status = [f"/{INIT}", "status"]
+    for probe, command in (("startupProbe", status), ("livenessProbe", [*status, "--alive"])):
+        asked = init.get(probe) or {}
+        if (asked.get("exec") or {}).get("command") != command:
+            yield f"refresh: the {probe} does not ask {' '.join(command)}"
+        if not asked.get("periodSeconds") or asked.get("timeoutSeconds", 1) < 5:
+            yield f"refresh: the {probe} has no period, or no time on a busy node"
+    startup = init.get("startupProbe") or {}
+    # The deadline is 60 s for reading, and as long for rendering.
+    if startup.get("periodSeconds", 10) * startup.get("failureThreshold", 3) < 120 or startup.get("periodSeconds", 10) > 1:
+        yield "refresh: the first render has not all of its time, or Airflow waits longer for it than it must"
 
 
 def of_version(init, secrets, airflow):

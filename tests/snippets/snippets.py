@@ -22,8 +22,15 @@ from promises import INIT, SKIP
 
 HOME = pathlib.Path(__file__).resolve().parents[2] / "helm-snippets"
 ROLE = "eks.amazonaws.com/role-arn"
-# What a line looks like that is to be switched on: nothing stands between # and the key.
-OPTIONAL = re.compile(r"^( *)#(?=[a-zA-Z-])", re.MULTILINE)
+# What a line looks like that is to be switched on: nothing stands between # and the key. A component takes fewer connections or goes on
+# as a sidecar: the latter is switched on by itself.
+OPTIONAL = re.compile(r"^( *)#(?!.*-refresh\]$)(?=[a-zA-Z-])", re.MULTILINE)
+REFRESHING = re.compile(r"^( *)#(?=extraInitContainers: .*-refresh\]$)", re.MULTILINE)
+# How a file is looked at: as it is, with every option but the sidecar, as a sidecar.
+AS_IT_IS, ON, REFRESH = False, True, "refresh"
+MODES = (AS_IT_IS, ON, REFRESH)
+# The files that have the sidecar. Pods of the KubernetesExecutor never do: each is made for one task.
+HAVE_REFRESH = {"official-1.21.yaml", "community-8.9.yaml"}
 
 OFFICIAL = {
     "scheduler": ("scheduler",),
@@ -68,12 +75,15 @@ def main():
     wrong = show("helm-snippets", (f"{name} is not checked" for name in sorted(unknown)))
     pods_checked, environments = 0, []
     for name in SNIPPETS:
-        for on in (False, True):
+        for on in MODES:
             found = problems(name, read, on)
-            wrong |= show(f"{name}{' with all options' if on else ''}", found)
+            how = {AS_IT_IS: "", ON: " with all options", REFRESH: " with refresh"}[on]
+            wrong |= show(f"{name}{how}", found)
             for pod, secrets, _ in pods(name, read, on).values():
                 pods_checked += 1
-                wrong |= show(name, promises.schema(pod))
+                is_sidecar = "restartPolicy" in pod["spec"]["initContainers"][-1]
+                versions = [version for version in promises.VERSIONS if not is_sidecar or has_sidecars(version)]
+                wrong |= show(name, promises.schema(pod, versions))
                 env = promises.environment(pod["spec"]["initContainers"][-1], secrets)
                 if env not in environments:
                     environments.append(env)
@@ -104,9 +114,14 @@ def documents(text):
     return list(yaml.load_all(text, yaml.CSafeLoader))
 
 
-def switched_on(text):
+def has_sidecars(version):
+    """Whether Kubernetes knows native sidecars without a feature gate."""
+    return tuple(map(int, version.split(".")[:2])) >= (1, 29)
+
+
+def switched_on(text, on=ON):
     """The text with its optional lines."""
-    return OPTIONAL.sub(r"\1", text)
+    return (REFRESHING if on == REFRESH else OPTIONAL).sub(r"\1", text)
 
 
 def problems(name, reading, on=False):
@@ -118,10 +133,12 @@ def problems(name, reading, on=False):
         found = promises.of_reader(pod, secrets, config, whole)
         yield from (f"{problem} (pod of {container})" for problem in found)
         env = promises.environment(pod["spec"]["initContainers"][-1], secrets)
-        has_few = on and container in FEW and PATCHED.get(name) is None
+        has_few = on == ON and container in FEW and PATCHED.get(name) is None
         if ("SECRETS_INIT_INCLUDE" in env) != has_few:
             yield f"few: the filter of {container} is where it should not be, or is not where it should be"
-        if (SKIP in (pod["metadata"].get("annotations") or {})) != on:
+        if ("SECRETS_INIT_REFRESH" in env) != (on == REFRESH and container != "base" and name in HAVE_REFRESH):
+            yield f"refresh: {container} goes on where it should not, or does not where it should"
+        if (SKIP in (pod["metadata"].get("annotations") or {})) != (on == ON):
             yield f"skip: {container} has the annotation, or has it not"
     if len({json.dumps(container_of(pod), sort_keys=True) for pod, _, _ in made.values()}) > (2 if on else 1):
         yield "same: the init container is not the same everywhere"
@@ -149,7 +166,7 @@ PATCHED = {"community-8.8.yaml": PATCH, "community-8.8/flux-helmrelease.yaml": "
 def values_of(name, reading, on):
     """The values of a snippet: the file itself, or what a HelmRelease has of them."""
     text = reading(name).replace(AIRFLOW_VERSION, "3.1.8")
-    found = documents(switched_on(text) if on else text)
+    found = documents(switched_on(text, on) if on else text)
     return found[1]["spec"]["values"] if name.endswith("flux-helmrelease.yaml") else found[0]
 
 

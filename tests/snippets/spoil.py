@@ -39,6 +39,9 @@ SPOILT = [
     ("the volume has no size", re.compile(r", sizeLimit: 8Mi"), "", "volume"),
     ("the volume is too small", re.compile(r"sizeLimit: 8Mi"), "sizeLimit: 1Mi", "volume"),
     ("the volume does not fit into the limit", re.compile(r"sizeLimit: 8Mi"), "sizeLimit: 32Mi", "resources"),
+    ("a sidecar that ends", re.compile(r"restartPolicy: Always"), "restartPolicy: OnFailure", "refresh"),
+    ("Airflow does not wait", re.compile(r"failureThreshold: 120"), "failureThreshold: 10", "refresh"),
+    ("it is killed while AWS is away", re.compile(r", --alive"), "", "refresh"),
     ("no limit of memory", re.compile(r"limits: \{cpu: 500m, memory: 64Mi\}"), "limits: {cpu: 500m}", "resources"),
     ("much is asked for", re.compile(r"cpu: 10m"), "cpu: 250m", "resources"),
     ("Airflow could write the file", re.compile(r", readOnly: true"), "", "mount"),
@@ -115,7 +118,7 @@ def by_hand():
     for name in snippets.SNIPPETS:
         for what, pattern, replacement, rule in SPOILT:
             parts = [part for part in files_of(name) if pattern.search(snippets.read(part))]
-            if not parts and what not in NOT_IN.get(name, ()):
+            if not parts and what not in NOT_IN.get(name, ()) and (rule != "refresh" or name in snippets.HAVE_REFRESH):
                 yield f"{name}: {what}: there is nothing to spoil"
             for part in parts:
                 if what in NOT_IN.get(name, ()):
@@ -148,7 +151,7 @@ def files_of(name):
 def problems(name, part, text):
     """What is found once one of the files has another text."""
     reading = lambda other: text if other == part else snippets.read(other)
-    for on in (False, True):
+    for on in snippets.MODES:
         try:
             yield from snippets.problems(name, reading, on)
             for pod, _, _ in snippets.pods(name, reading, on).values():
