@@ -32,10 +32,13 @@ const OIDC: &str = "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF";
 enum Way {
     Irsa,
     PodIdentity,
+    /// Pod Identity with a policy on the association.
+    Session,
     Keys,
 }
 
 /// Settings, and the secrets that are there.
+#[derive(Clone)]
 struct Case {
     name: &'static str,
     way: Way,
@@ -128,7 +131,7 @@ fn cases() -> Vec<Case> {
         .has(OWN, &["a", "b"])
         .there(OWN, REGION, "airflow/connections/not_asked_for", "http://h");
     named.missing = 1;
-    vec![
+    let mut cases = vec![
         Case::new("own account", Way::Irsa, json!({})).has(OWN, &["a", "b", "c"]),
         Case::new("own account, one by one", Way::PodIdentity, json!({}))
             .var("SECRETS_INIT_FETCH", "single")
@@ -203,7 +206,19 @@ fn cases() -> Vec<Case> {
             json!({"connections_prefix": "mine", "shared_account": OWN}),
         )
         .has(OWN, &["a", "b"]),
-    ]
+    ];
+    let of_pods: Vec<Case> = cases.iter().filter(|case| case.way == Way::PodIdentity).cloned().collect();
+    cases.extend(of_pods.into_iter().map(|case| Case { way: Way::Session, ..case }));
+    cases
+}
+
+/// Whether a document is one that an AWS of this case is given: the policy of a session in the place of the role's, or not at all.
+fn is_given(case: &Case, document: &Value) -> bool {
+    match document["form"].as_str().unwrap() {
+        "session" => case.way == Way::Session,
+        "identity" => case.way != Way::Session || document["attach_to"] != POD,
+        _ => true,
+    }
 }
 
 // ---- the printed policies, and an AWS that judges by them ----------------------------------------------------
@@ -259,7 +274,11 @@ fn aws(case: &Case, documents: &[Value]) -> FakeAws {
             trust = json!([{"effect": "Allow", "principals": [format!("arn:aws:iam::{OWN}:oidc-provider/{OIDC}")],
                 "actions": ["sts:AssumeRoleWithWebIdentity"]}]);
         }
-        json!({"arn": arn, "policy": policy("identity", arn), "trust": {"policy": trust}})
+        let mut of_role = policy("identity", arn);
+        if *arn == POD && case.way == Way::Session {
+            of_role = json!([{"effect": "Allow", "actions": ["*"]}]);
+        }
+        json!({"arn": arn, "policy": of_role, "trust": {"policy": trust}})
     });
     let mut accounts = Map::new();
     for secret in &case.secrets {
@@ -281,12 +300,16 @@ fn aws(case: &Case, documents: &[Value]) -> FakeAws {
         self::policy(documents, "endpoint", |attached| attached.starts_with(&start))
     };
     let user = json!({"access_key": "AKIAKEYS", "arn": USER, "policy": policy("identity", USER)});
+    let mut credentials = json!({"path": "/creds/pod", "role": POD, "session_tags": case.way != Way::Session});
+    if case.way == Way::Session {
+        credentials["session_policy"] = self::policy(documents, "session", |_| true);
+    }
     let scenario = json!({
         "accounts": accounts,
         "principals": [user],
         "roles": roles.collect::<Vec<_>>(),
         "web_identity_tokens": [{"token": "t", "subject": "system:serviceaccount:airflow:airflow-worker", "issuer": OIDC}],
-        "container_credentials": [{"path": "/creds/pod", "role": POD, "session_tags": true}],
+        "container_credentials": [credentials],
         "settings": {"vpc_endpoint_policy": endpoint("Secrets Manager"), "sts_endpoint_policy": endpoint("STS")},
     });
     FakeAws::start(
@@ -316,7 +339,9 @@ fn go(case: &Case, aws: &FakeAws) -> Outcome {
             fs::write(&token, "t").unwrap();
             run.var("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()).var("AWS_ROLE_ARN", POD)
         }
-        Way::PodIdentity => run.var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/creds/pod", aws.endpoint())),
+        Way::PodIdentity | Way::Session => {
+            run.var("AWS_CONTAINER_CREDENTIALS_FULL_URI", &format!("{}/creds/pod", aws.endpoint()))
+        }
         // Those of the kwargs.
         Way::Keys => run,
     };
@@ -354,7 +379,7 @@ fn without_any_one_statement_the_run_ends_as_the_output_says() {
     for case in cases() {
         let documents = documents(&case);
         let whole = batches(&case, &aws(&case, &documents));
-        for (place, document) in documents.iter().enumerate() {
+        for (place, document) in documents.iter().enumerate().filter(|(_, document)| is_given(&case, document)) {
             for (number, about) in document["statements"].as_array().unwrap().iter().enumerate() {
                 let mut without = documents.clone();
                 let dropped = without[place]["policy"]["Statement"].as_array_mut().unwrap().remove(number);
@@ -411,6 +436,9 @@ fn without_any_one_statement_the_run_ends_as_the_output_says() {
         ("key", "run_fails"),
         ("resource", "left_out"),
         ("resource", "run_fails"),
+        ("session", "left_out"),
+        ("session", "one_by_one"),
+        ("session", "run_fails"),
         ("trust", "nothing"),
         ("trust", "run_fails"),
     ];

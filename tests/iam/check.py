@@ -28,6 +28,7 @@ FILLED = {
     "OWN_ACCOUNT": "111111111111",
     "POD_ACCOUNT": "555555555555",
     "POD_ROLE": "path/airflow",
+    "PUBLISHER_ROLE": "publisher",
     "OWN_REGION": "eu-central-1",
     "OWN_IDENTITY_ARN": "arn:aws:iam::111111111111:user/airflow",
     "OIDC_ISSUER": "oidc.eks.eu-central-1.amazonaws.com/id/0123456789ABCDEF",
@@ -42,6 +43,8 @@ OF_TRUST = {("MALFORMED", "Statement contains neither Resource nor NotResource")
 OF_FEDERATION = {"UNKNOWN_FEDERATION_SOURCE", "UNKNOWN_CONDITION_FOR_ACTION"}
 # Resources of every kind of ARN: in a policy of a resource, `*` is that resource.
 ANY_RESOURCE = {"resource", "key"}
+# Policies without a principal.
+OF_IDENTITY = {"identity", "session"}
 
 
 class Wrong(Exception):
@@ -106,7 +109,7 @@ def check(document: dict, place: str) -> None:
         known = known or form in ANY_RESOURCE and finding.issue == "RESOURCE_STAR"
         known = known or finding.issue in OF_FEDERATION and "oidc-provider" in json.dumps(policy)
         expect(known, f"{place}: parliament: {finding.issue} {finding.detail} {finding.location}")
-    limit = {"identity": 6144, "trust": 2048, "endpoint": 20480, "resource": 20480, "key": 32768}[form]
+    limit = {"identity": 6144, "session": 2048, "trust": 2048, "endpoint": 20480, "resource": 20480, "key": 32768}[form]
     size = len(re.sub(r"\s", "", json.dumps(policy)))
     expect(size <= limit, f"{place}: {size} characters, {limit} are allowed")
     for statement in policy["Statement"]:
@@ -116,7 +119,7 @@ def check(document: dict, place: str) -> None:
 def check_statement(statement: dict, form: str, place: str) -> None:
     """Principals where they belong, and resources of the action's kind."""
     expect(statement["Effect"] == "Allow" and isinstance(statement["Action"], str), f"{place}: {statement}")
-    expect(("Principal" in statement) == (form != "identity"), f"{place}: principals")
+    expect(("Principal" in statement) == (form not in OF_IDENTITY), f"{place}: principals")
     expect(("Resource" in statement) == (form != "trust"), f"{place}: resources")
     service, name = statement["Action"].split(":")
     rows = get_action_data(service, name)

@@ -29,6 +29,8 @@ use crate::text::printable;
 const LONGEST_POLICY: usize = 5_800;
 /// Of that, what one statement may take before it is cut.
 const LONGEST_STATEMENT: usize = 2_800;
+/// An inline session policy has at most 2,048 characters (STS API reference, AssumeRole, Policy).
+const LONGEST_IN_SESSION: usize = 1_950;
 /// An endpoint has one policy of at most 20,480 characters (AWS PrivateLink quotas).
 const LONGEST_IN_ENDPOINT: usize = 5_000;
 
@@ -270,12 +272,42 @@ impl Build<'_> {
         role.is_none_or(|role| role.via == RoleVia::AssumeRole)
     }
 
+    /// The policy of the pod's role once more, for an association of EKS Pod Identity: one role then serves several associations, each
+    /// with its own part of it (EKS API reference, CreatePodIdentityAssociation, policy).
+    fn session(&mut self) {
+        let pod = self.who.principal(&Caller::Pod);
+        let is_pods = |document: &&PolicyDocument| document.form == PolicyType::Identity && document.attach_to == pod;
+        let Some(of_role) = self.documents.iter().find(is_pods).filter(|_| self.who.may_be_tagged()) else { return };
+        let mut statements = of_role.statements.clone();
+        // A session with a policy of its own has no tags.
+        statements.retain(|statement| !statement.only_with.contains(&OnlyWith::PodIdentity));
+        let document = PolicyDocument {
+            name: of_role.name.replace("_role", "_session"),
+            form: PolicyType::Session,
+            attach_to: Text::literal("the Pod Identity association of the service account: policy, with disableSessionTags"),
+            why: "Only where one role serves several associations: its sessions may do no more than this. The role's own policy must \
+                  allow it as well."
+                .to_owned(),
+            statements,
+        };
+        let length = json::policy(&document).to_string().len();
+        if length <= LONGEST_IN_SESSION {
+            self.documents.push(document);
+        } else {
+            self.notices.push(format!(
+                "a session policy for EKS Pod Identity is left out: it would have some {length} characters, and at most 2048 are \
+                 allowed; without names one by one it is shorter"
+            ));
+        }
+    }
+
     // ---- the end -----------------------------------------------------------------------------------------------
 
     /// Identities first, then what they are let in by, then endpoints; long policies cut into several.
     fn finish(mut self) -> IamPolicies {
+        self.session();
         self.documents.sort_by_key(|document| match document.form {
-            PolicyType::Identity | PolicyType::Trust => 0,
+            PolicyType::Identity | PolicyType::Session | PolicyType::Trust => 0,
             PolicyType::Resource | PolicyType::Key => 1,
             PolicyType::Endpoint => 2,
         });

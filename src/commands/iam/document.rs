@@ -45,6 +45,8 @@ pub struct PolicyDocument {
 pub enum PolicyType {
     /// What an identity may do.
     Identity,
+    /// What a session of an identity may do of that.
+    Session,
     /// Who may take a role.
     Trust,
     /// Who may do what with a secret.
