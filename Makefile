@@ -5,7 +5,7 @@ test:
 	cargo test --workspace
 
 # Tests that need an environment of Python packages (tests/docs.rs holds this line to the sources), and those that take minutes.
-WITH_PYTHON := airflow boto formats iam migration moto snippets
+WITH_PYTHON := airflow boto formats iam migration moto shared_account snippets
 SLOW := crash faults hostile errors aws canary hardening
 
 # The unit tests and the other files of tests/: no PyPI, no Airflow, under a minute once it is built.

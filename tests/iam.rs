@@ -223,6 +223,15 @@ fn is_given(case: &Case, document: &Value) -> bool {
 
 // ---- the printed policies, and an AWS that judges by them ----------------------------------------------------
 
+/// The account that publishes an index; tests/shared_account.rs judges its policies.
+fn publisher(readers: &str) -> Case {
+    let key = format!("arn:aws:kms:{REGION}:{OWN}:key/01234567-89ab-cdef-0123-456789abcdef");
+    Case::new("a publisher", Way::Irsa, json!({"variables_prefix": "airflow/variables"}))
+        .var("SECRETS_INIT_INDEX", "airflow/index")
+        .var("SECRETS_INIT_INDEX_KMS_KEY", key)
+        .var("SECRETS_INIT_INDEX_READERS", readers)
+}
+
 /// The printed documents, with something in each placeholder's place.
 fn documents(case: &Case) -> Vec<Value> {
     let ended = case.run().arg("iam").go().code(0);
@@ -232,7 +241,7 @@ fn documents(case: &Case) -> Vec<Value> {
     for name in names.into_iter().rev() {
         let value = match name.as_str() {
             "OWN_ACCOUNT" | "POD_ACCOUNT" => OWN,
-            "POD_ROLE" | "NAMESPACE" => "airflow",
+            "POD_ROLE" | "PUBLISHER_ROLE" | "NAMESPACE" => "airflow",
             "OWN_IDENTITY_ARN" => USER,
             "OIDC_ISSUER" => OIDC,
             "SERVICE_ACCOUNT" => "airflow-*",
@@ -496,6 +505,10 @@ fn the_printed_policies_are_policies_by_the_checkers_of_others() {
             json!({"shared": [of(REGION), of(ELSEWHERE)], "profile_name": "other"})
         }),
     ];
+    more.push(publisher("333333333333,444444444444,o-a1b2c3d4e5,o-b1b2c3d4e5"));
+    more.push(
+        Case::new("a publisher without readers", Way::Irsa, json!({})).var("SECRETS_INIT_INDEX", "airflow/index"),
+    );
     more.extend(cases());
     for (number, case) in more.iter().enumerate() {
         for (form, extension) in [("json", "json"), ("terraform", "tf")] {
@@ -521,7 +534,7 @@ fn the_printed_policies_are_policies_by_the_checkers_of_others() {
 #[test]
 fn every_statement_is_documented() {
     let mut printed = BTreeSet::new();
-    for document in cases().iter().flat_map(documents) {
+    for document in cases().iter().chain([&publisher("333333333333,o-a1b2c3d4e5")]).flat_map(documents) {
         let sids = statements(&document).iter().map(|statement| statement["Sid"].as_str().unwrap().to_owned());
         printed.extend(sids.map(|sid| sid.trim_end_matches(|c: char| c.is_ascii_digit()).to_owned()));
     }

@@ -146,7 +146,7 @@ pub const KEYS: &[Key] = &[
     shared(["shared_role_via", "role_via"], Shape::Text, OURS, Fallback::Value("assume_role"), "`assume_role`, or `web_identity`: hand the pod's IRSA token straight to `shared_role_arn`."),
     shared(["shared_connections", "connections"], Shape::List, OURS, NONE, "conn_ids there: an array, or one string with commas. Each must be found somewhere (`SECRETS_INIT_ON_MISSING`)."),
     shared(["shared_variables", "variables"], Shape::List, OURS, NONE, "Variables there, in the same form. Needs `variables_prefix_shared`."),
-    shared(["shared_index", "index"], Shape::List, OURS, NONE, "Name or ARN of a secret there that says which conn_ids there are, or an array of several: [what `publish-index` writes](#publishing-an-index), or a list by hand."),
+    shared(["shared_index", "index"], Shape::List, OURS, NONE, "Name or ARN of a secret there that says which conn_ids there are, or an array of several: [what `publish-index` writes](SHARED-ACCOUNT.md#what-the-index-is), or a list by hand."),
     Key { in_shared: None, ..shared(["shared", ""], Shape::OfItsOwn, OURS, Fallback::Value("[]"), "Further shared accounts, in order of precedence: an array of objects with the keys of the second column.") },
     no_effect("full_url_mode", "Each secret is recognised as URI or JSON, as in the provider."),
     no_effect("api_version", ""),

@@ -15,7 +15,7 @@ use crate::plan::{Plan, Source};
 
 const NOT_WRITTEN: &str = "the run ends with 77, and the index stays as it is.";
 const LEFT_OUT_THERE: &str = "the secret is left out in the other account, as SECRETS_INIT_ON_DENIED says there.";
-const NO_INDEX_THERE: &str = "every run in the other account ends with 77: nothing says which secrets there are.";
+const NO_INDEX_THERE: &str = "the runs of the other account end with 77: nothing says which secrets there are.";
 
 /// The resource policy of an index as Secrets Manager takes it.
 #[must_use]
