@@ -12,9 +12,10 @@ use aws_credential_types::Credentials;
 
 use super::keys::from_json;
 use crate::config::aws::identity::{CredentialProcess, Identity};
-use crate::error::{Exit, Failure};
+use crate::error::Failure;
 use crate::model::cause::Cause;
 use crate::process::signals::Signals;
+use crate::process::threads::block_on;
 use crate::store::error::{CREDENTIALS, StoreError};
 use crate::text::{os_error, printable};
 
@@ -64,31 +65,41 @@ impl Printed {
 }
 
 fn run(process: &CredentialProcess, deadline: Instant) -> Result<Result<Vec<u8>, StoreError>, Failure> {
-    let refuse = |problem: &str| Ok(Err(error(process, problem)));
-    let Some((program, arguments)) = process.words.split_first() else { return refuse("is empty") };
+    // A signal is listened to before anything starts: as process 1 of a container this program would not see it otherwise.
+    block_on(async |signals| {
+        Ok(printed_by(process, deadline, signals).await?.map_err(|problem| error(process, &problem)))
+    })
+}
+
+async fn printed_by(
+    process: &CredentialProcess,
+    deadline: Instant,
+    signals: &mut Signals,
+) -> Result<Result<Vec<u8>, String>, Failure> {
+    let Some((program, arguments)) = process.words.split_first() else { return Ok(Err("is empty".to_owned())) };
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
     let mut child = match command.spawn() {
         Ok(child) => child,
-        Err(problem) => return refuse(&format!("can't be run: {}", os_error(&problem))),
+        Err(problem) => return Ok(Err(format!("can't be run: {}", os_error(&problem)))),
     };
     let (sender, printed) = std::sync::mpsc::channel();
     let stdout = child.stdout.take();
     let reader = std::thread::Builder::new().spawn(move || {
         let mut bytes = Vec::new();
         let read = stdout.map(|stdout| stdout.take(LIMIT).read_to_end(&mut bytes));
-        // Nobody waits for what comes too late.
+        // The channel may be closed: no one waits for what comes after the deadline.
         drop(sender.send(read.and_then(Result::ok).map(|_| bytes)));
     });
     if let Err(problem) = reader {
         end(&mut child);
-        return refuse(&format!("can't be read: there can be no thread: {}", os_error(&problem)));
+        return Ok(Err(format!("can't be read: there can be no thread: {}", os_error(&problem))));
     }
-    let found = wait(&mut child, &printed, deadline);
+    let found = wait(&mut child, &printed, deadline, signals).await;
     if !matches!(found, Ok(Ok(_))) {
         end(&mut child);
     }
-    Ok(found?.map_err(|problem| error(process, problem)))
+    Ok(found?.map_err(str::to_owned))
 }
 
 fn end(child: &mut Child) {
@@ -96,37 +107,30 @@ fn end(child: &mut Child) {
     drop(child.wait());
 }
 
-/// What it has printed by its end, if both come before the deadline. A signal ends the waiting: as process 1 of a container nothing
-/// else would see it.
-fn wait(
+/// What it has printed by its end, if both come before the deadline and any signal.
+async fn wait(
     child: &mut Child,
     printed: &Receiver<Option<Vec<u8>>>,
     deadline: Instant,
+    signals: &mut Signals,
 ) -> Result<Result<Vec<u8>, &'static str>, Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|problem| Failure::new(Exit::TempFail, format!("the runtime can't start: {}", os_error(&problem))))?;
-    runtime.block_on(async {
-        let mut signals = Signals::listen()?;
-        let mut pause = Duration::from_millis(1);
-        loop {
-            if let Ok(Some(status)) = child.try_wait() {
-                if !status.success() {
-                    return Ok(Err("ends with an error"));
-                }
-                match printed.try_recv() {
-                    Ok(Some(bytes)) => return Ok(Ok(bytes)),
-                    // What it has started holds its output open.
-                    Err(TryRecvError::Empty) => {}
-                    Ok(None) | Err(TryRecvError::Disconnected) => return Ok(Err("prints what can't be read")),
-                }
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Ok(Some(status)) = child.try_wait() {
+            if !status.success() {
+                return Ok(Err("ends with an error"));
             }
-            if Instant::now() >= deadline {
-                return Ok(Err("does not end in time"));
+            match printed.try_recv() {
+                Ok(Some(bytes)) => return Ok(Ok(bytes)),
+                // What it has started holds its output open.
+                Err(TryRecvError::Empty) => {}
+                Ok(None) | Err(TryRecvError::Disconnected) => return Ok(Err("prints what can't be read")),
             }
-            signals.or(tokio::time::sleep(pause)).await?;
-            pause = (pause * 2).min(Duration::from_millis(50));
         }
-    })
+        if Instant::now() >= deadline {
+            return Ok(Err("does not end in time"));
+        }
+        signals.or(tokio::time::sleep(pause)).await?;
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
 }
