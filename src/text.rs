@@ -71,15 +71,25 @@ pub fn shown(path: &Path) -> String {
     printable(&path.display().to_string())
 }
 
-/// The known name that `name` most likely stands for, if any is near.
+/// The known name that `name` most likely stands for, if any is near: a third of the characters at most is another one, apart
+/// from the words that both begin with.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    known
-        .iter()
-        .map(|candidate| (strsim::jaro_winkler(&name.to_lowercase(), &candidate.to_lowercase()), *candidate))
-        .filter(|(score, _)| *score > 0.8)
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, candidate)| candidate)
+    let distance = |candidate: &&'a str| {
+        let (name, candidate_name) = (name.to_lowercase(), candidate.to_lowercase());
+        let words = common_words(&name, &candidate_name);
+        let (name, other) = (name.get(words..)?, candidate_name.get(words..)?);
+        let most = (name.chars().count() / 3).max(1);
+        Some((strsim::damerau_levenshtein(name, other), *candidate)).filter(|(distance, _)| *distance <= most)
+    };
+    known.iter().filter_map(distance).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
+}
+
+/// How many bytes both begin with, up to the last separator in them.
+fn common_words(a: &str, b: &str) -> usize {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    let start = a.as_bytes().get(..same).unwrap_or_default();
+    start.iter().rposition(|byte| matches!(byte, b'_' | b'-' | b'/' | b'.')).map_or(0, |at| at + 1)
 }
 
 /// `500ms`, `60s`, `1.5s`, `2m`, `1h`, or seconds without a unit; `None` for anything else, and for more than `longest`.
@@ -119,6 +129,23 @@ mod tests {
     #[test]
     fn an_error_of_the_system_has_no_number() {
         assert_eq!(os_error(&std::io::Error::from_raw_os_error(2)), "No such file or directory");
+    }
+
+    #[test]
+    fn what_is_far_is_not_suggested() {
+        let settings = ["SECRETS_INIT_OUTPUT", "SECRETS_INIT_DEADLINE", "SECRETS_INIT_CONN_IDS", "SECRETS_INIT_LOG"];
+        for (name, near) in [
+            ("SECRETS_INIT_TIMEOUT", None),
+            ("SECRETS_INIT_OUTPT", Some("SECRETS_INIT_OUTPUT")),
+            ("SECRETS_INIT_CONN_ID", Some("SECRETS_INIT_CONN_IDS")),
+            ("SECRETS_INT_LOG", Some("SECRETS_INIT_LOG")),
+            ("SECRETS_INIT_CONNECTION_IDS", None),
+            ("secrets_init_lgo", Some("SECRETS_INIT_LOG")),
+        ] {
+            assert_eq!(nearest(name, &settings), near, "{name}");
+        }
+        assert_eq!(nearest("onyl", &["on", "only", "b\u{e9}"]), Some("only"));
+        assert_eq!((nearest("x", &[]), nearest("b\u{e8}", &["b\u{e9}"])), (None, Some("b\u{e9}")));
     }
 
     #[test]

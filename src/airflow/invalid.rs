@@ -35,10 +35,14 @@ pub enum Reason {
     #[error("the port is greater than 65535")]
     PortRange,
     /// An extra that is not JSON, for Airflow 3.
-    #[error("the value is not JSON, and Airflow 3 needs a JSON object")]
-    ExtraNotJson,
+    #[error(
+        "the text is not JSON ({0}), and Airflow 3, which SECRETS_INIT_AIRFLOW_VERSION says or assumes, needs an object"
+    )]
+    ExtraNotJson(JsonErrorKind),
     /// An extra that is JSON but no object, for Airflow 3.
-    #[error("the value is JSON but not an object, and Airflow 3 needs a JSON object")]
+    #[error(
+        "the value is JSON but not an object, and Airflow 3, which SECRETS_INIT_AIRFLOW_VERSION says or assumes, needs one"
+    )]
     ExtraNotAnObject,
     /// More than two `://` in a URI.
     #[error("the URI holds `://` more than twice")]
@@ -49,12 +53,24 @@ pub enum Reason {
          (a URL in a password or in the query must be percent-encoded)"
     )]
     SecondProtocol,
+    /// A JDBC URL where a URI has its host.
+    #[error("a JDBC URL stands where the host does")]
+    Jdbc,
+    /// Several hosts in a URI, with ports.
+    #[error("the port is followed by another host")]
+    SeveralHosts,
     /// `[` without `]` in the authority of a URI, or the reverse.
-    #[error("the part between `//` and the path has `[` without `]`, or `]` without `[`")]
-    Brackets,
+    #[error("the {} has `[` without `]`, or `]` without `[`", part(*.in_host))]
+    Brackets {
+        /// In the host; else before the last `@`.
+        in_host: bool,
+    },
     /// Something other than an IPv6 address in brackets.
-    #[error("the text in brackets is not an IPv6 address")]
-    NotIpv6,
+    #[error("the text in brackets in the {} is not an IPv6 address", part(*.in_host))]
+    NotIpv6 {
+        /// As above.
+        in_host: bool,
+    },
     /// A character that Unicode normalisation turns into a separator.
     #[error("a character in the part between `//` and the path stands for one of `/ ? # @ :`")]
     HostCharacters,
@@ -91,6 +107,10 @@ impl fmt::Display for InvalidPlace {
     }
 }
 
+const fn part(in_host: bool) -> &'static str {
+    if in_host { "host" } else { "user or password" }
+}
+
 impl Reason {
     /// What to do about it.
     #[must_use]
@@ -101,15 +121,35 @@ impl Reason {
             Self::Json(JsonErrorKind::TooDeep) => "make the JSON of the secret flatter",
             Self::Json(JsonErrorKind::LoneSurrogate) => "replace the escape in the secret",
             Self::Json(JsonErrorKind::IntegerTooLong) => "write the number as a string",
+            Self::Kind { found: "a number" | "a boolean", needed } if needed.starts_with("a string") => {
+                "put the value in double quotes"
+            }
+            Self::Kind { needed: "an integer", .. } => "write the port as a number",
             Self::Kind { .. } => "change the value in the secret",
             Self::Port(_) => {
                 "correct the port; in a URI, percent-encode `/`, `#`, `?`, `[` and `]` in the \
                  user and password"
             }
             Self::PortRange => "correct the port",
-            Self::ExtraNotJson | Self::ExtraNotAnObject => "make the extra a JSON object",
-            Self::TooManyProtocols | Self::SecondProtocol => "percent-encode the inner URLs (`:` as %3A, `/` as %2F)",
-            Self::Brackets | Self::NotIpv6 => "percent-encode `[` as %5B and `]` as %5D in the user and password",
+            Self::ExtraNotJson(_) | Self::ExtraNotAnObject => {
+                "write the extra as an object, not as text: {\"extra\": {\"key\": \"value\"}}; where Airflow 2 reads the file, \
+                 SECRETS_INIT_AIRFLOW_VERSION=2 takes the connection, which then has no extras"
+            }
+            Self::TooManyProtocols | Self::SecondProtocol => {
+                "percent-encode the inner URLs (`:` as %3A, `/` as %2F), or write the secret as JSON"
+            }
+            Self::Jdbc => {
+                "write the secret as JSON with the JDBC URL in `host` (conn_type jdbc), or as type://user:password@host:port/database"
+            }
+            Self::SeveralHosts => {
+                "write the secret as JSON with all of host:port,host:port in `host`, or percent-encode `:` as %3A and `,` as %2C there"
+            }
+            Self::Brackets { in_host: false } | Self::NotIpv6 { in_host: false } => {
+                "percent-encode `[` as %5B and `]` as %5D in the user and password"
+            }
+            Self::Brackets { in_host: true } | Self::NotIpv6 { in_host: true } => {
+                "write an IPv6 address as [ADDRESS]:PORT, and any other host without brackets"
+            }
             Self::HostCharacters => "percent-encode the characters that are not ASCII",
         }
     }

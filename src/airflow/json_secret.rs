@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use crate::airflow::checks::{check_extra, normalize_conn_type};
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::{Note, Reading};
-use crate::airflow::versions::{AirflowTarget, Rules};
+use crate::airflow::versions::Rules;
 use crate::model::connection::{Connection, Field, SecretForm};
 use crate::python::json::{Json, loads};
 use crate::python::number::{Number, py_int, py_int_of_float_token};
@@ -38,17 +38,22 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
         return Err(Invalid { reason, place: InvalidPlace::Secret });
     };
     let mut used = Vec::new();
-    let mut fields = Vec::new();
+    let (mut fields, mut extra_note) = (Vec::new(), None);
     for field in Field::ALL {
         let found = first_key(&entries, field, rules);
         used.extend(found.map(|(key, _)| key.as_str()));
         let value = standardized(field, found.map(|(_, value)| value), rules)?;
-        fields.push((field, converted(field, value, rules.target)?));
+        if field == Field::Extra && value.is_truthy() {
+            extra_note = check_extra(&value, rules.target)?;
+        }
+        fields.push((field, converted(field, value)?));
     }
     let note = if used.is_empty() {
         Some(Note::NoKnownKey)
     } else if !fields.iter().any(|(_, value)| value.as_ref().is_some_and(Json::is_truthy)) {
         Some(Note::NoValue)
+    } else if extra_note.is_some() {
+        extra_note
     } else {
         let unused = entries.keys().map(String::as_str).filter(|key| !used.contains(key));
         Note::of_unused(unused, entries.len())
@@ -83,7 +88,7 @@ fn kind(field: Field, value: &Json, needed: &'static str) -> Invalid {
 }
 
 /// What `Connection` makes of a value, and `get_uri` takes; `None` where the field is not there.
-fn converted(field: Field, value: Json, target: AirflowTarget) -> Result<Option<Json>, Invalid> {
+fn converted(field: Field, value: Json) -> Result<Option<Json>, Invalid> {
     match field {
         _ if value == Json::Null => Ok(None),
         // get_uri looks at true values only, so a false one is found as it is.
@@ -91,7 +96,7 @@ fn converted(field: Field, value: Json, target: AirflowTarget) -> Result<Option<
         // from_json and the setters drop false values.
         Field::ConnType | Field::Password | Field::Port | Field::Extra if !value.is_truthy() => Ok(None),
         Field::Port => port(&value).map(Some),
-        Field::Extra => check_extra(&value, target).map(|()| Some(value)),
+        Field::Extra => Ok(Some(value)),
         _ => match value {
             Json::String(text) if field == Field::ConnType => Ok(Some(normalize_conn_type(&text))),
             Json::String(_) => Ok(Some(value)),

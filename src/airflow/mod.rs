@@ -18,3 +18,5 @@ pub mod versions;
 mod test_rows;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_advice;

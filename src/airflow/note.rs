@@ -28,6 +28,10 @@ pub enum Note {
         /// Those of the unused ones that can be shown.
         shown: Vec<String>,
     },
+    /// An extra that is no JSON, for Airflow 2.
+    ExtraNotJson,
+    /// An extra that is JSON and no object, for Airflow 2.
+    ExtraNotAnObject,
     /// A text without a scheme, so without a connection type.
     NoScheme,
     /// A text with a scheme, but without `//` after it: what follows is no host.
@@ -59,6 +63,8 @@ impl fmt::Display for Note {
         match self {
             Self::NoKnownKey => f.write_str("no key that Airflow knows"),
             Self::NoValue => f.write_str("no key has a value"),
+            Self::ExtraNotJson => f.write_str("the extra is not JSON: Airflow 2 reads no extras from it"),
+            Self::ExtraNotAnObject => f.write_str("the extra is no JSON object: Airflow 2 reads no extras from it"),
             Self::NoScheme => f.write_str("not a URI: no scheme"),
             Self::NoAuthority => f.write_str("not a URI: no // after the scheme"),
             Self::UnusedKeys { unused, all, shown } => {

@@ -90,7 +90,7 @@ fn brackets_hold_an_address_or_a_later_ip_version() {
         for host in hosts.split_whitespace() {
             let read = convert(&format!("http://[{host}]/"), AirflowTarget::V3);
             assert_eq!(read.is_ok(), is_taken, "{host}");
-            assert!(is_taken || matches!(read.unwrap_err().reason, Reason::NotIpv6), "{host}");
+            assert!(is_taken || matches!(read.unwrap_err().reason, Reason::NotIpv6 { in_host: true }), "{host}");
         }
     }
 }
@@ -193,8 +193,7 @@ fn messages_name_the_place_and_no_content() {
         ),
         (
             "{\"login\": 12345}",
-            "field `login`: the value is a number, but Airflow needs a string; \
-             change the value in the secret",
+            "field `login`: the value is a number, but Airflow needs a string; put the value in double quotes",
         ),
         (
             " \n",

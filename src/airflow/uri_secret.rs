@@ -37,7 +37,9 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
     if host_with_protocol {
         let before = rest.split_once("://").map_or(rest.as_str(), |(before, _)| before);
         if before.contains(['@', ':']) {
-            return Err(Invalid { reason: Reason::SecondProtocol, place: InvalidPlace::Secret });
+            let reason =
+                if before.to_ascii_lowercase().contains("jdbc:") { Reason::Jdbc } else { Reason::SecondProtocol };
+            return Err(Invalid { reason, place: InvalidPlace::Secret });
         }
     }
     let parts = urlsplit(&rest)?;
@@ -48,6 +50,7 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
     }
     let mut path = parts.path.chars();
     path.next();
+    let (extra, extra_note) = extra(&parts.query, target)?;
     let fields = [
         (Field::ConnType, Some(normalize_conn_type(&scheme))),
         (Field::Host, Some(Json::String(host))),
@@ -56,12 +59,12 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
         (Field::Password, authority.password.filter(|text| !text.is_empty()).map(unquoted)),
         (Field::Schema, Some(unquoted(path.as_str()))),
         (Field::Port, port(authority.port)?.map(|port| Json::Number(Number::of_integer(port)))),
-        (Field::Extra, extra(&parts.query, target)?),
+        (Field::Extra, extra),
     ];
     let note = match (scheme.is_empty(), has_authority) {
         (true, _) => Some(Note::NoScheme),
         (false, false) => Some(Note::NoAuthority),
-        (false, true) => None,
+        (false, true) => extra_note,
     };
     Ok(Reading { connection: Connection::new(SecretForm::Uri, fields), note })
 }
@@ -97,6 +100,9 @@ fn port(text: &str) -> Result<Option<String>, Invalid> {
     if text.is_empty() {
         return Ok(None);
     }
+    if text.contains(',') {
+        return Err(invalid(Reason::SeveralHosts));
+    }
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(invalid(Reason::Port(IntError::NotAnInteger)));
     }
@@ -112,23 +118,21 @@ fn port(text: &str) -> Result<Option<String>, Invalid> {
     Ok(Some(port.to_string()))
 }
 
-fn extra(query: &str, target: AirflowTarget) -> Result<Option<Json>, Invalid> {
+fn extra(query: &str, target: AirflowTarget) -> Result<(Option<Json>, Option<Note>), Invalid> {
     if query.is_empty() {
-        return Ok(None);
+        return Ok((None, None));
     }
     let mut values = parse_qsl(query);
     if let Some(text) = values.swap_remove(EXTRA_KEY) {
         let text = Json::String(text);
-        if text.is_truthy() {
-            check_extra(&text, target)?;
-        }
-        return Ok(Some(text));
+        let note = if text.is_truthy() { check_extra(&text, target)? } else { None };
+        return Ok((Some(text), note));
     }
     let decode = target == AirflowTarget::V3QueryJson && !values.is_empty();
     let value = |(i, (key, value))| Ok((key, if decode { query_json(i, value)? } else { Json::String(value) }));
     let value = Json::Object(values.into_iter().enumerate().map(value).collect::<Result<_, Invalid>>()?);
     // Text also for an empty object: Airflow leaves an empty object in the file a dict.
-    Ok(Some(if decode { value } else { Json::String(dumps(&value)) }))
+    Ok((Some(if decode { value } else { Json::String(dumps(&value)) }), None))
 }
 
 /// A query value as JSON; it stays text if it is not JSON.
@@ -191,10 +195,12 @@ fn split_scheme(uri: &str) -> (String, &str) {
 /// Brackets must come together, and an IPv6 address or a later IP version must be in the first.
 fn check_brackets(netloc: &str) -> Result<(), Invalid> {
     let invalid = |reason| Invalid { reason, place: InvalidPlace::Authority };
+    // Where the first of them is.
+    let in_host = |brackets: &[char]| !netloc.rsplit_once('@').is_some_and(|(user, _)| user.contains(brackets));
     match (netloc.contains('['), netloc.contains(']')) {
         (false, false) => return Ok(()),
         (true, true) => {}
-        _ => return Err(invalid(Reason::Brackets)),
+        _ => return Err(invalid(Reason::Brackets { in_host: in_host(&['[', ']']) })),
     }
     let inner = netloc.split_once('[').map_or("", |(_, inner)| inner);
     let inner = inner.split_once(']').map_or(inner, |(inner, _)| inner);
@@ -202,7 +208,7 @@ fn check_brackets(netloc: &str) -> Result<(), Invalid> {
         Some(future) => is_ip_future(future),
         None => is_ipv6(inner),
     };
-    if valid { Ok(()) } else { Err(invalid(Reason::NotIpv6)) }
+    if valid { Ok(()) } else { Err(invalid(Reason::NotIpv6 { in_host: in_host(&['[']) })) }
 }
 
 /// What follows `v` in `\Av[a-fA-F0-9]+\..+\Z`.

@@ -10,6 +10,7 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::config::env::{Env, NOT_UNICODE, NotUnicode};
+use crate::config::synonyms;
 use crate::error::{ConfigErrors, Exit, Failure};
 use crate::text::parse_duration;
 
@@ -298,6 +299,11 @@ pub enum Parsed {
 /// [`Exit::Usage`], naming the flag and the nearest known one, never a value.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
     let args: Vec<OsString> = args.into_iter().collect();
+    if let Some((flag, other)) = flag_without_value(&args) {
+        let line =
+            format!("the flag {flag} needs a value, and {other} is another flag; see airflow-secrets-init --help");
+        return Err(Failure::new(Exit::Usage, line));
+    }
     let matches = match Cli::command().try_get_matches_from(&args) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp && !args.iter().any(|arg| arg == "--help-all") => {
@@ -332,6 +338,19 @@ fn short_help(args: &[OsString]) -> String {
     format!("{own}\nIt takes all settings of a render: see airflow-secrets-init --help and --help-all.\n")
 }
 
+/// A flag whose value was forgotten, so that the next flag would be taken for it.
+fn flag_without_value(args: &[OsString]) -> Option<(&str, &str)> {
+    let takes_value = |arg: &str| {
+        arg.strip_prefix("--")
+            .is_some_and(|name| name == "template" || RawSettings::NAMES.contains(&name.replace('-', "_").as_str()))
+    };
+    args.windows(2).find_map(|pair| {
+        let (flag, next) = (pair.first()?.to_str()?, pair.last()?.to_str()?);
+        let other = next.split('=').next().filter(|other| is_flag(other))?;
+        takes_value(flag).then_some((flag, other))
+    })
+}
+
 fn is_template_flag(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|arg| arg == "--template" || arg.starts_with("--template="))
 }
@@ -353,6 +372,9 @@ fn describe(error: &clap::Error, args: &[OsString]) -> String {
             let given = given.unwrap_or_default();
             let at = args.iter().skip(1).position(|arg| arg.as_encoded_bytes().starts_with(given.as_bytes()));
             let which = at.map_or_else(|| "an argument".to_owned(), |at| format!("argument {}", at + 1));
+            if let Some(meant) = synonyms::of(given.split(['=', ' ']).next().unwrap_or_default()) {
+                return format!("{which} is an unknown flag; did you mean {meant}? ({tail})");
+            }
             match text(ContextKind::SuggestedArg).filter(|near| is_flag(near)) {
                 Some(near) => format!("{which} is an unknown flag; did you mean {near}? ({tail})"),
                 None => format!("{which} is an unknown flag; {tail}"),
@@ -363,7 +385,17 @@ fn describe(error: &clap::Error, args: &[OsString]) -> String {
             format!("the flag {flag} needs a value; {tail}")
         }
         (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
-        _ => format!("an argument is neither a flag nor one of render, check, diff, iam, publish-index; {tail}"),
+        _ => {
+            let meant = args.iter().skip(1).filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-'));
+            match { meant }.find_map(synonyms::of) {
+                Some(meant) => format!(
+                    "an argument is neither a flag nor one of render, check, diff, iam, publish-index; did you mean {meant}? ({tail})"
+                ),
+                None => {
+                    format!("an argument is neither a flag nor one of render, check, diff, iam, publish-index; {tail}")
+                }
+            }
+        }
     }
 }
 
@@ -419,6 +451,31 @@ mod tests {
     fn a_flag_without_its_value_and_a_flag_given_twice_are_mistakes() {
         assert!(failure(&["--connections-file"]).contains("--connections-file"));
         assert!(failure(&["--log", "info", "--log", "debug"]).contains("--log"));
+        let swallowed = failure(&["--connections-file", "--log=canary"]);
+        assert_eq!(
+            swallowed,
+            "the flag --connections-file needs a value, and --log is another flag; see airflow-secrets-init --help"
+        );
+        // A value may begin with dashes otherwise.
+        assert!(parse(["x", "--exclude", "--a"].map(OsString::from)).is_ok());
+    }
+
+    #[test]
+    fn what_people_type_for_something_else_is_known() {
+        for (args, meant) in [
+            (&["--dry-run"][..], "the command check"),
+            (&["--env-file", "canary"], "--airflow-env-file"),
+            (&["--region=canary"], "the variable AWS_REGION"),
+            (&["--verbose"], "--log debug"),
+            (&["-v"], "--log debug"),
+            (&["--timeout", "5"], "--deadline"),
+            (&["help"], "--help"),
+            (&["version"], "--version"),
+            (&["validate"], "the command check"),
+        ] {
+            let line = failure(args);
+            assert!(line.contains(&format!("did you mean {meant}")) && !line.contains("canary"), "{line}");
+        }
     }
 
     #[test]

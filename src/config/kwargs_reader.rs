@@ -17,6 +17,7 @@ use crate::config::keys::{Fallback, KEYS, Key, READER_KEYS};
 use crate::config::kwargs::{
     BackendKwargs, KnownBy, OwnAccess, OwnNames, Role, RoleVia, SharedAccount, SharedNames, StaticKeys,
 };
+use crate::config::kwargs_hints;
 use crate::error::ConfigErrors;
 use crate::model::aws::{AccountId, Arn, LONGEST_NAME, Region, check_endpoint, is_name_character};
 use crate::model::connection::Field;
@@ -48,6 +49,13 @@ pub fn parse(
     }
     let mut object = match parsed {
         Ok(Value::Object(object)) => object,
+        Ok(Value::String(text)) if text.trim_start().starts_with('{') => {
+            errors.add(
+                place,
+                "is JSON, but a text that holds an object: leave the quotes around it and its backslashes out",
+            );
+            return None;
+        }
         Ok(_) => {
             errors.add(place, "is JSON but not an object; write {\"connections_prefix\": ...}");
             return None;
@@ -56,8 +64,7 @@ pub fn parse(
             let before = text.get(..error.offset).unwrap_or(text);
             let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             let at = format!("line {} column {column}", before.matches('\n').count() + 1);
-            let is_map = text.trim_start().starts_with("map[");
-            let hint = if is_map { "; a YAML map was given where the chart wants a quoted JSON string" } else { "" };
+            let hint = kwargs_hints::hint(text, error.offset).map(|hint| format!("; {hint}")).unwrap_or_default();
             errors.add(place, format!("is not valid JSON ({at}){hint}"));
             return None;
         }
