@@ -11,7 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::airflow::invalid::Invalid;
 use crate::airflow::note::{Note, Reading};
-use crate::airflow::secret::read_secret;
+use crate::airflow::secret::{for_variable_alone, read_secret};
 use crate::airflow::versions::Rules;
 use crate::error::{Exit, Failure};
 use crate::fetch::answers::{EmptyAccount, Fetched, Resolved, SecretState, Skipped, SkippedAccount};
@@ -19,6 +19,7 @@ use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Plan;
+use crate::python::json::Json;
 use crate::text::nearest;
 use crate::text::printable;
 use left_out::{LeftOut, Why, gravest, judge};
@@ -28,6 +29,10 @@ use left_out::{LeftOut, Why, gravest, judge};
 pub struct Entries {
     /// By conn_id, in order.
     pub connections: BTreeMap<String, Connection>,
+    /// Connections that only an environment variable can hold, by conn_id: no file does, where one entry harms all.
+    pub for_variable_alone: BTreeMap<String, Connection>,
+    /// By conn_id: passwords that are there and false in Python, which only an environment variable can hold.
+    pub false_passwords: BTreeMap<String, Json>,
     /// By key, in order. A variable is the secret's text as it is (Airflow 2.8.1 providers/amazon/aws/secrets/
     /// secrets_manager.py `get_variable`).
     pub variables: BTreeMap<String, SecretString>,
@@ -144,7 +149,15 @@ impl Entries {
     fn take_text(&mut self, kind: Kind, id: &str, text: SecretString, rules: &Rules) -> Result<Option<Note>, Invalid> {
         match kind {
             Kind::Connection => {
-                let Reading { connection, note } = read_secret(text.expose_secret(), rules)?;
+                let text = text.expose_secret();
+                let read = read_secret(text, rules);
+                let alone = read.as_ref().err().and_then(|invalid| for_variable_alone(text, *invalid, rules));
+                if let Some(reading) = alone {
+                    self.for_variable_alone.insert(id.to_owned(), reading.connection);
+                    self.false_passwords.extend(reading.false_password.map(|password| (id.to_owned(), password)));
+                }
+                let Reading { connection, false_password, note } = read?;
+                self.false_passwords.extend(false_password.map(|password| (id.to_owned(), password)));
                 self.connections.insert(id.to_owned(), connection);
                 return Ok(note);
             }

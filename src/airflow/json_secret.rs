@@ -38,13 +38,16 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
         return Err(Invalid { reason, place: InvalidPlace::Secret });
     };
     let mut used = Vec::new();
-    let (mut fields, mut extra_note) = (Vec::new(), None);
+    let (mut fields, mut extra_note, mut false_password) = (Vec::new(), None, None);
     for field in Field::ALL {
         let found = first_key(&entries, field, rules);
         used.extend(found.map(|(key, _)| key.as_str()));
         let value = standardized(field, found.map(|(_, value)| value), rules)?;
         if field == Field::Extra && value.is_truthy() {
             extra_note = check_extra(&value, rules.target)?;
+        }
+        if field == Field::Password && value != Json::Null && !value.is_truthy() {
+            false_password = Some(value.clone());
         }
         fields.push((field, converted(field, value)?));
     }
@@ -58,7 +61,7 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
         let unused = entries.keys().map(String::as_str).filter(|key| !used.contains(key));
         Note::of_unused(unused, entries.len())
     };
-    Ok(Reading { connection: Connection::new(SecretForm::Json, fields), note })
+    Ok(Reading { connection: Connection::new(SecretForm::Json, fields), false_password, note })
 }
 
 /// The first key of the document that stands for a field: it counts, even if its value is null.

@@ -3,11 +3,15 @@
 use std::fmt;
 
 use crate::model::connection::Connection;
+use crate::python::json::Json;
 
 /// A connection, and what is odd about the secret that it was read from.
 #[derive(Debug)]
 pub struct Reading {
     pub connection: Connection,
+    /// A password that is there and false in Python, such as an empty one. Airflow's own class reads it as none, the class of
+    /// Airflow 3 that tasks get keeps it: only an environment variable holds it for both.
+    pub false_password: Option<Json>,
     /// `None` where nothing is odd.
     pub note: Option<Note>,
 }

@@ -12,7 +12,7 @@
 
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::Reading;
-use crate::airflow::versions::Rules;
+use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::airflow::{json_secret, uri_secret};
 use crate::model::connection::Connection;
 use crate::python::str as pystr;
@@ -24,6 +24,19 @@ use crate::python::str as pystr;
 /// when the connection cannot be written to a file of the target version.
 pub fn from_secret(text: &str, rules: &Rules) -> Result<Connection, Invalid> {
     read_secret(text, rules).map(|reading| reading.connection)
+}
+
+/// The connection that the live backend hands to tasks of Airflow 3, and to Airflow 2, where an extra that is no object is the one
+/// thing that is wrong with the secret: right for an environment variable, which harms no other connection. A file with it is
+/// refused as a whole.
+#[must_use]
+pub fn for_variable_alone(text: &str, invalid: Invalid, rules: &Rules) -> Option<Reading> {
+    if !matches!(invalid.reason, Reason::ExtraNotJson(_) | Reason::ExtraNotAnObject) {
+        return None;
+    }
+    let rules = Rules { target: AirflowTarget::V2, ..rules.clone() };
+    // The port and the login may be wrong as well.
+    read_secret(text, &rules).ok()
 }
 
 /// As [`from_secret`], with what is odd about the secret.

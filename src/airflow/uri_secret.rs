@@ -66,7 +66,8 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
         (false, false) => Some(Note::NoAuthority),
         (false, true) => extra_note,
     };
-    Ok(Reading { connection: Connection::new(SecretForm::Uri, fields), note })
+    let false_password = authority.password.filter(|text| text.is_empty()).map(Json::from);
+    Ok(Reading { connection: Connection::new(SecretForm::Uri, fields), false_password, note })
 }
 
 fn unquoted(text: &str) -> Json {

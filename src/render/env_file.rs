@@ -32,8 +32,9 @@ pub struct Assignments<'a> {
 #[must_use]
 pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
-    for (id, connection) in &entries.connections {
-        let value = value_of(connection).ok_or("neither JSON nor a URI says the same in an environment variable");
+    for (id, connection) in entries.connections.iter().chain(&entries.for_variable_alone) {
+        let value = value_of(connection, entries.false_passwords.get(id))
+            .ok_or("neither JSON nor a URI says the same in an environment variable");
         candidates.push((Kind::Connection, id, name_of(CONN, id), value));
     }
     for (id, text) in &entries.variables {
@@ -83,6 +84,37 @@ pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     Assignments { bytes: text.into_bytes(), values, refused }
 }
 
+/// What a program is started with, of which Linux gives a quarter of the stack's limit (8 MiB): `execve(2)`, "Limits on size of
+/// arguments and environment". Arguments and the rest of the environment need room too.
+const MUCH: usize = 3 << 19;
+/// The same of one variable: 32 pages, `MAX_ARG_STRLEN`.
+const MUCH_IN_ONE: usize = 96 << 10;
+
+/// What an operator should know of the size of an environment, before no program can be started with it.
+#[must_use]
+pub fn too_large_soon(values: &BTreeMap<String, String>) -> Vec<String> {
+    // A name, `=`, a value, NUL, and a pointer to them.
+    let size = |(name, value): (&String, &String)| name.len() + value.len() + 2;
+    let all: usize = values.iter().map(|variable| size(variable) + size_of::<usize>()).sum();
+    let mut lines = Vec::new();
+    if all > MUCH {
+        lines.push(format!(
+            "the variables take {} KiB: from 2048 KiB on, the whole environment and the arguments together, no program can be \
+             started (\"Argument list too long\"); choose what the component needs, or use a connections file",
+            all >> 10
+        ));
+    }
+    for variable in values.iter().filter(|variable| size(*variable) > MUCH_IN_ONE) {
+        lines.push(format!(
+            "{} takes {} KiB: from 128 KiB on in one variable no program can be started (\"Argument list too long\"); use a file \
+             for it",
+            printable(variable.0),
+            size(variable) >> 10
+        ));
+    }
+    lines
+}
+
 const CONN: &str = "AIRFLOW_CONN_";
 const VAR: &str = "AIRFLOW_VAR_";
 
@@ -112,7 +144,7 @@ impl<'a> Owners<'a> {
             let skipped = entries.skipped[kind].iter().map(|skipped| (&skipped.id, skipped.source));
             for (id, source) in found.chain(skipped) {
                 let is_there = match entries.texts(kind) {
-                    None => entries.connections.contains_key(id),
+                    None => entries.connections.contains_key(id) || entries.for_variable_alone.contains_key(id),
                     Some(texts) => texts.contains_key(id),
                 };
                 all.entry(name_of(prefix, id)).or_default().push(Owner { kind, id, source, is_there });
@@ -166,7 +198,7 @@ fn name_fits(name: &str, dialect: Dialect) -> bool {
 ///
 /// `Connection.from_json` drops an empty type and an empty extra (Airflow 2.8.1 and 3.3.2 `airflow/models/connection.py`); a
 /// URI keeps them. `None` where neither says the same.
-fn value_of(connection: &Connection) -> Option<String> {
+fn value_of(connection: &Connection, false_password: Option<&Json>) -> Option<String> {
     if [Field::ConnType, Field::Extra].into_iter().any(|field| connection.text(field) == Some("")) {
         return to_uri(connection);
     }
@@ -175,8 +207,9 @@ fn value_of(connection: &Connection) -> Option<String> {
         Some("0") if field == Field::Port => "\"0\"".to_owned(),
         _ => raw_ascii(value),
     };
-    let fields: Vec<String> =
-        connection.fields().map(|(field, json)| format!("\"{field}\": {}", value(field, json))).collect();
+    let password = false_password.map(|password| (Field::Password, password));
+    let fields = connection.fields().chain(password);
+    let fields: Vec<String> = fields.map(|(field, json)| format!("\"{field}\": {}", value(field, json))).collect();
     Some(without_specials(&format!("{{{}}}", fields.join(", "))))
 }
 

@@ -75,6 +75,9 @@ pub fn all<'a>(
         let refused =
             refused.into_iter().map(|(kind, id, reason)| not_for_file(kind, id, &file.path, reason, settings));
         left_out.extend(refused);
+        for line in env_file::too_large_soon(&values) {
+            tracing::warn!("{}: {line}", shown(&file.path));
+        }
         files.push(Rendered { path: &file.path, bytes, mode, expected: Expected::Lines(file.dialect, values) });
     }
     for kind in [Kind::Config, Kind::Variable] {

@@ -15,13 +15,25 @@ use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, EnvFile, Format};
 use crate::convert::{Detail, Entries};
 use crate::error::{Exit, Failure};
-use crate::fetch::answers::{Skipped, SkippedBy};
+use crate::fetch::answers::{Fetched, SecretState, Skipped, SkippedBy, Winner};
 use crate::model::connection::Connection;
 use crate::model::kind::Kind;
+use crate::plan::{Access, AddressedBy, Enumerate, Plan, Source, SourcePlan, Want};
+use crate::store::secret_store::SecretValue;
 use crate::verify;
 
 fn rules(target: AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: IndexMap::new(), urlencoded: false }
+}
+
+/// Connections of the own account.
+fn plan_of_connections() -> Plan {
+    let mut plan = Plan::for_tests([(Source::Own, Access::Own)]);
+    let kind = Kind::Connection;
+    let source = SourcePlan::for_tests((kind, 0), Source::Own, Enumerate::Listing, AddressedBy::Name, "");
+    let [chosen, named, required] = [const { Vec::new() }; 3];
+    plan.wants.push(Want { kind, exactly: None, chosen, named, required, sources: vec![source] });
+    plan
 }
 
 fn of(set: &BTreeMap<String, Connection>) -> BTreeMap<&str, &Connection> {
@@ -306,6 +318,54 @@ fn environment_variables_have_one_owner_each() {
         r#"{"conn_type": "x", "password": "it\u0027s \u00245 \u0060x\u0060 \u0023\u0021\u005c", "port": "0"}"#,
         "nothing that any reader treats in a way of its own"
     );
+}
+
+/// What a file can't hold and a variable can: an extra that is no object, and a password that is false in Python.
+#[test]
+fn a_variable_holds_what_harms_a_file() {
+    let secrets = [
+        ("a", r#"{"conn_type": "x", "extra": "a=b"}"#),
+        ("b", r#"{"conn_type": "x", "extra": [1], "password": ""}"#),
+        ("c", "x://u:@h/db"),
+        ("d", r#"{"conn_type": "x", "password": 0}"#),
+        ("broken", r#"{"conn_type": "x", "extra": "a=b", "port": "canary"}"#),
+    ];
+    let mut fetched = Fetched::default();
+    for (id, text) in secrets {
+        let value = SecretValue { text: SecretString::from(text), changed: None };
+        let winner = Winner { source: 0, state: SecretState::Value(value), shadowed: Vec::new(), ambiguous: false };
+        fetched.kinds[Kind::Connection].entries.insert(id.to_owned(), winner);
+    }
+    let entries = Entries::of(fetched, &plan_of_connections(), &rules(AirflowTarget::V3), BTreeMap::new());
+    assert_eq!(entries.connections.keys().collect::<Vec<_>>(), ["c", "d"]);
+    let Assignments { values, refused, .. } = env_file::render(&of_dialect(Dialect::Env), &entries);
+    assert!(refused.is_empty());
+    let held: Vec<(&str, &str)> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(
+        held,
+        [
+            ("AIRFLOW_CONN_A", r#"{"conn_type": "x", "extra": "a=b"}"#),
+            ("AIRFLOW_CONN_B", r#"{"conn_type": "x", "extra": [1], "password": ""}"#),
+            ("AIRFLOW_CONN_C", r#"{"conn_type": "x", "host": "h", "login": "u", "schema": "db", "password": ""}"#),
+            ("AIRFLOW_CONN_D", r#"{"conn_type": "x", "password": 0}"#),
+        ]
+    );
+}
+
+#[test]
+fn an_environment_that_no_program_can_be_started_with_is_reported_before() {
+    let of = |count: usize, bytes: usize| {
+        (0..count).map(|at| (format!("AIRFLOW_VAR_{at:03}"), "x".repeat(bytes))).collect::<BTreeMap<_, _>>()
+    };
+    assert!(
+        env_file::too_large_soon(&of(1, 98_000)).is_empty() && env_file::too_large_soon(&of(16, 95_000)).is_empty()
+    );
+    let one = env_file::too_large_soon(&of(1, 100_000));
+    assert_eq!(one.len(), 1);
+    assert!(one[0].starts_with("AIRFLOW_VAR_000 takes 97 KiB: from 128 KiB on in one variable"), "{}", one[0]);
+    let all = env_file::too_large_soon(&of(17, 95_000));
+    assert_eq!(all.len(), 1);
+    assert!(all[0].starts_with("the variables take 1577 KiB: from 2048 KiB on"), "{}", all[0]);
 }
 
 /// A variable belongs to the first account that has any id of its spelling, and to nobody if that account has two.
