@@ -1,7 +1,8 @@
 //! `SECRETS_INIT_STORE=file:PATH`: a YAML or JSON document instead of AWS, for dev stacks, demos and CI.
 //!
 //! Takes the document's text, gives one store for the own account and one for each shared one. A value is the
-//! secret's text, or a mapping that stands for a JSON secret, or null for a secret without a current value.
+//! secret's text, or a mapping that stands for a JSON secret, or null for a secret without a current value. A document without
+//! `own` and `shared` is one of Airflow's own: its connections are the own account's.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -17,7 +18,9 @@ use super::memory::MemoryStore;
 use crate::config::files;
 use crate::error::{Exit, Failure};
 use crate::model::aws::AccountId;
+use crate::model::kind::Kind;
 use crate::plan::{Plan, Source};
+use crate::store::{export, yaml};
 use crate::text::{os_error, printable};
 
 /// A document larger than this is not a dev stack's.
@@ -30,16 +33,18 @@ const LARGEST: u64 = 256 << 20;
 /// the place, never a value.
 pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
     let shown = printable(&path.display().to_string());
-    let refuse = |problem: String| Failure::new(Exit::Config, format!("file store {shown}: {problem}"));
+    let refuse = |problems: Vec<String>| {
+        let lines = problems.into_iter().map(|problem| format!("file store {shown}: {problem}"));
+        Failure::with_lines(Exit::Config, lines.collect())
+    };
     let text = files::read_text(path, LARGEST).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => {
             let line = format!("file store {shown}: {}; check SECRETS_INIT_STORE", os_error(&error));
             Failure::new(Exit::NotFound, line)
         }
-        _ => refuse(format!("can't be read: {}", os_error(&error))),
+        _ => refuse(vec![format!("can't be read: {}", os_error(&error))]),
     })?;
-    let is_json = path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json"));
-    stores(&text, if is_json { Form::Json } else { Form::Yaml }, plan).map_err(&refuse)
+    stores(&text, Form::of(path), plan).map_err(refuse)
 }
 
 /// How a document is written.
@@ -48,16 +53,38 @@ pub enum Form {
     /// JSON: number tokens and the order of keys stay as they are.
     Json,
     Yaml,
+    /// Lines `CONN_ID=URI`, as Airflow exports and reads them.
+    Env,
+}
+
+impl Form {
+    fn of(path: &Path) -> Self {
+        let is = |extension: &str| {
+            path.extension().is_some_and(|its| its.eq_ignore_ascii_case(extension))
+                || path.file_name().is_some_and(|name| name.eq_ignore_ascii_case(format!(".{extension}")))
+        };
+        if is("json") {
+            Self::Json
+        } else if is("env") {
+            Self::Env
+        } else {
+            Self::Yaml
+        }
+    }
 }
 
 /// The store of each of the plan's accounts, in order, from a document's text.
 ///
 /// # Errors
-/// When it is not a document of the right form: the place, never a value.
-pub fn stores(text: &str, form: Form, plan: &Plan) -> Result<Vec<MemoryStore>, String> {
+/// When it is not a document of the right form: a line for each mistake, with its place, never a value.
+pub fn stores(text: &str, form: Form, plan: &Plan) -> Result<Vec<MemoryStore>, Vec<String>> {
+    let of_own = plan.want_of(Kind::Connection).and_then(|want| want.sources.first());
+    let name_of = |conn_id: &str| of_own.map(|source| source.secret_name(conn_id));
     let accounts = match form {
-        Form::Json => from_json(text)?,
-        Form::Yaml => from_yaml(text)?,
+        Form::Json => from_json(text, name_of).map_err(|problem| vec![problem])?,
+        Form::Yaml => from_yaml(text, name_of)?,
+        Form::Env => of_export(export::lines(text)?.into_iter().map(|(id, value)| (id, Ok(Some(value)))), name_of)
+            .map_err(|problem| vec![problem])?,
     };
     let stores = plan.accounts.iter().map(|account| match &account.source {
         Source::Own => accounts.own.clone(),
@@ -128,51 +155,72 @@ impl<T> Document<T> {
     }
 }
 
-fn from_json(text: &str) -> Result<Accounts, String> {
-    let document: Document<Box<RawValue>> = serde_json::from_str(text).map_err(|error| {
+fn from_json(text: &str, name_of: impl Fn(&str) -> Option<String>) -> Result<Accounts, String> {
+    let refuse = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
-        format!("line {line} column {column}: not JSON of the form {{\"own\": {{name: value}}, \"shared\": {{account: {{name: value}}}}}}")
-    })?;
-    document.accounts(|raw| match raw.get().as_bytes().first() {
-        Some(b'"') => serde_json::from_str(raw.get()).map(Some).map_err(|_| "is text with a lone surrogate"),
+        format!(
+            "line {line} column {column}: not JSON of the form {{\"own\": {{name: value}}, \"shared\": {{account: {{name: value}}}}}}"
+        )
+    };
+    let export::Pairs(pairs) = serde_json::from_str(text).map_err(refuse)?;
+    let is_ours = |(key, _): &(String, Box<RawValue>)| key == "own" || key == "shared";
+    if !pairs.is_empty() && !pairs.iter().any(is_ours) {
+        let secrets = pairs.into_iter().map(|(id, raw)| (id, exported(raw.get())));
+        return of_export(secrets, name_of);
+    }
+    if pairs.iter().any(is_ours) && !pairs.iter().all(is_ours) {
+        return Err(
+            "own and shared stand beside other keys: put all secrets under them, or none for an export of Airflow's"
+                .to_owned(),
+        );
+    }
+    let document: Document<Box<RawValue>> = serde_json::from_str(text).map_err(refuse)?;
+    document.accounts(|raw| secret(raw.get()))
+}
+
+/// The text of a secret that stands in a document as this JSON.
+fn secret(raw: &str) -> Result<Option<String>, &'static str> {
+    match raw.as_bytes().first() {
+        Some(b'"') => serde_json::from_str(raw).map(Some).map_err(|_| "is text with a lone surrogate"),
         // As it stands: number tokens and the order of keys survive.
-        Some(b'{') => Ok(Some(raw.get().to_owned())),
+        Some(b'{') => Ok(Some(raw.to_owned())),
         Some(b'n') => Ok(None),
         _ => Err("must be text or an object (quote numbers and booleans)"),
-    })
-}
-
-fn from_yaml(text: &str) -> Result<Accounts, String> {
-    // Without snippets: they would print the lines around a mistake, and those hold secrets.
-    let options = serde_saphyr::options! { with_snippet: false, strict_booleans: true };
-    let document: Document<serde_json::Value> =
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let place = error.location().map(|at| format!("line {} column {}: ", at.line(), at.column()));
-            let form = "not YAML of the form own: {name: value}, shared: {\"account\": {name: value}}";
-            format!("{}{form}", place.unwrap_or_default())
-        })?;
-    document.accounts(|value| match value {
-        serde_json::Value::String(text) => Ok(Some(text)),
-        serde_json::Value::Null => Ok(None),
-        object @ serde_json::Value::Object(_) if has_rounded_number(&object) => {
-            Err("holds a number of more than 15 digits, which YAML rounds; quote it")
-        }
-        object @ serde_json::Value::Object(_) => Ok(Some(object.to_string())),
-        _ => Err("must be text or a mapping (quote numbers and booleans)"),
-    })
-}
-
-/// Whether reading YAML has rounded an integer: what fits no integer type comes as a float.
-fn has_rounded_number(value: &serde_json::Value) -> bool {
-    match value {
-        serde_json::Value::Number(number) => {
-            let is_integer = number.as_i64().is_some() || number.as_u64().is_some();
-            !is_integer && number.as_f64().is_some_and(|float| float.abs() >= 1e15)
-        }
-        serde_json::Value::Array(items) => items.iter().any(has_rounded_number),
-        serde_json::Value::Object(items) => items.values().any(has_rounded_number),
-        _ => false,
     }
+}
+
+/// The same of a connection that Airflow exported, or keeps for LocalFilesystemBackend.
+fn exported(raw: &str) -> Result<Option<String>, &'static str> {
+    match raw.as_bytes().first() {
+        Some(b'{') => export::secret_of(raw).map(Some),
+        Some(b'[') => match serde_json::from_str::<Vec<Box<RawValue>>>(raw).as_deref() {
+            Ok([one]) => exported(one.get()),
+            _ => Err("is a list: Airflow takes one connection for each conn_id"),
+        },
+        _ => secret(raw),
+    }
+}
+
+/// Connections of the own account, by conn_id.
+fn of_export(
+    connections: impl Iterator<Item = (String, Result<Option<String>, &'static str>)>,
+    name_of: impl Fn(&str) -> Option<String>,
+) -> Result<Accounts, String> {
+    let mut own = Secrets::new();
+    for (id, text) in connections {
+        let text = text.map_err(|problem| format!("connection {}: {problem}", printable(&id)))?;
+        own.extend(name_of(&id).map(|name| (name, text.map(SecretString::from))));
+    }
+    Ok(Accounts { own, ..Accounts::default() })
+}
+
+fn from_yaml(text: &str, name_of: impl Fn(&str) -> Option<String>) -> Result<Accounts, Vec<String>> {
+    let form = "own: {name: value}, shared: {\"account\": {name: value}}";
+    from_json(&yaml::read(text)?.to_json(), name_of).map_err(|problem| {
+        // A place in the JSON is none in the document.
+        let problem = if problem.starts_with("line ") { format!("not YAML of the form {form}") } else { problem };
+        vec![problem.replace("an object (", "a mapping (")]
+    })
 }
 
 #[cfg(test)]
@@ -214,9 +262,8 @@ mod tests {
             assert_eq!(opened(name, json).unwrap(), [Some(token.clone()), shared.clone(), None], "{name}");
         }
         for name in ["x.yaml", "json"] {
-            let read = opened(name, json).unwrap();
-            assert_eq!(read[1..], [shared.clone(), None], "{name}");
-            assert_ne!(read[0].as_ref(), Some(&token), "YAML keeps no tokens");
+            let read = opened(name, json).err().unwrap().to_string();
+            assert!(read.contains("line 1 column 21: a number that readers of YAML disagree on"), "{name}: {read}");
             assert_eq!(opened(name, "own: {a: x}\n").unwrap(), [shared.clone(), None, None], "{name}");
         }
     }
@@ -243,7 +290,11 @@ mod tests {
 
     /// The own account's secrets, or the problem.
     fn own(text: &str, form: Form) -> Result<Vec<(String, Option<String>)>, String> {
-        let accounts = if form == Form::Json { from_json(text) } else { from_yaml(text) }?;
+        let name_of = |id: &str| Some(format!("p/{id}"));
+        let accounts = match form {
+            Form::Json => from_json(text, name_of),
+            _ => from_yaml(text, name_of).map_err(|problems| problems.join("\n")),
+        }?;
         let text = |secret: Option<SecretString>| secret.map(|secret| secret.expose_secret().to_owned());
         Ok(accounts.own.into_iter().map(|(name, secret)| (name, text(secret))).collect())
     }
@@ -264,24 +315,36 @@ mod tests {
     }
 
     #[test]
-    fn numbers_of_json_stay_as_they_are_and_yaml_refuses_what_it_would_round() {
+    fn numbers_of_json_stay_as_they_are_and_yaml_refuses_what_readers_disagree_on() {
         let text = r#"{"own": {"a": {"n": 1E+5, "m": 12345678901234567890123, "e": 1e400}}}"#;
         let json = own(text, Form::Json).unwrap();
         assert_eq!(json[0].1.as_deref(), Some(r#"{"n": 1E+5, "m": 12345678901234567890123, "e": 1e400}"#));
-        for (number, words) in [
-            ("12345678901234567890123", "secret a: holds a number of more than 15 digits"),
-            ("[1, 12345678901234567890123]", "secret a: holds a number of more than 15 digits"),
-            ("{m: -1e15}", "secret a: holds a number of more than 15 digits"),
-            ("1e400", "line 1 column"),
-            ("-.inf", "line 1 column"),
-            (".nan", "line 1 column"),
+        assert_eq!(own(text, Form::Yaml).unwrap_err().lines().count(), 3);
+        let yaml = own("own: {a: {n: 1.50, m: 99999999999999.5}}", Form::Yaml).unwrap();
+        assert_eq!(yaml[0].1.as_deref(), Some(r#"{"n":1.50,"m":99999999999999.5}"#));
+    }
+
+    /// What `airflow connections export` writes, and what LocalFilesystemBackend reads.
+    #[test]
+    fn an_export_of_airflow_is_the_own_account() {
+        let json = r#"{"b": {"conn_type": "mysql", "description": null, "host": "h", "port": 3306}, "a": "mysql://h"}"#;
+        let secrets = own(json, Form::Json).unwrap();
+        let expected = [("p/a", "mysql://h"), ("p/b", r#"{"conn_type": "mysql", "host": "h", "port": 3306}"#)];
+        assert_eq!(secrets, expected.map(|(name, text)| (name.to_owned(), Some(text.to_owned()))));
+        let yaml = "b:\n  conn_type: mysql\n  description: x\n  host: h\n  port: 3306\na: mysql://h\nc:\n  - x://h\n";
+        let expected = [expected[0], expected[1], ("p/c", "x://h")];
+        assert_eq!(
+            own(yaml, Form::Yaml).unwrap(),
+            expected.map(|(name, text)| (name.to_owned(), Some(text.to_owned())))
+        );
+        for (text, words) in [
+            (r#"{"a": "x://h", "own": {}}"#, "own and shared stand beside other keys"),
+            (r#"{"a": ["x://canary", "x://h"]}"#, "connection a: is a list"),
+            (r#"{"a": 5}"#, "connection a: must be text or an object"),
+            (r#"{"a": {"uri": "x://canary", "host": "h"}}"#, "connection a: has uri beside other keys"),
         ] {
-            let problem = own(&format!("own: {{a: {{n: {number}}}}}"), Form::Yaml).unwrap_err();
-            assert!(problem.starts_with(words), "{number}: {problem}");
-        }
-        // The largest that are read as they stand.
-        for number in ["18446744073709551615", "-9223372036854775808", "99999999999999.5"] {
-            assert!(own(&format!("own: {{a: {{n: {number}}}}}"), Form::Yaml).is_ok(), "{number}");
+            let problem = own(text, Form::Json).unwrap_err();
+            assert!(problem.contains(words) && !problem.contains("canary"), "{text}: {problem}");
         }
     }
 
@@ -295,7 +358,6 @@ mod tests {
             (r#"{"own": {"a": "canary"}"#, "line 1 column"),
             (r#"{"own": {}, "own": {"a": "canary"}}"#, "not JSON of the form"),
             (r#"{"shared": {}, "shared": {}}"#, "not JSON of the form"),
-            (r#"{"canary": {}}"#, "not JSON of the form"),
             (r#"{"own": null}"#, "not JSON of the form"),
             (r#"{"own": {"a": 1}}"#, "secret a: must be text or an object"),
             (r#"{"own": {"a\n": ["canary"]}}"#, "secret a\\u{a}: must be text or an object"),
@@ -309,9 +371,8 @@ mod tests {
         for (text, words) in [
             ("[]", "not YAML of the form"),
             ("- own\n- canary\n", "not YAML of the form"),
-            ("own: [canary\n", "not YAML of the form"),
-            ("own: {}\nown: {a: canary}\n", "not YAML of the form"),
-            ("canary: {}\n", "not YAML of the form"),
+            ("own: [canary\n", "line 1 column 6: not YAML"),
+            ("own: {}\nown: {a: canary}\n", "line 2 column 1: this key stands in line 1"),
             ("own: {a: 5}\n", "secret a: must be text or a mapping"),
             ("own: {a: [canary]}\n", "secret a: must be text or a mapping"),
             ("shared: {\"12\": {a: canary}}\n", "shared: 12 is not"),

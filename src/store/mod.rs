@@ -2,6 +2,8 @@
 
 pub mod aws;
 pub mod error;
+pub mod export;
 pub mod file;
 pub mod memory;
 pub mod secret_store;
+pub mod yaml;

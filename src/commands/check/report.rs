@@ -101,12 +101,12 @@ impl CheckReport {
     pub fn text(&self, colour: bool) -> String {
         let mut out = String::new();
         for (title, id, rows) in [
-            ("connections", "conn_id", &self.connections),
-            ("variables", "variable", &self.variables),
-            ("config values", "config key", &self.configs),
+            ("connection", "conn_id", &self.connections),
+            ("variable", "variable", &self.variables),
+            ("config value", "config key", &self.configs),
         ] {
             if !rows.is_empty() {
-                let _ = writeln!(out, "{} {title}", rows.len());
+                let _ = writeln!(out, "{}", count(rows.len(), title));
                 out.push_str(&table(id, rows, colour));
                 out.push('\n');
             }
