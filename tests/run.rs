@@ -68,7 +68,7 @@ fn one_bad_secret_harms_no_other_unless_policy_says_so() {
 
 #[test]
 fn nothing_found_is_an_error_unless_allowed_and_then_an_empty_object() {
-    let run = Run::on_document("own:\n  other/x: no\n");
+    let run = Run::on_document("own:\n  other/x: text\n");
     let failed = run.go().code(66).says("no connection was found in own account under");
     assert_eq!((failed.file, failed.stdout.as_str()), (None, ""));
     let termination = fs::read_to_string(run.path("termination-log")).unwrap();
@@ -310,7 +310,7 @@ fn sigterm_and_sigint_end_a_run_and_leave_no_trace() {
 fn the_file_store_names_places_and_never_values() {
     for (name, document, code, words) in [
         ("s.yaml", "own:\n  a: [canary\n", 78, "line"),
-        ("s.yaml", "own:\n  a: 42\nshared: {}\nowm: {a: canary}\n", 78, "not YAML of the form"),
+        ("s.yaml", "own:\n  a: 42\nshared: {}\nowm: {a: canary}\n", 78, "own and shared stand beside other keys"),
         ("s.yaml", "own:\n  airflow/connections/a: 42\n", 78, "must be text or a mapping"),
         ("s.yaml", "shared:\n  25878: {a: canary}\n", 78, "12-digit"),
         ("s.json", "{\"own\": {\"a\": canary}}", 78, "line 1 column"),
