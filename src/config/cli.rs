@@ -3,14 +3,14 @@
 //! Values stay text: what they mean, and whether they are right, is the business of `settings.rs`, which
 //! reports all mistakes at once. (Also, `clap` and `envy` repeat a value that they can't parse in their errors.)
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 use serde::Deserialize;
 use std::ffi::OsString;
 use std::time::Duration;
 
 use crate::config::env::{Env, NOT_UNICODE, NotUnicode};
-use crate::config::synonyms;
+use crate::config::usage;
 use crate::error::{ConfigErrors, Exit, Failure};
 use crate::text::parse_duration;
 
@@ -299,7 +299,7 @@ pub enum Parsed {
 /// [`Exit::Usage`], naming the flag and the nearest known one, never a value.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some((flag, other)) = flag_without_value(&args) {
+    if let Some((flag, other)) = usage::flag_without_value(&args, &Cli::command()) {
         let line =
             format!("the flag {flag} needs a value, and {other} is another flag; see airflow-secrets-init --help");
         return Err(Failure::new(Exit::Usage, line));
@@ -312,10 +312,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Parsed::Print(error.render().to_string()));
         }
-        Err(error) => return Err(Failure::new(Exit::Usage, describe(&error, &args))),
+        Err(error) => return Err(Failure::new(Exit::Usage, usage::describe(&error, &args, &Cli::command()))),
     };
-    let mut cli =
-        Cli::from_arg_matches(&matches).map_err(|error| Failure::new(Exit::Usage, describe(&error, &args)))?;
+    let mut cli = Cli::from_arg_matches(&matches)
+        .map_err(|error| Failure::new(Exit::Usage, usage::describe(&error, &args, &Cli::command())))?;
     // clap lets a flag after the command replace the same one before it, which would lose a template.
     if args.iter().filter(|arg| is_template_flag(arg)).count() > cli.template.len() {
         let line = "--template stands before and after the command; give all of them on one side of it";
@@ -338,73 +338,8 @@ fn short_help(args: &[OsString]) -> String {
     format!("{own}\nIt takes all settings of a render: see airflow-secrets-init --help and --help-all.\n")
 }
 
-/// A flag whose value was forgotten, so that the next flag would be taken for it.
-fn flag_without_value(args: &[OsString]) -> Option<(&str, &str)> {
-    let takes_value = |arg: &str| {
-        arg.strip_prefix("--")
-            .is_some_and(|name| name == "template" || RawSettings::NAMES.contains(&name.replace('-', "_").as_str()))
-    };
-    args.windows(2).find_map(|pair| {
-        let (flag, next) = (pair.first()?.to_str()?, pair.last()?.to_str()?);
-        let other = next.split('=').next().filter(|other| is_flag(other))?;
-        takes_value(flag).then_some((flag, other))
-    })
-}
-
 fn is_template_flag(arg: &OsString) -> bool {
     arg.to_str().is_some_and(|arg| arg == "--template" || arg.starts_with("--template="))
-}
-
-/// One sentence about a wrong argument. None of it is repeated but the name of a flag that there is: what is typed in the
-/// wrong place, or straight after a flag (`-pPASSWORD`), may be a secret.
-fn describe(error: &clap::Error, args: &[OsString]) -> String {
-    let text = |kind| match error.get(kind) {
-        Some(ContextValue::String(text)) => Some(text.clone()),
-        Some(ContextValue::Strings(texts)) => texts.first().cloned(),
-        _ => None,
-    };
-    let given = text(ContextKind::InvalidArg).filter(|arg| arg.starts_with('-'));
-    let flag =
-        given.as_deref().map(|flag| flag.split(['=', ' ']).next().unwrap_or_default()).filter(|flag| is_flag(flag));
-    let tail = "see airflow-secrets-init --help";
-    match (error.kind(), flag) {
-        (ErrorKind::UnknownArgument, _) if given.is_some() => {
-            let given = given.unwrap_or_default();
-            let at = args.iter().skip(1).position(|arg| arg.as_encoded_bytes().starts_with(given.as_bytes()));
-            let which = at.map_or_else(|| "an argument".to_owned(), |at| format!("argument {}", at + 1));
-            if let Some(meant) = synonyms::of(given.split(['=', ' ']).next().unwrap_or_default()) {
-                return format!("{which} is an unknown flag; did you mean {meant}? ({tail})");
-            }
-            match text(ContextKind::SuggestedArg).filter(|near| is_flag(near)) {
-                Some(near) => format!("{which} is an unknown flag; did you mean {near}? ({tail})"),
-                None => format!("{which} is an unknown flag; {tail}"),
-            }
-        }
-        (ErrorKind::ArgumentConflict, Some(flag)) => format!("the flag {flag} is given twice; give it once"),
-        (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, Some(flag)) => {
-            format!("the flag {flag} needs a value; {tail}")
-        }
-        (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
-        _ => {
-            let meant = args.iter().skip(1).filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-'));
-            match { meant }.find_map(synonyms::of) {
-                Some(meant) => format!(
-                    "an argument is neither a flag nor one of render, check, diff, iam, publish-index; did you mean {meant}? ({tail})"
-                ),
-                None => {
-                    format!("an argument is neither a flag nor one of render, check, diff, iam, publish-index; {tail}")
-                }
-            }
-        }
-    }
-}
-
-/// Whether this is the name of a flag of ours.
-fn is_flag(text: &str) -> bool {
-    let command = Cli::command();
-    let of_commands = command.get_subcommands().flat_map(clap::Command::get_arguments);
-    let mut names = command.get_arguments().chain(of_commands).filter_map(clap::Arg::get_long);
-    text.strip_prefix("--").is_some_and(|name| names.any(|known| known == name) || name == "help" || name == "version")
 }
 
 #[cfg(test)]

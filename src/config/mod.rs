@@ -16,5 +16,5 @@ pub mod places;
 pub mod refresh;
 pub mod regions;
 pub mod settings;
-pub mod synonyms;
+pub mod usage;
 pub mod values;

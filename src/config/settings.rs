@@ -17,7 +17,7 @@ use crate::config::files::parse_mode;
 use crate::config::index::IndexSettings;
 use crate::config::kwargs::BackendKwargs;
 use crate::config::refresh::Refresh;
-use crate::config::synonyms;
+use crate::config::usage;
 use crate::config::values::SettingsReader;
 use crate::error::{ConfigErrors, Failure};
 use crate::model::ask::Need;
@@ -221,7 +221,7 @@ impl SettingsReader<'_> {
                 );
             } else if known.contains(&name) || self.is_service_link(name) {
                 // Known, or not meant for this program.
-            } else if let Some(meant) = name.strip_prefix(VARIABLE_PREFIX).and_then(synonyms::of) {
+            } else if let Some(meant) = name.strip_prefix(VARIABLE_PREFIX).and_then(usage::meant_by) {
                 self.errors.add(name, format!("unknown variable; did you mean {meant}?"));
             } else {
                 self.errors.add_unknown("variable", name, &known);
