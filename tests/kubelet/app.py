@@ -5,6 +5,8 @@ app.py reads CONN_ID...  Airflow's container: who it is, the directory and its f
                          without a connection Airflow is not imported
 batch.py                 the same of a program that gets its connections as environment variables
 app.py lasts             the same as `reads` without a connection, and then it stays
+app.py watches CONN_ID   the same as `reads`, and once more when Airflow finds something else for it
+app.py eats              more memory than there is
 """
 
 import json
@@ -12,6 +14,7 @@ import os
 import pathlib
 import signal
 import sys
+import time
 
 DIRECTORIES = ["/opt/airflow/secrets", "/secrets"]
 
@@ -29,11 +32,20 @@ def main() -> None:
     if conn_ids:
         from read_connections import find  # pylint: disable=import-outside-toplevel
 
-        seen["connections"] = {conn_id: find(conn_id) for conn_id in conn_ids}
+        seen["connections"] = before = {conn_id: find(conn_id) for conn_id in conn_ids}
     elif what == "batch":
         seen["variables"] = {name: value for name, value in os.environ.items() if name.startswith("AIRFLOW_CONN_")}
     print(json.dumps(seen), flush=True)
-    if what == "lasts":
+    if what == "watches":
+        while seen["connections"] == before:
+            time.sleep(0.1)
+            seen["connections"] = {conn_id: find(conn_id) for conn_id in conn_ids}
+        print(json.dumps(seen), flush=True)
+    elif what == "eats":
+        eaten = []
+        while True:
+            eaten.append(bytearray(b"x" * (1 << 20)))
+    elif what == "lasts":
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())
         signal.pause()
 

@@ -38,15 +38,18 @@ class Lab:
 
     def seen(self, pod: dict, container: str) -> dict:
         """What app.py printed, among what Airflow says."""
-        text = self.node.log(pod, container)
-        for line in text.splitlines():
-            if line.startswith('{"uid": '):
-                return json.loads(line)
-        raise Wrong(f"{container} printed: {text[-2000:]}")
+        for line in self.all_seen(pod, container):
+            return line
+        raise Wrong(f"{container} printed: {self.node.log(pod, container)[-2000:]}")
+
+    def all_seen(self, pod: dict, container: str) -> list[dict]:
+        """Every line of app.py's."""
+        return [json.loads(line) for line in self.node.log(pod, container).splitlines() if line.startswith('{"uid": ')]
 
     def summary(self, pod: dict, attempt: int = 0, container: str = INIT) -> dict:
-        """The last line of the init container's log."""
-        return json.loads(self.node.log(pod, container, attempt).splitlines()[-1])
+        """The summary in the init container's log: the last line, or that of the first render where it goes on."""
+        lines = [json.loads(line) for line in self.node.log(pod, container, attempt).splitlines()]
+        return next((line for line in lines if "outcome" in line), lines[-1])
 
 
 # ---- every way to deploy -----------------------------------------------------------------------------------------------
@@ -78,7 +81,8 @@ def runs(lab: Lab, name: str, entry: dict, pod: dict) -> Case:
         expect((seen["directory"]["owner"], seen["directory"]["writable"]), ([mode, 0, 0], False), seen)
         if not compose:
             expect((seen["directory"]["type"], seen["directory"]["bytes"]), ("tmpfs", 8 * MIB), seen)
-        (file,) = seen["directory"]["files"].values()
+        # Beside it, of a sidecar: its status.
+        (file,) = (one for name, one in seen["directory"]["files"].items() if not name.endswith("status.json"))
         expect(file[:3], ["440", user, 0], seen)
         skips = static.SKIP in pod["metadata"]["annotations"]
         expect(bool(seen["credentials"]), not skips and not compose, seen["credentials"])
@@ -333,7 +337,7 @@ def other_user(lab: Lab, medium: str) -> Case:
         owner = lab.seen(there, "base")["directory"]["files"]["connections.json"][1]
         expect((ended["exitCode"], owner), (0, 1000), ended)
         return "the file is his"
-    expect((ended["exitCode"], "Operation not permitted" in ended["message"]), (74, True), ended)
+    expect((ended["exitCode"], "sticky" in ended["message"]), (74, True), ended)
     return ended["message"].splitlines()[0][:140]
 
 
@@ -420,8 +424,68 @@ def removed(lab: Lab) -> Case:
     return last["reason"]
 
 
+# ---- a refresh beside Airflow ----------------------------------------------------------------------------------------------
+
+
+def beside(lab: Lab, name: str, prefix: str, *app: str) -> dict:
+    """A pod whose init container goes on as a sidecar, with the probes of the snippets."""
+    pod = lab.pod(name, of_prefix(prefix) | {"SECRETS_INIT_REFRESH": "24h"})
+    sidecar = next(entry for entry in lab.entries if entry["source"].endswith("with refresh"))["pod"]
+    for part in ("restartPolicy", "startupProbe", "livenessProbe"):
+        init_of(pod)[part] = static.named(sidecar["spec"], INIT)[part]
+    pod["spec"]["containers"][0]["args"] = list(app)
+    return pod
+
+
+def rotation(lab: Lab) -> Case:
+    """Airflow starts once the probe finds the first file; a rotated password is at its next lookup; when it has ended, the sidecar gets
+    SIGTERM after it and ends with 0, and so does the pod"""
+    lab.node.put(beside(lab, "rotation", "rotates", "watches", "db"))
+    there = yield lambda pod: lab.all_seen(pod, "base")
+    expect(status(there, INIT)["started"], True, there["status"])
+    before = lab.seen(there, "base")["connections"]["db"]
+    lab.aws.now_has({"rotates/connections/db": "mysql://own:rotated@h/db"})
+    lab.node.ctr("tasks", "kill", "--signal", "SIGHUP", status(there, INIT)["containerID"].removeprefix("containerd://"))
+    there = yield lambda pod: pod["status"]["phase"] in ("Failed", "Succeeded")
+    after = lab.all_seen(there, "base")[-1]["connections"]["db"]
+    expect((before[4], after[4]), ("before", "rotated"), there["status"])
+    ended, last = end(there, INIT), end(there, "base")
+    expect((there["status"]["phase"], ended["exitCode"], last["exitCode"]), ("Succeeded", 0, 0), there["status"])
+    expect(last["finishedAt"] <= ended["finishedAt"], True, there["status"])
+    expect(status(there, INIT)["restartCount"], 0, there["status"])
+    lines = [json.loads(line) for line in lab.node.log(there, INIT).splitlines()]
+    expect(any("rotated" in json.dumps(line) for line in lines), False, "a value in the log")
+    return f"{before[4]}, then {after[4]}; {sum(line['level'] == 'INFO' for line in lines)} lines at INFO"
+
+
+def out_of_memory(lab: Lab) -> Case:
+    """Airflow killed for want of memory is still to be seen in the status, with the sidecar beside it"""
+    pod = beside(lab, "out-of-memory", "rotates", "eats")
+    pod["spec"]["containers"][0]["resources"] = {"limits": {"memory": "96Mi"}}
+    lab.node.put(pod)
+    there = yield lambda pod: pod["status"]["phase"] in ("Failed", "Succeeded")
+    ended, last = end(there, INIT), end(there, "base")
+    expect((last["reason"], last["exitCode"], ended["exitCode"]), ("OOMKilled", 137, 0), there["status"])
+    return f"Airflow: {last['reason']}, {last['exitCode']}; the sidecar: {ended['exitCode']}"
+
+
+def second_user(lab: Lab) -> Case:
+    """A sidecar of another user comes to the file of the first one: refused before it renames anything, with what to do"""
+    pod = beside(lab, "second-user", "rotates", "reads")
+    first = json.loads(json.dumps(init_of(lab.pod("first", of_prefix("rotates"))))) | {"name": f"{INIT}-first"}
+    init_of(pod)["securityContext"]["runAsUser"] = 1000
+    pod["spec"]["initContainers"].insert(0, first)
+    lab.node.put(pod)
+    there = yield lambda pod: end(pod, INIT)
+    ended = end(there, INIT)
+    expect((ended["exitCode"], "sticky" in ended["message"]), (74, True), ended)
+    left = [file.name for file in lab.node.volume(there, "airflow-secrets").iterdir()]
+    expect(left, ["connections.json"], left)
+    return ended["message"].splitlines()[0][:160]
+
+
 def every_case(lab: Lab) -> dict[str, Case]:
-    """By name. What shows a refresh beside Airflow belongs at the end, in a part of its own."""
+    """By name."""
     cases: dict[str, Case] = {}
     alike: dict[str, tuple[dict, list[str]]] = {}
     for entry in lab.entries:
@@ -451,6 +515,8 @@ def every_case(lab: Lab) -> dict[str, Case]:
         cases[f"another user, {medium or 'disk'}"] = other_user(lab, medium)
     for case in (rerun, confined, killed, removed):
         cases[case.__name__] = case(lab)
+    for case in (rotation, out_of_memory, second_user):
+        cases[f"refresh: {case.__name__.replace('_', ' ')}"] = case(lab)
     return cases
 
 

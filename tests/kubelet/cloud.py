@@ -37,6 +37,7 @@ def secrets() -> dict[str, str]:
         "invalid/connections/x": '{"conn_type": "mysql", "port": "not a number"}',
         "slow/connections/x": "http://x",
         "late/connections/here": "http://here",
+        "rotates/connections/db": "mysql://own:before@h/db",
     }
 
 

@@ -23,9 +23,12 @@ AIRFLOW_2, AIRFLOW_3 = "2.8.1", "3.3.2"
 def main():
     """All of them, in the order of the README's table."""
     found = []
-    for on in (False, True):
+    for on in snippets.MODES:
+        how = {snippets.AS_IT_IS: "", snippets.ON: " with all options", snippets.REFRESH: " with refresh"}[on]
         for source, airflow, text in charts(on):
-            found += of_chart(f"{source}{' with all options' if on else ''}", airflow, text)
+            found += of_chart(f"{source}{how}", airflow, text)
+        if on == snippets.REFRESH:
+            continue
         template = snippets.documents(rendered.values_text("pod-template.yaml", on))[0]
         source = f"pod-template.yaml{' with all options' if on else ''}"
         found.append(entry(source, "task", AIRFLOW_3, template, role="arn:aws:iam::111122223333:role/airflow"))
@@ -41,6 +44,8 @@ def charts(on):
         ("official-1.11.yaml", "1.20.0", AIRFLOW_2),
         ("official-1.11.yaml", "1.11.0", AIRFLOW_2),
     ):
+        if lacks(name, on):
+            continue
         values = rendered.values_text(name, on)
         if version in rendered.BEFORE_EVALUATION:
             values = values.replace(snippets.AIRFLOW_VERSION, "2")
@@ -51,9 +56,18 @@ def charts(on):
         yield "README.md", AIRFLOW_3, rendered.helm("official", "1.21.0", values, both | {"airflowVersion": AIRFLOW_3})
     more = {"airflow": {"executor": "CeleryKubernetesExecutor", "image": {"tag": AIRFLOW_2}}}
     for name in ("community-8.9.yaml", "community-8.9-keep-config.yaml"):
+        if lacks(name, on):
+            continue
         yield name, AIRFLOW_2, rendered.helm("community", "8.9.0", rendered.values_text(name, on), more)
+    if lacks("community-8.8.yaml", on):
+        return
     yield "community-8.8.yaml", AIRFLOW_2, rendered.post_rendered("8.8.0", more, on)
     yield "flux-helmrelease.yaml", AIRFLOW_2, rendered.released(on)
+
+
+def lacks(name, on):
+    """Whether it would be looked at as a sidecar, and has none."""
+    return on == snippets.REFRESH and name not in snippets.HAVE_REFRESH
 
 
 def of_chart(source, airflow, text):

@@ -84,7 +84,11 @@ def good_cases():
         yield functools.partial(community_patched, "8.5.2", CELERY, on)
         yield functools.partial(flux, on)
         yield functools.partial(whole_template, on)
-    for name, on in itertools.product(snippets.SNIPPETS, (False, True)):
+    for executor in (CELERY, BOTH):
+        for version in ("1.21.0", "1.22.0"):
+            yield functools.partial(official, "official-1.21.yaml", version, "3.3.2", executor, snippets.REFRESH)
+        yield functools.partial(community, "community-8.9.yaml", "8.9.0", executor, snippets.REFRESH)
+    for name, on in itertools.product(snippets.SNIPPETS, snippets.MODES):
         yield functools.partial(same_to_both_parsers, name, on)
     for chart, version, name in (
         ("official", "1.21.0", "official-1.21.yaml"),
@@ -335,6 +339,13 @@ def misspelt_key():
     helm("official", "1.21.0", json.dumps({"workers": {"celery": {"extraInitContainer": []}}}), {})
 
 
+def sidecar_before_the_chart_knows_them():
+    """`restartPolicy` in an extra init container is refused before 1.14."""
+    values = json.dumps({"scheduler": {"extraInitContainers": [{"name": "x", "restartPolicy": "Always"}]}})
+    refused(values, "restartPolicy", "1.13.1")
+    helm("official", "1.14.0", values, {})
+
+
 def lists_replace_lists():
     """A later values file with one of the lists takes the snippet's away."""
     more = {"scheduler": {"extraVolumes": [{"name": "mine", "emptyDir": {}}]}}
@@ -376,6 +387,7 @@ BAD = [
     global_init_containers_of_the_community_chart,
     kwargs_as_a_map,
     misspelt_key,
+    sidecar_before_the_chart_knows_them,
     lists_replace_lists,
     env_beats_config,
     braces_in_pairs,
@@ -414,7 +426,7 @@ def expect_init(pods, expected):
 def values_text(name, on=False):
     """A snippet's text, as it is or with its optional lines."""
     text = snippets.read(name)
-    return snippets.switched_on(text) if on else text
+    return snippets.switched_on(text, on) if on else text
 
 
 def helm(chart, version, values, more):
@@ -471,7 +483,7 @@ def check(rendered, expected, on):
             continue
         found += [f"{problem} (pod of {name})" for problem in promises.of_reader(pod, secrets, airflow_cfg)]
         annotated = promises.SKIP in (pod["metadata"].get("annotations") or {})
-        if annotated != on:
+        if annotated != (on == snippets.ON):
             found.append(f"skip: {name} has the annotation, or has it not")
         account = accounts[pod["spec"]["serviceAccountName"]]
         if snippets.ROLE not in account["metadata"].get("annotations", {}):
@@ -489,8 +501,10 @@ def check(rendered, expected, on):
 
 @functools.cache
 def valid(resource):
-    """What the schemas say; most resources come out again and again."""
-    return tuple(promises.schema(json.loads(resource)))
+    """What the schemas say; most resources come out again and again. Sidecars are for the versions that know them."""
+    goes_on = '"SECRETS_INIT_REFRESH"' in resource
+    versions = [version for version in promises.VERSIONS if not goes_on or snippets.has_sidecars(version)]
+    return tuple(promises.schema(json.loads(resource), versions))
 
 
 def fail_on(found):
