@@ -345,6 +345,24 @@ fn every_reading_has_credentials_of_its_own_and_connections_are_closed_between()
     }
 }
 
+#[test]
+fn a_credential_process_is_run_for_each_reading_where_it_may_be() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let run = Run::on_aws(&aws.endpoint(), "{}").var("SECRETS_INIT_SANDBOX", "off").var("AWS_PROFILE", "p");
+    let program = format!(
+        "#!/bin/sh\necho >>runs\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
+    );
+    fs::write(run.path("program"), program).unwrap();
+    fs::write(run.path("config"), "[profile p]\ncredential_process = sh program\n").unwrap();
+    let config = run.path("config").to_str().unwrap().to_owned();
+    let mut refreshing = Refreshing::start(run.var("AWS_CONFIG_FILE", &config).var("PATH", "/usr/bin:/bin"));
+    aws.extend(Scenario::new().secret(OWN, REGION, &name("a"), uri("a2"))).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a2"], "{}", refreshing.log());
+    assert_eq!(fs::read_to_string(refreshing.run.path("runs")).unwrap().lines().count(), 2);
+    assert_eq!(refreshing.end("TERM").0, Some(0));
+}
+
 /// How many TCP connections a process has open.
 fn connections_of(child: &Child) -> usize {
     let descriptors = fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap();

@@ -20,7 +20,12 @@ pub fn of_code(action: &'static str, code: Option<String>, message: Option<Strin
     } else {
         text
     };
-    StoreError { code, ..StoreError::new(cause, action, message) }
+    StoreError { code: code.filter(|code| is_code(code)), ..StoreError::new(cause, action, message) }
+}
+
+/// Whether a text is a code, such as `AccessDeniedException` or `InvalidParameter.Value`: nothing is repeated of a garbled one.
+pub fn is_code(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.')
 }
 
 fn cause_of(action: &str, code: &str, lower: &str) -> Cause {
@@ -180,6 +185,14 @@ mod tests {
     }
 
     /// The texts of the IAM user guide, "Troubleshoot access denied error messages".
+    #[test]
+    fn a_code_is_a_word() {
+        assert!(is_code("AssumeRoleUnauthorizedAccess"));
+        for text in ["", "a b", "<SecretAccessKey>x</SecretAccessKey>", "a\n", &"a".repeat(65)] {
+            assert!(!is_code(text), "{text:?}");
+        }
+    }
+
     #[test]
     fn a_denial_is_told_by_the_policy_that_aws_names() {
         let user =

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::super::codes;
 use super::keys::from_json;
 use super::request::{EndpointAnswer, Request};
 use crate::config::aws::metadata::{Container, EndpointToken, Instance};
@@ -135,8 +136,7 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
     let keys = ["AccessKeyId", "SecretAccessKey", "Token", "Expiration"];
     if keys.iter().any(|key| !json.contains_key(*key)) {
         // Such as {"Code": "AssumeRoleUnauthorizedAccess", ...}: EC2 may not take the role.
-        // Of what is garbled nothing is repeated: a code is a word.
-        let code = json.get("Code").and_then(serde_json::Value::as_str).filter(|code| is_code(code));
+        let code = json.get("Code").and_then(serde_json::Value::as_str).filter(|code| codes::is_code(code));
         let code = code.map(|code| format!(": {code}")).unwrap_or_default();
         return Err(error(Cause::ImdsSilent, format!("{SERVICE} gives no keys of the instance's role{code}")));
     }
@@ -166,10 +166,6 @@ fn silent(unreached: StoreError) -> StoreError {
     error(Cause::ImdsSilent, message)
 }
 
-fn is_code(text: &str) -> bool {
-    !text.is_empty() && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphabetic())
-}
-
 /// Whether a path can hold it (IAM API reference, RoleName).
 fn is_role_name(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
@@ -177,15 +173,7 @@ fn is_role_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_code, is_role_name};
-
-    #[test]
-    fn a_code_is_a_word_of_letters() {
-        assert!(is_code("AssumeRoleUnauthorizedAccess"));
-        for text in ["", "a b", "<SecretAccessKey>x</SecretAccessKey>", "a\n", &"a".repeat(65)] {
-            assert!(!is_code(text), "{text:?}");
-        }
-    }
+    use super::is_role_name;
 
     #[test]
     fn a_role_has_a_name_that_a_path_can_hold() {

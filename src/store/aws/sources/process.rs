@@ -66,8 +66,18 @@ impl Printed {
 
 fn run(process: &CredentialProcess, deadline: Instant) -> Result<Result<Vec<u8>, StoreError>, Failure> {
     // A signal is listened to before anything starts: as process 1 of a container this program would not see it otherwise.
-    block_on(async |signals| {
-        Ok(printed_by(process, deadline, signals).await?.map_err(|problem| error(process, &problem)))
+    let wait = || {
+        block_on(async |signals| {
+            Ok(printed_by(process, deadline, signals).await?.map_err(|problem| error(process, &problem)))
+        })
+    };
+    // On a thread of its own: a later reading asks within a runtime already.
+    std::thread::scope(|scope| match std::thread::Builder::new().spawn_scoped(scope, wait) {
+        Ok(thread) => thread.join().unwrap_or_else(|_| Ok(Err(error(process, "can't be waited for")))),
+        Err(problem) => {
+            let problem = format!("can't be run: there can be no thread for it: {}", os_error(&problem));
+            Ok(Err(error(process, &problem)))
+        }
     })
 }
 
