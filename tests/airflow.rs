@@ -160,6 +160,14 @@ fn no_name_that_python_needs_is_taken_for_the_module() {
     }
 }
 
+/// What people store: live, from the file and from the environment; docs/SHAPES.md shows it.
+#[test]
+fn what_people_store_reads_as_the_page_says() {
+    for interpreter in interpreters(&["2.8.1", "3.3.2"]) {
+        python(&interpreter, &["tests/airflow/shapes.py", "--bin", PROGRAM]);
+    }
+}
+
 /// Variables, config values, the env file and the URIs of templates. The seed is printed.
 #[test]
 fn every_other_output_gives_airflow_what_the_live_backend_gives() {

@@ -187,6 +187,50 @@ fn the_tables_of_keys_are_those_of_the_code() {
     }
 }
 
+/// The tables of shapes are those of the test that runs them through Airflow. With BLESS=1 they are written instead.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a variable of the test's own")]
+fn the_page_on_shapes_has_what_airflow_was_seen_to_read() {
+    const PAGE: &str = "docs/SHAPES.md";
+    let rows: Vec<serde_json::Value> = serde_json::from_str(&read("tests/airflow/shapes.json")).unwrap();
+    let mut tables = String::new();
+    for row in &rows {
+        let text = |key: &str| row[key].as_str().unwrap_or_default();
+        if !text("group").is_empty() {
+            tables.push_str(&format!(
+                "\n### {}\n\n| what | stored | Airflow reads | note or problem |\n|---|---|---|---|\n",
+                text("group")
+            ));
+            continue;
+        }
+        let report = row["report"].as_u64();
+        let report = report.map(|number| format!(" [#{number}](https://github.com/apache/airflow/issues/{number})"));
+        let reads = match text("reads") {
+            "" => "*nothing*".to_owned(),
+            "not found" => "**not found**".to_owned(),
+            fields => format!("`{fields}`"),
+        };
+        let cells = [
+            text("what").to_owned() + &report.unwrap_or_default(),
+            format!("`{}`", text("stored")),
+            reads,
+            text("says").to_owned(),
+        ];
+        let cells = cells.map(|cell| cell.trim_end_matches('\n').replace('\n', " \u{23ce} "));
+        assert!(cells.iter().all(|cell| !cell.contains('|')), "{cells:?}");
+        tables.push_str(&format!("| {} |\n", cells.join(" | ")));
+    }
+    assert!(rows.iter().filter(|row| row["stored"].is_string()).count() >= 60);
+    let page = read(PAGE);
+    let (before, rest) = page.split_once("<!-- shapes.json -->\n").unwrap();
+    let (old, after) = rest.split_once("<!-- end -->").unwrap();
+    if std::env::var("BLESS").is_ok() {
+        fs::write(PAGE, format!("{before}<!-- shapes.json -->\n{tables}\n<!-- end -->{after}")).unwrap();
+    } else {
+        assert_eq!(old, format!("{tables}\n"), "{PAGE}; BLESS=1 writes it");
+    }
+}
+
 fn key_table(group: KeyTable) -> String {
     let head = match group {
         KeyTable::Own => "| key | whose | meaning | default |\n|---|---|---|---|",
