@@ -1,12 +1,12 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-instructions bench-programs site install dist
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-refresh bench-instructions bench-programs site install dist
 
 test:
 	cargo test --workspace
 
 # Tests that need an environment of Python packages (tests/docs.rs holds this line to the sources), and those that take minutes.
 WITH_PYTHON := airflow boto formats iam migration moto shared_account snippets
-SLOW := crash faults hostile errors aws canary hardening
+SLOW := crash faults hostile errors aws canary hardening refresh
 
 # The unit tests and the other files of tests/: no PyPI, no Airflow, under a minute once it is built.
 quick:
@@ -101,6 +101,10 @@ bench-soak: bench-programs
 # Instructions of fixed runs against a committed table; `ARGS=--by-crate` says where they go, `ARGS=--write` writes the table.
 bench-instructions:
 	scripts/bench-instructions $(ARGS)
+
+# One process that reads again ten thousand times: memory, calls, how fast it ends. Half an hour.
+bench-refresh: bench-programs
+	python3 benches/refresh.py $(ARGS)
 
 bench-programs:
 	cargo build --release --locked -p airflow-secrets-init

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -33,8 +33,9 @@ use crate::process::signals::Signals;
 use crate::process::threads::{block_on, on_thread, shared_with_rendering};
 use crate::refresh::journal::{Journal, Reading};
 use crate::refresh::last_good::{LastGood, Merged};
+use crate::refresh::mounts::{self, Directories};
 use crate::refresh::schedule::Schedule;
-use crate::refresh::{mounts, status};
+use crate::refresh::status;
 use crate::render::files::{self, FinishedFile, Rendered};
 use crate::render::template::load::Templates;
 use crate::report::overdue::Overdue;
@@ -58,6 +59,8 @@ pub struct Run<'a> {
     /// What a file can't hold; known once everything has rendered.
     not_carried: Vec<LeftOut>,
     policies: Policies,
+    /// Whether a thread still renders: one that took too long is not waited for.
+    rendering: Weak<()>,
 }
 
 /// What was put in place by a later reading.
@@ -118,11 +121,13 @@ async fn refresh_until_signal(
     let mut journal = Journal::start(refresh, settings.file_mode, settings.policies, plan, &first);
     let mut last = LastGood::of(entries, &not_carried, Instant::now());
     run.policies = settings.policies.of_a_later_reading();
+    let directories = Directories::of(settings.outputs.targets());
     for notice in mounts::notices(settings.outputs.targets(), run.env) {
         tracing::warn!("{notice}");
     }
     let schedule = Schedule::of(refresh.interval, &rustix::system::uname().nodename().to_string_lossy());
     let mut wait = schedule.first();
+    tracing::info!("reads again every {:?}, next in {} s", refresh.interval, wait.as_secs());
     loop {
         let read = async {
             signals.sleep(wait).await?;
@@ -134,14 +139,17 @@ async fn refresh_until_signal(
                 reading.with_subscriber(NoSubscriber::default()).await
             }
         };
-        let (failure, again) = match read.await {
+        let read = read.await;
+        // Nothing is late while it waits.
+        run.overdue.stand_down();
+        let (failure, again) = match read {
             Ok((failure, written)) => (failure, Some(written)),
             Err(failure) if failure.exit() == Exit::Terminated => {
                 tracing::info!("SIGTERM: the files stay as they are");
                 return Ok(Exit::Ok);
             }
             Err(failure) if failure.exit() == Exit::Interrupted => return Err(failure),
-            Err(failure) => (Some(failure), None),
+            Err(failure) => (Some(directories.explain(failure)), None),
         };
         let reading = again.as_ref().map(|Written { entries, merged, not_carried, changes }| {
             (Reading { entries, not_carried, merged: Some(merged) }, changes)
@@ -302,7 +310,7 @@ impl<'a> Run<'a> {
         let overdue = Overdue::watch(process);
         let policies = settings.policies;
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
-        Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new(), policies }
+        Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new(), policies, rendering: Weak::new() }
     }
 
     /// Asks and converts.
@@ -343,6 +351,10 @@ impl<'a> Run<'a> {
     ) -> Result<(Option<Failure>, Written), Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
+        if self.rendering.strong_count() > 0 {
+            let line = "the rendering of an earlier reading has not ended: look for a template that makes a list of itself many times over";
+            return Err(Failure::new(Exit::InvalidData, line));
+        }
         self.overdue = Overdue::watch(self.process);
         let selection = Selection { known: last.known(plan), ..settings.selection.clone() };
         let (failure, entries, mut merged) = match self.read(&selection, Duration::ZERO, signals).await {
@@ -470,9 +482,13 @@ impl<'a> Run<'a> {
         finish: impl FnOnce(Prepared<'_>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
         let (inputs, entries, policies) = (self.inputs.clone(), entries.clone(), self.policies);
+        let rendering = Arc::new(());
+        self.rendering = Arc::downgrade(&rendering);
         let working = on_thread(signals, self.inputs.settings.deadline, move || {
             let prepared = prepare(&inputs, &entries, policies);
-            (prepared.not_carried.clone(), finish(prepared))
+            let done = (prepared.not_carried.clone(), finish(prepared));
+            drop(rendering);
+            done
         });
         let (not_carried, done) = working.await?;
         // Who reads what is printed may take their time.

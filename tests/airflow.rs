@@ -130,6 +130,15 @@ print(type(ensure_secrets_loaded()[0]).__name__)";
     }
 }
 
+/// A process of Airflow that keeps looking up, while the program refreshes the file: the new password at the next lookup, never an error,
+/// never a mixture. docs/REFRESH.md has the figures of a thousand rotations.
+#[test]
+fn a_rotated_password_is_found_at_the_next_lookup_and_no_lookup_ever_fails() {
+    for interpreter in interpreters(&["2.8.1", "3.3.2"]) {
+        python(&interpreter, &["tests/airflow/rotation.py", "--bin", PROGRAM, "--rotations", "100"]);
+    }
+}
+
 /// Without the module Airflow does not even start: docs/LARGE-SETS.md says which containers must not be told of it.
 #[test]
 fn airflow_does_not_start_without_the_module_that_it_is_told_of() {

@@ -86,6 +86,55 @@ fn settings_that_are_wrong() {
     println!("settings: {} scenarios, {} forms searched for", search.scenarios, search.forms);
 }
 
+/// What a process that reads again says of changes and of what it keeps, in its log, its status file and by `status`.
+#[test]
+fn a_process_that_reads_again() {
+    let canary = canary(7);
+    let documents: [String; 6] = [
+        format!(
+            "own: {{airflow/connections/a: 'http://u:{canary}1@h', airflow/connections/b: 'http://u:{canary}2@h'}}"
+        ),
+        format!(
+            "own: {{airflow/connections/a: 'http://u:{canary}3@h', airflow/connections/b: 'http://u:{canary}[@h'}}"
+        ),
+        format!("own: {{airflow/connections/a: '{{\"port\": \"{canary}\"}}', airflow/connections/c: '{{\"{canary}'}}"),
+        "own: {}".to_owned(),
+        format!("own: {{airflow/connections/a: {canary}: {canary}"),
+        format!("own: {{airflow/connections/a: 'http://u:{canary}4@h'}}"),
+    ];
+    let run = Run::on_document(&documents[0]).var("SECRETS_INIT_REFRESH", "24h").var("SECRETS_INIT_LOG", "trace");
+    let status = run.path("refresh-status.json");
+    let log = run.path("log");
+    let child = run.command().stdout(std::process::Stdio::null()).stderr(fs::File::create(&log).unwrap()).spawn();
+    let mut child = child.unwrap();
+    let mut said = String::new();
+    for (reading, document) in (1..).zip(&documents) {
+        if reading > 1 {
+            fs::write(run.path("secrets.yaml"), document).unwrap();
+            signal("HUP", &child);
+        }
+        let attempts = || {
+            let status: serde_json::Value = serde_json::from_str(&fs::read_to_string(&status).ok()?).ok()?;
+            status["attempts"].as_u64()
+        };
+        wait_until("the reading has ended", || attempts() == Some(reading));
+        said += &fs::read_to_string(&status).unwrap();
+        for output in ["text", "json"] {
+            let shown = run.command().args(["status", "--output", output]).output().unwrap();
+            said += &String::from_utf8_lossy(&[shown.stdout, shown.stderr].concat());
+        }
+    }
+    signal("TERM", &child);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    let log = fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("changed") && log.contains("kept with the last good value") && log.contains("reading failed"),
+        "{log}"
+    );
+    let forms = assert_silent("a process that reads again", &format!("{said}\n{log}"), &canary);
+    println!("refresh: {} readings, {forms} forms searched for", documents.len());
+}
+
 #[test]
 fn secrets_that_are_malformed_or_that_no_file_can_carry() {
     let mut search = Search::default();

@@ -220,6 +220,56 @@ fn killed_anywhere_with_unchanged_content() {
     killed_everywhere(&scenario, &[Signal::SIGKILL, Signal::SIGINT]);
 }
 
+/// The second reading of a process that goes on: it is asked for once the first status is in place, and the store has changed by then.
+#[test]
+fn killed_anywhere_in_a_later_reading() {
+    let scenario = Scenario::new("a later reading", &["connections.json"], Before::Nothing);
+    let (out, store) = (scenario.out(), scenario.run.path("secrets.yaml"));
+    let old = KINDS.replace("u:p@h", "u:old@h");
+    fs::write(&store, &old).unwrap();
+    scenario.run.go().code(0);
+    let before = BTreeMap::from([("connections.json", fs::read(out.join("connections.json")).unwrap())]);
+    let run = scenario.run.var("SECRETS_INIT_REFRESH", "24h");
+    let scenario = Scenario { run, before, ..scenario };
+    // Ends with this signal at this of the calls that touch the directory; by SIGTERM after the last of them.
+    let until = |stop: usize, signal: Signal| {
+        fs::write(&store, &old).unwrap();
+        scenario.reset();
+        let (mut readings, mut passed) = (0, 0);
+        let ended = scenario.trace(|_, call, side| {
+            let is_of_status = call.files.iter().any(|file| file.ends_with("refresh-status.json"));
+            let has_written = side == Side::After && call.name.starts_with("rename") && is_of_status;
+            readings += usize::from(has_written);
+            passed += usize::from(readings > 0 && !(readings == 1 && has_written) && call.touches(&out));
+            match (readings, has_written) {
+                (1, true) => {
+                    fs::write(&store, KINDS).unwrap();
+                    Act::Send(Signal::SIGHUP)
+                }
+                _ if stop > 0 && passed == stop && call.touches(&out) => Act::Send(signal),
+                (2, true) => Act::Send(Signal::SIGTERM),
+                _ => Act::Go,
+            }
+        });
+        (passed, ended)
+    };
+    let (stops, whole) = until(0, Signal::SIGTERM);
+    assert_eq!((whole.code, scenario.state("untouched")), (0, State::New), "{}", whole.stderr);
+    assert!(stops > 20, "{stops}");
+    let mut outcomes: BTreeMap<(&str, State), usize> = BTreeMap::new();
+    for (signal, code) in [(Signal::SIGKILL, -(Signal::SIGKILL as i32)), (Signal::SIGTERM, 0)] {
+        for stop in 1..=stops {
+            let (_, ended) = until(stop, signal);
+            let what = format!("{} at {stop}", signal.as_str());
+            assert_eq!(ended.code, code, "{what}: {}", ended.stderr);
+            let state = scenario.state(&what);
+            assert!(signal == Signal::SIGKILL || scenario.temporaries().is_empty(), "{what}");
+            *outcomes.entry((signal.as_str(), state)).or_default() += 1;
+        }
+    }
+    println!("a later reading: {stops} stops: {outcomes:?}");
+}
+
 /// At any instant of its life, its start and its end too, while others take the processor.
 #[test]
 fn killed_at_random_instants_under_load() {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use common::accounts::{OWN, POD, POD_KEY, PREFIX, READER, REGION, SHARED, WITH_ROLE};
 use common::{Run, signal, wait_until};
-use fake_aws::{FakeAws, Fault, Principal, Role, Scenario, Secret, Statement};
+use fake_aws::{FakeAws, Fault, Principal, Role, Scenario, Secret, Statement, WebIdentityToken};
 use serde_json::Value;
 
 // ---- a process ---------------------------------------------------------------------------------------------------
@@ -27,7 +27,11 @@ struct Refreshing {
 impl Refreshing {
     /// Starts it and waits for its first render.
     fn start(run: Run) -> Self {
-        let run = run.var("SECRETS_INIT_LOG_FORMAT", "json").var("SECRETS_INIT_REFRESH", "24h");
+        Self::start_every(run, "24h")
+    }
+
+    fn start_every(run: Run, interval: &str) -> Self {
+        let run = run.var("SECRETS_INIT_LOG_FORMAT", "json").var("SECRETS_INIT_REFRESH", interval);
         let log = fs::File::create(run.path("log")).unwrap();
         let child = run.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let mut refreshing = Self { run, child, readings: 0 };
@@ -250,6 +254,82 @@ fn ten_readings_that_are_throttled_to_the_end_change_nothing_and_are_said_once()
     assert_eq!((refreshing.passwords(), refreshing.said("read again, after")), (vec!["a=a2".into()], 1));
 }
 
+/// A watch over a reading that went on after it would end the process while it waits.
+#[test]
+fn nothing_watches_over_a_process_that_waits_whatever_its_reading_came_to() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let mut refreshing = Refreshing::on_aws(&aws, "{}");
+    let threads = |child: &Child| {
+        let status = fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+        status.lines().find_map(|line| line.strip_prefix("Threads:")).unwrap().trim().to_owned()
+    };
+    wait_until("one thread after the first render", || threads(&refreshing.child) == "1");
+    aws.add_fault(Fault::on("ListSecrets").error(400, "AccessDeniedException", "x"));
+    refreshing.read_again();
+    assert_eq!(refreshing.status()["failures_in_a_row"], 1);
+    wait_until("one thread after a reading that failed", || threads(&refreshing.child) == "1");
+    aws.clear_faults();
+    refreshing.read_again();
+    assert_eq!(refreshing.status()["failures_in_a_row"], 0);
+    wait_until("one thread after a reading that succeeded", || threads(&refreshing.child) == "1");
+}
+
+/// It takes a minute: the shortest time that may be asked for. What is counted are readings.
+#[test]
+fn what_is_unconfirmed_for_too_long_is_dropped_also_while_aws_is_away() {
+    let aws = FakeAws::start(scenario(&[("a", "a1"), ("b", "b1")], &[("a", "shared")]));
+    let run = on_aws(&aws, WITH_ROLE).var("SECRETS_INIT_REFRESH_MAX_STALE", "60s");
+    let mut refreshing = Refreshing::start_every(run, "30s");
+    let denied = Secret::text(uri("a2")).policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD]));
+    aws.replace(scenario(&[("b", "b2")], &[("a", "shared")]).secret(OWN, REGION, &name("a"), denied)).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a1", "b=b2"]);
+    aws.add_fault(Fault::on("ListSecrets").error(503, "ServiceUnavailable", "x"));
+    wait_until("both are dropped", || {
+        let passwords = refreshing.passwords();
+        assert!([vec!["a=a1", "b=b2"], vec!["b=b2"], vec![]].contains(&passwords.iter().map(String::as_str).collect()));
+        refreshing.read_again();
+        std::thread::sleep(Duration::from_secs(1));
+        passwords.is_empty()
+    });
+    assert!(refreshing.status()["stale"].as_array().unwrap().iter().all(|entry| entry["dropped"] == true));
+    assert!(refreshing.status()["failure"]["exit_code"] == 69 && refreshing.said("dropped, last confirmed") > 0);
+    aws.clear_faults();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["b=b2"], "the shared secret does not take the place of the own one");
+    aws.replace(scenario(&[("a", "a3"), ("b", "b3")], &[("a", "shared")])).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a3", "b=b3"]);
+}
+
+#[test]
+fn a_token_file_that_is_away_for_a_while_is_a_failed_reading() {
+    let subject = "system:serviceaccount:airflow:worker";
+    let role = "arn:aws:iam::111111111111:role/irsa";
+    let scenario = |password: &str| {
+        Scenario::new()
+            .role(Role::new(role).trust_web_identity(subject).can_all(Statement::secrets_reader(OWN, REGION, PREFIX)))
+            .web_identity_token(WebIdentityToken::new("token-1", subject))
+            .web_identity_token(WebIdentityToken::new("token-2", subject))
+            .secret(OWN, REGION, &name("a"), uri(password))
+    };
+    let aws = FakeAws::start(scenario("a1"));
+    let run = Run::on_aws(&aws.endpoint(), "{}");
+    let token = run.path("token");
+    fs::write(&token, "token-1").unwrap();
+    let run = run.var("AWS_ROLE_ARN", role).var("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap());
+    let mut refreshing = Refreshing::start(run);
+    aws.replace(scenario("a2")).unwrap();
+    fs::remove_file(&token).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.status()["failure"]["exit_code"], 77, "{}", refreshing.status());
+    assert_eq!(refreshing.passwords(), ["a=a1"]);
+    // A projected token is another one by then.
+    fs::write(&token, "token-2").unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a2"]);
+}
+
 #[test]
 fn aws_away_and_credentials_that_expired_are_failed_readings_and_then_it_goes_on() {
     let aws = FakeAws::start(scenario(&[("a", "a1")], &[("c", "c1")]));
@@ -300,6 +380,14 @@ fn a_directory_in_which_nothing_can_be_made_is_a_failed_reading() {
     refreshing.read_again();
     assert_eq!(refreshing.status()["failure"]["exit_code"], 73, "{}", refreshing.status());
     assert_eq!(fs::read_to_string(aside.join("connections.json")).unwrap(), first);
+    fs::create_dir(&out).unwrap();
+    refreshing.read_again();
+    // Where the kernel has Landlock it is not written, and said why; where it has not, it is.
+    let status = refreshing.status();
+    let is_said =
+        status["failure"]["reasons"][0].as_str().is_some_and(|reason| reason.contains("restart the container"));
+    assert!(is_said || out.join("connections.json").exists(), "{status}");
+    fs::remove_dir_all(&out).unwrap();
     fs::rename(&aside, &out).unwrap();
     refreshing.read_again();
     assert_eq!(refreshing.status()["failures_in_a_row"], 0);

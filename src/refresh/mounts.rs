@@ -1,11 +1,48 @@
 //! Whether what is renamed here can be seen where it is read: a file that is mounted by itself (`subPath`, a bind of a file) stays the
-//! file that it was when it was mounted.
+//! file that it was when it was mounted. And whether a directory is still the one that it was.
 
-use std::path::{Component, Path};
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
 use crate::config::env::Env;
 use crate::config::files::directory_of;
+use crate::error::{Exit, Failure};
 use crate::text::shown;
+
+/// The directories of the targets, as they were when the process gave up to write elsewhere.
+pub struct Directories(BTreeMap<PathBuf, Option<(u64, u64)>>);
+
+impl Directories {
+    /// Of these targets.
+    #[must_use]
+    pub fn of<'a>(targets: impl IntoIterator<Item = &'a Path>) -> Self {
+        let directories = targets.into_iter().map(directory_of);
+        Self(directories.map(|directory| (directory.to_owned(), identity_of(directory))).collect())
+    }
+
+    /// A failure to write, with what there is to know of it: a directory that was replaced.
+    #[must_use]
+    pub fn explain(&self, failure: Failure) -> Failure {
+        if ![Exit::CantCreate, Exit::Io].contains(&failure.exit()) {
+            return failure;
+        }
+        let replaced =
+            self.0.iter().filter(|(path, before)| identity_of(path).is_some_and(|now| Some(now) != **before));
+        let replaced = replaced.map(|(path, _)| {
+            format!(
+                "{}: is another directory than when the process started, which may write in that one alone; restart the container",
+                shown(path)
+            )
+        });
+        let lines = replaced.chain(failure.lines().iter().cloned()).collect();
+        Failure::with_lines(failure.exit(), lines)
+    }
+}
+
+fn identity_of(directory: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(directory).ok().map(|found| (found.dev(), found.ino()))
+}
 
 /// What is to be known of the mounts of these targets, in words.
 #[must_use]
@@ -65,6 +102,20 @@ fn unescaped(field: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_directory_that_was_replaced_is_said_where_writing_failed() {
+        let place = tempfile::tempdir().unwrap();
+        let (out, target) = (place.path().join("out"), place.path().join("out/c.json"));
+        std::fs::create_dir(&out).unwrap();
+        let directories = Directories::of([target.as_path()]);
+        let explained = |exit| directories.explain(Failure::new(exit, "can't")).lines().len();
+        assert_eq!([explained(Exit::CantCreate), explained(Exit::Denied)], [1, 1]);
+        std::fs::rename(&out, place.path().join("aside")).unwrap();
+        assert_eq!(explained(Exit::CantCreate), 1, "what is gone says so itself");
+        std::fs::create_dir(&out).unwrap();
+        assert_eq!([explained(Exit::CantCreate), explained(Exit::Io), explained(Exit::Denied)], [2, 2, 1]);
+    }
 
     #[test]
     fn a_directory_that_is_a_sub_path_is_named() {
