@@ -14,7 +14,7 @@ use crate::airflow::note::{Note, Reading};
 use crate::airflow::secret::{for_variable_alone, read_secret};
 use crate::airflow::versions::Rules;
 use crate::error::{Exit, Failure};
-use crate::fetch::answers::{EmptyAccount, Fetched, Resolved, SecretState, Skipped, SkippedAccount};
+use crate::fetch::answers::{EmptyAccount, Fetched, IndexSeen, Resolved, SecretState, Skipped, SkippedAccount};
 use crate::model::connection::Connection;
 use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
@@ -54,6 +54,8 @@ pub struct Entries {
     pub skipped_accounts: Vec<SkippedAccount>,
     /// Accounts that hold nothing of a kind while another holds something.
     pub empty: Vec<EmptyAccount>,
+    /// The indices that were read.
+    pub indices: Vec<IndexSeen>,
     /// How many names each of the kind's sources has, before filters; `None` where it is only asked by name.
     pub names: ByKind<Vec<Option<usize>>>,
 }
@@ -77,8 +79,13 @@ impl Entries {
     /// Converts everything that was fetched.
     #[must_use]
     pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules, env: BTreeMap<String, SecretString>) -> Self {
-        let mut entries =
-            Self { env, skipped_accounts: fetched.skipped_accounts, empty: fetched.empty, ..Self::default() };
+        let mut entries = Self {
+            env,
+            skipped_accounts: fetched.skipped_accounts,
+            empty: fetched.empty,
+            indices: fetched.indices,
+            ..Self::default()
+        };
         for (kind, resolved) in fetched.kinds {
             entries.take(kind, resolved, plan, rules);
         }

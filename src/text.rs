@@ -59,6 +59,30 @@ pub fn os_error(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
+/// The seconds since 1970 at a moment such as `2026-11-24T18:25:00Z`; `None` where the text is none.
+#[must_use]
+pub fn seconds_at(moment: &str) -> Option<u64> {
+    let number = |at: std::ops::Range<usize>| moment.get(at)?.parse::<u64>().ok();
+    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    if moment.len() != 20 || !moment.ends_with('Z') || year < 1970 || !(1..=12).contains(&month) {
+        return None;
+    }
+    // Years that begin in March end with the day that leap years have more (Gregorian calendar).
+    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
+    let since = days.checked_sub(719_468)?;
+    Some(((since * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// `3 days`, `1 hour`, `20 minutes`: the largest unit that there is one of.
+#[must_use]
+pub fn duration_in_words(seconds: u64) -> String {
+    let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
+    let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, "second"));
+    count(usize::try_from(seconds / size).unwrap_or(usize::MAX), unit)
+}
+
 /// `1 connection`, `2 connections`.
 #[must_use]
 pub fn count(n: usize, singular: &str) -> String {
@@ -129,6 +153,24 @@ mod tests {
     #[test]
     fn an_error_of_the_system_has_no_number() {
         assert_eq!(os_error(&std::io::Error::from_raw_os_error(2)), "No such file or directory");
+    }
+
+    /// The seconds are those of `date -u -d MOMENT +%s`.
+    #[test]
+    fn moments_have_their_seconds_and_durations_their_words() {
+        for (moment, seconds) in [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T23:59:59Z", Some(951_868_799)),
+            ("2026-11-27T20:00:01Z", Some(1_795_809_601)),
+            ("2100-03-01T00:00:00Z", Some(4_107_542_400)),
+            ("2026-11-27T20:00:01", None),
+            ("2026-13-27T20:00:01Z", None),
+            ("yesterday", None),
+        ] {
+            assert_eq!(seconds_at(moment), seconds, "{moment}");
+        }
+        let words = [0, 59, 60, 7_199, 86_400 * 3 + 5].map(duration_in_words);
+        assert_eq!(words, ["0 seconds", "59 seconds", "1 minute", "1 hour", "3 days"]);
     }
 
     #[test]

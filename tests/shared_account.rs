@@ -272,6 +272,31 @@ fn parity(aws: &FakeAws, ended: &Ended) {
     assert!(compared >= 2, "{live}\n{ours}");
 }
 
+/// By the version of the secret that holds it, whose date AWS gives: the index itself has none, so the same names are the same bytes.
+#[test]
+fn check_says_how_old_the_index_is() {
+    let (of_publisher, of_consumer) = (documents(publisher(OWN)), documents(consumer()));
+    let aws = aws(&of_publisher, &of_consumer, &FIRST);
+    publish(&aws, OWN).code(0);
+    let run = |form| {
+        let run = consumer().arg("check").arg("--output").arg(form).var("AWS_ENDPOINT_URL", &aws.endpoint());
+        run.var("AWS_ACCESS_KEY_ID", POD_KEY).var("AWS_SECRET_ACCESS_KEY", "secret").go().code(0)
+    };
+    let text = run("text").stdout;
+    let line = text.lines().find(|line| line.starts_with("index ")).unwrap_or_else(|| panic!("{text}"));
+    assert!(line.starts_with(&format!("index {INDEX} of {SHARED} {REGION}: changed 2023-11-14T")), "{line}");
+    assert!(line.ends_with(" days ago"), "{line}");
+    let document: Value = serde_json::from_str(&run("json").stdout).unwrap();
+    let index = &document["indices"][0];
+    assert_eq!((&index["index"], &index["from"]["account"]), (&json!(INDEX), &json!(SHARED)));
+    assert!(index["age_seconds"].as_u64().unwrap() > 86_400 * 1_000, "the fake's secrets are of 2023: {index}");
+    // A file has no dates.
+    let store = format!("shared: {{\"{SHARED}\": {{i: '[\"a\"]', airflow/connections/a: http://h}}}}\nown: {{}}");
+    let kwargs = json!({"shared_account": SHARED, "shared_index": "i"}).to_string();
+    let ended = Run::on_document(&store).kwargs(&kwargs).arg("check").go().code(0);
+    assert!(ended.stdout.contains(": when it was changed is not known"), "{}", ended.stdout);
+}
+
 /// Without any one statement of the publisher's account, or of the consumer's, the run ends as the output says.
 #[test]
 fn each_statement_of_both_sides_is_needed() {
@@ -362,11 +387,9 @@ fn the_calls_of_a_consumer_are_those_that_the_page_says() {
         "trust": {"policy": [{"effect": "Allow", "principals": [POD], "actions": ["sts:AssumeRole"]}]}}],
         "principals": [{"access_key": POD_KEY, "arn": POD, "policy": [{"effect": "Allow", "actions": ["*"]}]}]});
     aws.extend(Scenario::from_json(role.to_string().as_bytes()).unwrap()).unwrap();
-    aws.extend(
-        Scenario::new().settings(|settings| {
-            settings.vpc_endpoint_policy = Some(vec![fake_aws::Statement::allow(["*"]).to(["*"])])
-        }),
-    )
+    aws.extend(Scenario::new().settings(|settings| {
+        settings.vpc_endpoint_policy = Some(vec![fake_aws::Statement::allow(["*"]).to(["*"])]);
+    }))
     .unwrap();
     aws.reset_calls();
     let mut kwargs = kwargs_of(&of_page("# before"));

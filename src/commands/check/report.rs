@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::rows::{AccountRow, AnswerRow, AskedRow, FileRow, FoundRow, ProblemRow, SecretPlace, SkippedRow};
+use super::rows::{AccountRow, AnswerRow, AskedRow, FileRow, FoundRow, IndexRow, ProblemRow, SecretPlace, SkippedRow};
 use super::table::{RED, YELLOW, paint, table};
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
@@ -39,6 +39,8 @@ pub struct CheckReport {
     configs: Vec<FoundRow>,
     /// What each account has.
     accounts: Vec<AccountRow>,
+    /// How old the indices are that were read.
+    indices: Vec<IndexRow>,
     skipped: Vec<SkippedRow>,
     /// Why the run goes on without a shared account.
     left_aside: Vec<String>,
@@ -75,6 +77,7 @@ pub fn report(
         skipped: skipped.collect(),
         left_aside: entries.skipped_accounts.iter().flat_map(SkippedAccount::lines).collect(),
         accounts: accounts(plan, entries),
+        indices: entries.indices.iter().map(IndexRow::of).collect(),
         asked: left_out.iter().filter_map(|left| asked(left, *policies)).collect(),
         problems: left_out.iter().map(|left| problem(left, *policies)).collect(),
         files: files
@@ -117,6 +120,9 @@ impl CheckReport {
             let line = format!("{kind}s of {} under \"{prefix}\": {names}, {} taken", row.from.short(), row.taken);
             let is_empty = row.names == Some(0);
             let _ = writeln!(out, "{}", if is_empty { paint(&line, YELLOW, colour) } else { line });
+        }
+        for row in &self.indices {
+            let _ = writeln!(out, "{}", row.text());
         }
         let mut skipped: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
         for row in &self.skipped {

@@ -1,8 +1,12 @@
 //! What `check` found, in rows: names, places and sizes; never a value.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::Serialize;
 
+use crate::fetch::answers::IndexSeen;
 use crate::plan::Source;
+use crate::text::{duration_in_words, printable, seconds_at};
 
 /// Where a secret is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -91,6 +95,38 @@ pub struct AccountRow {
     pub(super) names: Option<usize>,
     /// How many it gives to the files.
     pub(super) taken: usize,
+}
+
+/// An index of a shared account.
+#[derive(Debug, Serialize)]
+pub struct IndexRow {
+    pub(super) index: String,
+    pub(super) from: SecretPlace,
+    /// When it was written, and how long ago that is, where the store knows.
+    pub(super) changed: Option<String>,
+    pub(super) age_seconds: Option<u64>,
+}
+
+impl IndexRow {
+    pub(super) fn of(seen: &IndexSeen) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let written = seen.changed.as_deref().and_then(seconds_at);
+        Self {
+            index: seen.name.clone(),
+            from: SecretPlace::of(&seen.source),
+            changed: seen.changed.clone(),
+            age_seconds: written.map(|written| now.saturating_sub(written)),
+        }
+    }
+
+    /// A line for people.
+    pub(super) fn text(&self) -> String {
+        let when = match (&self.changed, self.age_seconds) {
+            (Some(changed), Some(age)) => format!("changed {changed}, {} ago", duration_in_words(age)),
+            _ => "when it was changed is not known".to_owned(),
+        };
+        format!("index {} of {}: {when}", printable(&self.index), self.from.short())
+    }
 }
 
 /// An id that was asked for by name and gives nothing.
