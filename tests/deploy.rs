@@ -199,8 +199,16 @@ fn jobs_render_what_they_say_and_retry_what_a_retry_helps() {
         .map(|(code, _)| code.parse().unwrap())
         .collect();
     assert!(hopeless.contains(&78) && !hopeless.contains(&75), "{hopeless:?}");
-    for path in ["kubernetes/job.yaml", "kubernetes/cronjob.yaml"] {
+    for path in ["kubernetes/job.yaml", "kubernetes/cronjob.yaml", "shared-account/cronjob.yaml"] {
         let (container, job) = of_kubernetes(path);
+        let rule = &job["podFailurePolicy"]["rules"][0];
+        assert_eq!((&rule["action"], &rule["onExitCodes"]["operator"]), (&"FailJob".into(), &"In".into()), "{path}");
+        let codes: Vec<u64> =
+            rule["onExitCodes"]["values"].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).collect();
+        assert_eq!(codes, hopeless, "{path}: the codes of docs/EXIT-CODES.md that a retry does not help");
+        if path == "shared-account/cronjob.yaml" {
+            continue;
+        }
         let (names, lists, jitter) = rendered_by(&container);
         let expected: (&[&str], _, _) = match path {
             "kubernetes/job.yaml" => (&["AIRFLOW_CONN_REPORTING_DB", "AIRFLOW_CONN_WAREHOUSE"], 0, None),
@@ -210,11 +218,49 @@ fn jobs_render_what_they_say_and_retry_what_a_retry_helps() {
             (names.iter().map(String::as_str).collect::<Vec<_>>(), lists, jitter.as_deref()),
             (expected.0.to_vec(), expected.1, expected.2)
         );
-        let rule = &job["podFailurePolicy"]["rules"][0];
-        assert_eq!((&rule["action"], &rule["onExitCodes"]["operator"]), (&"FailJob".into(), &"In".into()), "{path}");
-        let codes: Vec<u64> =
-            rule["onExitCodes"]["values"].as_array().unwrap().iter().map(|one| one.as_u64().unwrap()).collect();
-        assert_eq!(codes, hopeless, "{path}: the codes of docs/EXIT-CODES.md that a retry does not help");
+    }
+}
+
+/// Both examples that publish an index, under a role that may do no more than that of examples/shared-account/main.tf.
+#[test]
+fn the_examples_of_a_shared_account_publish_its_index() {
+    let (container, _) = of_kubernetes("shared-account/cronjob.yaml");
+    let variables = container["env"].as_array().unwrap().iter().map(|one| (text(&one["name"]), text(&one["value"])));
+    let of_cronjob: Vec<(String, String)> = variables.collect();
+    assert_eq!(container["args"], serde_json::json!(["publish-index"]));
+    let step = text(&documents("shared-account/github-actions.yml")[0]["jobs"]["publish"]["steps"][0]["run"]);
+    let command = step.split("docker run").nth(1).unwrap().split("\n").take_while(|line| !line.starts_with("rm "));
+    let command = command.map(|line| line.trim_end_matches('\\').trim()).collect::<Vec<_>>().join(" ");
+    assert!(command.ends_with(" publish-index"), "{command}");
+    let given = command.split("--env ").skip(1).map(|rest| rest.split_once('=').unwrap());
+    let value = |rest: &str| match rest.strip_prefix('\'') {
+        Some(quoted) => quoted.split('\'').next().unwrap().to_owned(),
+        None => rest.split(' ').next().unwrap().to_owned(),
+    };
+    let of_pipeline: Vec<(String, String)> = given.map(|(name, rest)| (name.to_owned(), value(rest))).collect();
+
+    let (account, subject) = ("258781458051", "repo:platform/secrets:ref:refs/heads/main");
+    let role = Role::new(format!("arn:aws:iam::{account}:role/airflow-index-publisher")).trust_web_identity(subject);
+    let index = format!("arn:aws:secretsmanager:{REGION}:{account}:secret:airflow/index-??????");
+    let role = role.can(Statement::allow(["secretsmanager:ListSecrets"]));
+    let role =
+        role.can(Statement::allow(["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]).on([index]));
+    for variables in [of_cronjob, of_pipeline] {
+        let aws = FakeAws::start(
+            Scenario::new()
+                .role(role.clone())
+                .web_identity_token(WebIdentityToken::new("the-token", subject))
+                .secret(account, REGION, "airflow/index", "[]")
+                .secret(account, REGION, "airflow/connections/warehouse", "postgres://u:p@h/db"),
+        );
+        let run = run_with(variables).arg("publish-index").var("AWS_ENDPOINT_URL", &aws.endpoint());
+        let token = run.path("token");
+        fs::write(&token, "the-token").unwrap();
+        let run = run.var("AWS_ROLE_ARN", &format!("arn:aws:iam::{account}:role/airflow-index-publisher"));
+        let ended = run.var("AWS_WEB_IDENTITY_TOKEN_FILE", token.to_str().unwrap()).go().code(0);
+        assert!(ended.stdout.contains("+ conn_id warehouse"), "{}", ended.stdout);
+        let text = aws.text_of(account, REGION, "airflow/index").unwrap();
+        assert!(text.contains(r#""ids":["warehouse"]"#), "{text}");
     }
 }
 
