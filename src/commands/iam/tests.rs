@@ -1,7 +1,7 @@
 //! Settings in, documents out; tests/iam.rs proves the documents against an AWS that judges by them.
 
 use super::document::{Condition, IamPolicies, Impact, OnlyWith, PolicyDocument, PolicyType, Statement, Text};
-use super::{build, hcl, json};
+use super::{build, hcl, json, publisher};
 use crate::config::cli::RawSettings;
 use crate::config::env::Env;
 use crate::config::settings::Settings;
@@ -78,6 +78,27 @@ fn ids_by_name_are_secrets_by_name_and_nothing_is_listed() {
     ]);
     let expected = ["team--a-??????", "team--a", "a-??????", "a"].map(|end| format!("{start}{end}"));
     assert_eq!(resources(statement(&of_team, "pod_role", "GetSecretValue")), expected, "both names are asked for");
+}
+
+/// `publish-index --create` puts in place what `iam` prints.
+#[test]
+fn the_policy_of_a_new_index_is_the_printed_one() {
+    for readers in ["111111111111,222222222222", "o-a1b2c3d4e5,o-b1b2c3d4e5", "111111111111,o-a1b2c3d4e5"] {
+        let env: Env = [
+            ("AIRFLOW__SECRETS__BACKEND_KWARGS", "{}"),
+            ("AWS_REGION", "cn-north-1"),
+            ("SECRETS_INIT_INDEX", "i"),
+            ("SECRETS_INIT_INDEX_READERS", readers),
+        ]
+        .into_iter()
+        .collect();
+        let settings = Settings::load(&env, RawSettings::default()).unwrap();
+        let plan = Plan::of(&settings, &settings.needs());
+        let printed = build::policies(&settings, &plan, &env).unwrap();
+        let put = publisher::index_policy(&settings.index.as_ref().unwrap().readers, &plan);
+        assert_eq!(put, json::policy(document(&printed, "index")).to_string());
+        assert!(!put.contains("arn:aws:"), "{put}");
+    }
 }
 
 #[test]
