@@ -70,15 +70,16 @@ class Process:
         self.wait_for(attempts + 1)
         return time.monotonic() - begun
 
-    def look(self) -> tuple[int, int, int]:
-        """Resident KiB, descriptors, threads, once the threads of the reading are gone."""
+    def look(self) -> tuple[int, int, int, int]:
+        """Resident KiB, those of them that are no file's, descriptors, threads, once the threads of the reading are gone."""
         proc = pathlib.Path(f"/proc/{self.process.pid}")
         deadline = time.monotonic() + 30
         while True:
             figures = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
             threads = int(figures["Threads"])
             if threads == 1 or time.monotonic() > deadline:
-                return int(figures["VmRSS"].split()[0]), len(os.listdir(proc / "fd")), threads
+                resident, private = (int(figures[name].split()[0]) for name in ("VmRSS", "RssAnon"))
+                return resident, private, len(os.listdir(proc / "fd")), threads
             time.sleep(0.05)
 
     def cpu_ticks(self) -> int:
@@ -129,16 +130,17 @@ def long_life(program: pathlib.Path, size: int, readings: int) -> None:
         missing = {name.removeprefix(lab.PREFIX) for name in wanted} - set(there)
         if missing:
             surprise(f"not in the file: {sorted(missing)[:5]}")
-        print(lab.table(["readings", "resident MiB", "descriptors", "threads"], [[str(n), f"{kib / 1024:.1f}", str(d), str(t)] for n, kib, d, t in rows]))
+        shown = [[str(n), f"{resident / 1024:.1f}", f"{private / 1024:.1f}", str(d), str(t)] for n, resident, private, d, t in rows]
+        print(lab.table(["readings", "resident MiB", "not of files MiB", "descriptors", "threads"], shown))
         print(f"{size} connections: calls of a reading {lab.calls(operations)}; {1000 * statistics.median(took):.0f} ms a reading (median)")
         print(f"CPU time while waiting: {waiting} ticks of {os.sysconf('SC_CLK_TCK')} a second, in {2 * len(rows)} s; SIGTERM: {process.end():.1f} ms")
         # What the allocator takes until it has seen all sizes is no growth; after that a mebibyte in a thousand readings is.
-        (first, first_kib, *_), (last, last_kib, *_) = rows[1], rows[-1]
+        (first, _, first_kib, *_), (last, _, last_kib, *_) = rows[1], rows[-1]
         kept = (last_kib - first_kib) / (last - first)
         print(f"kept by each reading: {kept:.2f} KiB")
         if kept > 1:
             surprise("memory grows")
-        if len({row[2:] for row in rows}) > 1:
+        if len({row[3:] for row in rows}) > 1:
             surprise("descriptors or threads grow")
         if waiting > 0:
             surprise("waiting takes CPU time")
