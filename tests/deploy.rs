@@ -229,7 +229,7 @@ fn the_examples_of_a_shared_account_publish_its_index() {
     let of_cronjob: Vec<(String, String)> = variables.collect();
     assert_eq!(container["args"], serde_json::json!(["publish-index"]));
     let step = text(&documents("shared-account/github-actions.yml")[0]["jobs"]["publish"]["steps"][0]["run"]);
-    let command = step.split("docker run").nth(1).unwrap().split("\n").take_while(|line| !line.starts_with("rm "));
+    let command = step.split("docker run").nth(1).unwrap().split('\n').take_while(|line| !line.starts_with("rm "));
     let command = command.map(|line| line.trim_end_matches('\\').trim()).collect::<Vec<_>>().join(" ");
     assert!(command.ends_with(" publish-index"), "{command}");
     let given = command.split("--env ").skip(1).map(|rest| rest.split_once('=').unwrap());
