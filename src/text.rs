@@ -96,7 +96,7 @@ pub fn shown(path: &Path) -> String {
 }
 
 /// The known name that `name` most likely stands for, if any is near: a third of the characters at most is another one, apart
-/// from the words that both begin with.
+/// from the words that both begin with; or it is the start of the other name.
 #[must_use]
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&'a str| {
@@ -104,7 +104,13 @@ pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
         let words = common_words(&name, &candidate_name);
         let (name, other) = (name.get(words..)?, candidate_name.get(words..)?);
         let most = (name.chars().count() / 3).max(1);
-        Some((strsim::damerau_levenshtein(name, other), *candidate)).filter(|(distance, _)| *distance <= most)
+        let is_its_start = |rest: &str| rest.starts_with(['_', '-', '/', '.']) && !name.is_empty();
+        let distance = if other.strip_prefix(name).is_some_and(is_its_start) {
+            most
+        } else {
+            strsim::damerau_levenshtein(name, other)
+        };
+        Some((distance, *candidate)).filter(|(distance, _)| *distance <= most)
     };
     known.iter().filter_map(distance).min_by_key(|(distance, _)| *distance).map(|(_, candidate)| candidate)
 }
@@ -182,6 +188,7 @@ mod tests {
             ("SECRETS_INIT_CONN_ID", Some("SECRETS_INIT_CONN_IDS")),
             ("SECRETS_INT_LOG", Some("SECRETS_INIT_LOG")),
             ("SECRETS_INIT_CONNECTION_IDS", None),
+            ("SECRETS_INIT_CONN", Some("SECRETS_INIT_CONN_IDS")),
             ("secrets_init_lgo", Some("SECRETS_INIT_LOG")),
         ] {
             assert_eq!(nearest(name, &settings), near, "{name}");

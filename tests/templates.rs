@@ -172,3 +172,94 @@ fn a_leak_that_is_planted_is_found() {
         assert!(forms.iter().any(|form| text.contains(form.as_str())), "{text}");
     }
 }
+
+/// The examples, on what people store: each serves what it can, and leaves the rest out with a comment.
+#[test]
+fn the_examples_serve_the_shapes_of_their_trade() {
+    let rds =
+        r#"{"engine": "postgres", "host": "db", "username": "app", "password": "x", "dbname": "app", "port": 5432}"#;
+    let of_rds = "own:\n  airflow/connections/warehouse: 'RDS'\n  airflow/connections/reporting: '{\"host\": \"h\"}'\n"
+        .replace("RDS", rds);
+    let aws = "own:\n  airflow/connections/aws_default: aws://AKIA:x@\n  airflow/connections/aws_archive: {conn_type: aws, extra: \
+               {role_arn: \"arn:aws:iam::123456789012:role/r\"}}\n";
+    let snowflake = |more: &str| {
+        format!(
+            "own:\n  airflow/connections/snowflake: {{conn_type: snowflake, login: svc, extra: {{account: ab{more}}}}}\n"
+        )
+    };
+    let rows: &[(&str, &str, &str)] = &[
+        ("pgpass", &of_rds, "db:5432:*:app:x\n# reporting is left out: a line needs a host and a password\n"),
+        (
+            "pg_service.conf",
+            &of_rds,
+            "[warehouse]\nhost=db\nport=5432\nuser=app\npassword=x\nsslmode=require\n\n[reporting]\nhost=h\nport=5432\nsslmode=require\n\n",
+        ),
+        (
+            "odbc.ini",
+            &of_rds,
+            "[ODBC Data Sources]\nwarehouse = The warehouse\n\n[warehouse]\nDriver = PostgreSQL Unicode\nServername = db\nPort = \
+             5432\nUsername = app\nPassword = x\nSSLmode = require\n",
+        ),
+        (
+            "dbt_profiles.yml",
+            &of_rds,
+            "# warehouse is left out: dbt needs host, login, password and a database (schema; docs/SHAPES.md has RDS's dbname)\n",
+        ),
+        (
+            "aws_credentials",
+            aws,
+            "[default]\naws_access_key_id = AKIA\naws_secret_access_key = x\n\n# aws_archive is left out: it has no keys, so that \
+             the pod's own role or the role in its extra is taken, which no file here can say\n",
+        ),
+        (
+            "snowflake_connections.toml",
+            &snowflake(", private_key_file: /keys/k.p8"),
+            "[prod]\naccount = \"ab\"\nuser = \"svc\"\nauthenticator = \"SNOWFLAKE_JWT\"\nprivate_key_file = \"/keys/k.p8\"\nrole = \
+             \"PUBLIC\"\n\n[prod.session_parameters]\nQUERY_TAG = \"airflow\"\n",
+        ),
+        (
+            "snowflake_connections.toml",
+            &snowflake(", private_key_content: x"),
+            "[prod]\naccount = \"ab\"\nuser = \"svc\"\n# The key stands in the secret: write it to a file by a template of its own, \
+             and name that file here.\nauthenticator = \"SNOWFLAKE_JWT\"\nrole = \"PUBLIC\"\n\n[prod.session_parameters]\nQUERY_TAG = \
+             \"airflow\"\n",
+        ),
+    ];
+    for (name, document, expected) in rows {
+        let template = format!("{}/examples/templates/{name}.j2", env!("CARGO_MANIFEST_DIR"));
+        let run = run(document, name, Path::new(&template));
+        run.go().code(0);
+        assert_eq!(&fs::read_to_string(run.path(name)).unwrap(), expected, "{name}");
+    }
+    // The key of the provider that makes RDS's dbname the schema.
+    let template = format!("{}/examples/templates/pgpass.j2", env!("CARGO_MANIFEST_DIR"));
+    let run = run(&of_rds, "pgpass", Path::new(&template)).kwargs(r#"{"extra_conn_words": {"schema": ["dbname"]}}"#);
+    run.go().code(0);
+    assert!(fs::read_to_string(run.path("pgpass")).unwrap().starts_with("db:5432:app:app:x\n"));
+}
+
+/// In a loop the tag does not say which connection it was.
+#[test]
+fn an_error_in_a_loop_names_the_conn_id() {
+    let document = "own:\n  airflow/connections/a: x://h\n  airflow/connections/b: '{\"conn_type\": \"x\"}'\n";
+    let of = |body: &str| {
+        let run = Run::on_document(document).var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+        fs::write(run.path("t.j2"), body).unwrap();
+        run.go().code(65).stderr
+    };
+    let none = of("{% for id, c in connections.items() %}{{ c.host }}\n{% endfor %}");
+    assert!(
+        none.contains(
+            "the value is none; give a default(\\\"...\\\", true), or ask with `is none`; in `c.host`, of conn_id b"
+        ),
+        "{none}"
+    );
+    let undefined = of("{% for c in connections.values() %}{{ c.hst }}{% endfor %}");
+    assert!(undefined.contains("connections.a.hst is undefined") || undefined.contains("of conn_id a"), "{undefined}");
+    // The advice works as it says.
+    let run = Run::on_document(document).var("SECRETS_INIT_TEMPLATES", "t.j2=t.txt");
+    fs::write(run.path("t.j2"), "{% for c in connections.values() %}{{ c.host | default(\"*\", true) }}{% endfor %}")
+        .unwrap();
+    run.go().code(0);
+    assert_eq!(fs::read_to_string(run.path("t.txt")).unwrap(), "h*");
+}

@@ -33,9 +33,24 @@ pub fn describe(template: &Template, error: &Error, misses: &Misses) -> String {
     let expression = expression(template, error);
     let what = what_is_wrong(template, error, misses, expression);
     match expression {
-        Some(expression) => format!("{place}: {what}; in `{}`", shortened(expression)),
+        Some(expression) => {
+            let of = misses.last_connection().filter(|_| is_of_a_connection(error, &what, expression));
+            let of = of.map(|conn_id| printable(&conn_id)).filter(|conn_id| !what.contains(conn_id.as_str()));
+            let of = of.map(|conn_id| format!(", of conn_id {conn_id}")).unwrap_or_default();
+            format!("{place}: {what}; in `{}`{of}", shortened(expression))
+        }
         None => format!("{place}: {what}"),
     }
+}
+
+/// Whether something is not there that a tag asks of a connection without spelling out which: `c.host` in a loop.
+fn is_of_a_connection(error: &Error, what: &str, expression: &str) -> bool {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    let is_missing = error.kind() == ErrorKind::UndefinedError
+        || causes.any(|cause| cause.is::<Required>())
+        || what.contains("none") && what.contains("default");
+    let names_its_own = ["connections", "variables", "configs", "env"].iter().any(|name| expression.contains(name));
+    is_missing && !names_its_own && expression.contains('.')
 }
 
 fn place(template: &Template, error: &Error) -> String {

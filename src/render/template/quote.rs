@@ -239,7 +239,7 @@ pub fn toml(value: &Json) -> Result<String, Cannot> {
 
 fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
     match value {
-        Json::Null => return Err("TOML has no null; give a default(...), or ask with `is none`"),
+        Json::Null => return Err("TOML has no null; give a default(\"...\", true), or ask with `is none`"),
         Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
         Json::Number(number) if !number.is_float() => {
             let integer: i64 = number.token().parse().map_err(|_| "TOML has no integers beyond 64 bits")?;

@@ -48,7 +48,11 @@ impl Miss {
 
 /// The names that were missed, the last one last.
 #[derive(Default)]
-pub struct Misses(Mutex<Vec<Miss>>);
+pub struct Misses {
+    all: Mutex<Vec<Miss>>,
+    /// The conn_id of the connection that was asked last.
+    connection: Mutex<Option<Arc<str>>>,
+}
 
 impl Misses {
     /// Enough for any one expression.
@@ -56,7 +60,7 @@ impl Misses {
 
     fn note(&self, miss: Miss) {
         // A poisoned lock would mean that a thread has panicked; there is one thread.
-        let Ok(mut all) = self.0.lock() else { return };
+        let Ok(mut all) = self.all.lock() else { return };
         all.retain(|known| known.of != miss.of || known.name != miss.name);
         if all.len() == Self::KEPT {
             all.remove(0);
@@ -64,10 +68,16 @@ impl Misses {
         all.push(miss);
     }
 
+    /// The connection that was asked last: where a tag says `c.host`, in a loop, this is the one.
+    #[must_use]
+    pub fn last_connection(&self) -> Option<Arc<str>> {
+        self.connection.lock().ok()?.clone()
+    }
+
     /// The one that comes first by what is given for it. The order in which names are missed says nothing: a macro asks for
     /// every name in it before it is called, in no order.
     pub fn first_by(&self, key: impl Fn(&Miss) -> Option<usize>) -> Option<Miss> {
-        let all = self.0.lock().ok()?;
+        let all = self.all.lock().ok()?;
         let keyed = all.iter().filter_map(|miss| Some((key(miss)?, miss)));
         keyed.min_by_key(|(key, _)| *key).map(|(_, miss)| miss.clone())
     }
@@ -82,6 +92,8 @@ pub struct Names {
     /// Names that are looked up here first and found elsewhere: functions.
     elsewhere: &'static [&'static str],
     misses: Arc<Misses>,
+    /// Of a connection.
+    conn_id: Option<Arc<str>>,
 }
 
 impl Names {
@@ -94,6 +106,7 @@ impl Names {
             absent: BTreeMap::new(),
             elsewhere,
             misses: Arc::clone(misses),
+            conn_id: None,
         })
     }
 
@@ -111,7 +124,8 @@ impl Names {
         absent: BTreeMap<String, String>,
         misses: &Arc<Misses>,
     ) -> Value {
-        Value::from_object(Self { path: path.to_owned(), entries, absent, elsewhere: &[], misses: Arc::clone(misses) })
+        let (path, misses) = (path.to_owned(), Arc::clone(misses));
+        Value::from_object(Self { path, entries, absent, elsewhere: &[], misses, conn_id: None })
     }
 
     fn path_of(&self, name: &str) -> String {
@@ -131,6 +145,9 @@ impl Object for Names {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
+        if let (Some(conn_id), Ok(mut last)) = (&self.conn_id, self.misses.connection.lock()) {
+            *last = Some(Arc::clone(conn_id));
+        }
         let found = self.entries.get(key).cloned();
         if found.is_none() && !self.elsewhere.contains(&key) {
             let among = Arc::downgrade(self);
@@ -188,7 +205,8 @@ pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarg
     }));
     entries.insert("extra_text".to_owned(), extra.map_or_else(none, |extra| Value::from(&*extra.to_text())));
     entries.insert("uri".to_owned(), Value::from(get_uri(connection, target)));
-    Names::at(&path, entries, misses)
+    let (misses, conn_id) = (Arc::clone(misses), Some(Arc::from(conn_id)));
+    Value::from_object(Names { path, entries, absent: BTreeMap::new(), elsewhere: &[], misses, conn_id })
 }
 
 fn of_integer(digits: &str) -> Value {
@@ -297,7 +315,7 @@ fn pay_for(text: &str, state: &State) -> Result<(), Error> {
 pub fn to_text(value: &Value, state: &State) -> Result<String, Error> {
     match to_json(value, state)? {
         Json::String(text) => Ok(text),
-        Json::Null => Err(problem("the value is none; give a default(...), or ask with `is none`")),
+        Json::Null => Err(problem("the value is none; give a default(\"...\", true), or ask with `is none`")),
         Json::Array(_) => Err(problem("the value is a list; use join(...), a loop, or a filter such as tojson")),
         Json::Object(_) => Err(problem("the value is a mapping; name a field of it, or use a filter such as tojson")),
         scalar => Ok(dumps(&scalar)),

@@ -62,7 +62,7 @@ fn data_is_written_as_json() {
 
 #[test]
 fn data_is_written_as_yaml_and_toml() {
-    let null = "TOML has no null; give a default(...), or ask with `is none`";
+    let null = "TOML has no null; give a default(\"...\", true), or ask with `is none`";
     let long = "TOML has no integers beyond 64 bits";
     for (value, in_yaml, in_toml) in [
         ("null", Ok("null"), Err(null)),
