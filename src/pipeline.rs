@@ -118,8 +118,9 @@ async fn refresh_until_signal(
     let Inputs { settings, plan, .. } = &*inputs;
     let not_carried = std::mem::take(&mut run.not_carried);
     let first = Reading { entries: &entries, not_carried: &not_carried, merged: None };
-    let mut journal = Journal::start(refresh, settings.file_mode, settings.policies, plan, &first);
-    let mut last = LastGood::of(entries, &not_carried, Instant::now());
+    let now = Instant::now();
+    let mut journal = Journal::start(refresh, (settings.file_mode, settings.policies), plan, &first, now);
+    let mut last = LastGood::of(entries, &not_carried, now);
     run.policies = settings.policies.of_a_later_reading();
     let directories = Directories::of(settings.outputs.targets());
     for notice in mounts::notices(settings.outputs.targets(), run.env) {
@@ -154,12 +155,13 @@ async fn refresh_until_signal(
         let reading = again.as_ref().map(|Written { entries, merged, not_carried, changes }| {
             (Reading { entries, not_carried, merged: Some(merged) }, changes)
         });
+        let now = Instant::now();
         match failure {
-            None => reading.into_iter().for_each(|(reading, changes)| journal.succeeded(plan, &reading, changes)),
-            Some(failure) => journal.failed(plan, &failure, reading),
+            None => reading.into_iter().for_each(|(reading, changes)| journal.succeeded(plan, &reading, changes, now)),
+            Some(failure) => journal.failed(plan, &failure, reading, now),
         }
         if let Some(Written { entries, merged, not_carried, .. }) = again {
-            let read_at = if journal.failures() == 0 { Instant::now() } else { last.read_at };
+            let read_at = if journal.failures() == 0 { now } else { last.read_at };
             last = LastGood::after(merged, entries, &not_carried, read_at);
         }
         wait = schedule.next(journal.failures(), fastrand::f64());
@@ -516,7 +518,8 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, policies: Policies) -> 
         judge(&not_carried, &policies)?;
         files::refuse_emptied(&files, &not_carried, policies.empty)?;
         files.iter().try_for_each(|file| verify::check(file, settings.target))?;
-        write::check_targets(files.iter().map(|file| file.path))
+        let status = settings.refresh.iter().map(|refresh| refresh.status_file.as_path());
+        write::check_targets(files.iter().map(|file| file.path).chain(status))
     });
     Prepared { files, not_carried, verdict }
 }

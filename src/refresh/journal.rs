@@ -1,4 +1,5 @@
-//! What is said of the readings: each change, each trouble once and then at growing distances, an hour of quiet; and the status.
+//! What is said of the readings: each change, each trouble once and then at growing distances, an hour of quiet; and the status. The
+//! time is handed in; the status has the time of the clock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -94,8 +95,13 @@ pub struct Journal {
 impl Journal {
     /// Begins after the first render, which has said what is left out.
     #[must_use]
-    pub fn start(refresh: &Refresh, mode: u32, policies: Policies, plan: &Plan, first: &Reading<'_>) -> Self {
-        let now = Instant::now();
+    pub fn start(
+        refresh: &Refresh,
+        (mode, policies): (u32, Policies),
+        plan: &Plan,
+        first: &Reading<'_>,
+        now: Instant,
+    ) -> Self {
         let mut journal = Self {
             path: refresh.status_file.clone(),
             mode,
@@ -112,8 +118,8 @@ impl Journal {
         for account in &first.entries.skipped_accounts {
             journal.repeats.is_due(&format!("account {}", account.source), now);
         }
-        journal.take(plan, first);
-        journal.write();
+        journal.take(plan, first, now);
+        journal.write(now);
         journal
     }
 
@@ -124,8 +130,7 @@ impl Journal {
     }
 
     /// A reading whose entries are in the files.
-    pub fn succeeded(&mut self, plan: &Plan, reading: &Reading<'_>, changes: &DiffReport) {
-        let now = Instant::now();
+    pub fn succeeded(&mut self, plan: &Plan, reading: &Reading<'_>, changes: &DiffReport, now: Instant) {
         self.attempted(false);
         self.status.last_success.clone_from(&self.status.last_attempt);
         self.status.failures_in_a_row = 0;
@@ -134,15 +139,20 @@ impl Journal {
         for (_, lasted) in self.repeats.over("reading", &BTreeSet::new(), now) {
             info!("read again, after {} without success", age(lasted));
         }
-        self.say_changes(changes);
+        self.say_changes(changes, now);
         self.say_troubles(plan, reading, now);
-        self.take(plan, reading);
+        self.take(plan, reading, now);
         self.end(now);
     }
 
     /// A reading that changed nothing but what was unconfirmed for too long: `dropped` is what was written then, and what it changed.
-    pub fn failed(&mut self, plan: &Plan, failure: &Failure, dropped: Option<(Reading<'_>, &DiffReport)>) {
-        let now = Instant::now();
+    pub fn failed(
+        &mut self,
+        plan: &Plan,
+        failure: &Failure,
+        dropped: Option<(Reading<'_>, &DiffReport)>,
+        now: Instant,
+    ) {
         self.attempted(true);
         self.status.failures_in_a_row += 1;
         let reasons = failure.lines().to_vec();
@@ -161,9 +171,9 @@ impl Journal {
         }
         self.status.failure = Some(StatusFailure { exit_code: failure.exit().code(), reasons });
         if let Some((reading, changes)) = dropped {
-            self.say_changes(changes);
+            self.say_changes(changes, now);
             self.say_troubles(plan, &reading, now);
-            self.take(plan, &reading);
+            self.take(plan, &reading, now);
         }
         self.end(now);
     }
@@ -192,12 +202,11 @@ impl Journal {
             );
             self.said = now;
         }
-        self.write();
+        self.write(now);
     }
 
-    fn write(&mut self) {
+    fn write(&mut self, now: Instant) {
         let written = self.status.write(&self.path, self.mode);
-        let now = Instant::now();
         match written {
             Ok(()) => drop(self.repeats.over("status file", &BTreeSet::new(), now)),
             Err(failure) if self.repeats.is_due("status file", now) => warn!("the status can't be written: {failure}"),
@@ -207,7 +216,7 @@ impl Journal {
 
     // ---- what is said ---------------------------------------------------------------------------------------------
 
-    fn say_changes(&mut self, changes: &DiffReport) {
+    fn say_changes(&mut self, changes: &DiffReport, now: Instant) {
         for change in changes.changes() {
             let list = |ids: &[String]| Some(first_of(ids)).filter(|list| !list.is_empty());
             info!(
@@ -217,7 +226,7 @@ impl Journal {
                 removed = list(&change.removed),
                 "changed"
             );
-            self.said = Instant::now();
+            self.said = now;
             self.readings = (0, 0);
             self.status.last_change.clone_from(&self.status.last_attempt);
         }
@@ -297,9 +306,9 @@ impl Journal {
 
     // ---- the status -----------------------------------------------------------------------------------------------
 
-    fn take(&mut self, plan: &Plan, reading: &Reading<'_>) {
+    fn take(&mut self, plan: &Plan, reading: &Reading<'_>, now: Instant) {
         let Reading { entries, not_carried, merged, .. } = reading;
-        let now = (Instant::now(), SystemTime::now());
+        let clock = SystemTime::now();
         let status = &mut self.status;
         (status.connections, status.variables, status.configs) =
             (entries.connections.len(), entries.variables.len(), entries.configs.len());
@@ -316,7 +325,7 @@ impl Journal {
             kind: kind.noun().to_owned(),
             id: id.clone(),
             account: source_of(plan, *kind, doubt.source).unwrap_or_default(),
-            last_confirmed: at(now.1 - (now.0 - doubt.confirmed)),
+            last_confirmed: at(clock - (now - doubt.confirmed)),
             dropped: doubt.is_dropped,
             reason: doubt.detail.clone(),
         });

@@ -7,16 +7,22 @@ use std::time::Duration;
 use indexmap::IndexMap;
 use tokio::time::Instant;
 
+use super::journal::{Journal, Reading};
 use super::last_good::LastGood;
+use super::schedule::Schedule;
 use crate::airflow::versions::{AirflowTarget, Rules};
+use crate::commands::diff;
+use crate::config::refresh::Refresh;
 use crate::config::settings::Selection;
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
-use crate::error::Failure;
+use crate::error::{Exit, Failure};
 use crate::fetch::tests::{TestStore, plan, run_until, until};
 use crate::model::connection::Field;
 use crate::model::kind::Kind;
+use crate::model::policy::{Policies, Policy};
 use crate::plan::{Enumerate, Plan};
+use crate::report::log::tests::logged;
 use crate::store::error::ErrorKind;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -284,4 +290,49 @@ fn a_new_secret_that_is_malformed_is_left_out_and_fails_nothing() {
     let own = secrets(&[("o/new", "http://u:p@h:port"), B2]);
     assert_eq!(house.later(MINUTE, own, secrets(&[])), ["b=b2"]);
     assert_eq!(house.last.entries.left_out.len(), 1);
+}
+
+/// An hour without AWS, with the waits of the schedule: said three times with the age, then once that it is over; and two hours of quiet.
+#[test]
+fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
+    let place = tempfile::tempdir().unwrap();
+    let interval = MINUTE * 5;
+    let refresh = Refresh { interval, max_stale: None, status_file: place.path().join("status.json") };
+    let policies = Policies {
+        invalid: Policy::Warn,
+        denied: Policy::Warn,
+        missing: Policy::Error,
+        empty: Policy::Error,
+        empty_account: Policy::Warn,
+        shared: Policy::Error,
+    };
+    let house = House::of(&[A1], &[]);
+    let entries = house.last.entries.clone();
+    let schedule = Schedule::of(interval, "host");
+    let failure = Failure::new(Exit::Unavailable, "AWS is away");
+    let mut waits = Vec::new();
+    let log = logged(|| {
+        let first = Reading { entries: &entries, not_carried: &[], merged: None };
+        let mut now = house.now;
+        let mut journal = Journal::start(&refresh, (0o440, policies), &house.plan, &first, now);
+        while now - house.now < MINUTE * 60 {
+            waits.push(schedule.next(journal.failures(), 0.5));
+            now += waits[waits.len() - 1];
+            journal.failed(&house.plan, &failure, None, now);
+        }
+        let quiet_from = now;
+        while now - quiet_from < MINUTE * 120 {
+            let read = read(&house.plan, &[secrets(&[A1]), secrets(&[])], &Selection::default()).unwrap();
+            let (entries, merged) = house.last.merge(read, &house.plan, now, None);
+            let reading = Reading { entries: &entries, not_carried: &[], merged: Some(&merged) };
+            journal.succeeded(&house.plan, &reading, &diff::report(&[]), now);
+            now += schedule.next(journal.failures(), 0.5);
+        }
+    });
+    let seconds: Vec<u64> = waits.iter().map(|wait| (*wait + Duration::from_millis(1)).as_secs()).collect();
+    assert_eq!(seconds[..7], [300, 30, 60, 120, 240, 300, 300]);
+    let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((said("WARN reading failed"), said("read again, after 57 min")), (3, 1), "{log}");
+    assert_eq!(said("nothing changed for 1 h"), 2, "{log}");
+    assert!(log.contains("the files stay as they were 5 min 0 s ago: AWS is away"), "{log}");
 }

@@ -75,6 +75,38 @@ fn nothing_but_kwargs_gives_the_defaults() {
     );
 }
 
+/// Unset is once, and what belongs to it is then said to have no effect.
+#[test]
+fn the_refresh_is_off_unless_an_interval_is_named() {
+    const REFRESH: &str = "SECRETS_INIT_REFRESH";
+    const STALE: &str = "SECRETS_INIT_REFRESH_MAX_STALE";
+    const STATUS: &str = "SECRETS_INIT_STATUS_FILE";
+    assert_eq!(load(&[NO_KWARGS]).unwrap().refresh, None);
+    let without = load(&[NO_KWARGS, (REFRESH, ""), (STALE, "1h"), (STATUS, "/s.json")]).unwrap();
+    assert_eq!(without.refresh, None);
+    assert_eq!(without.notices.iter().filter(|notice| notice.contains("has no effect")).count(), 2);
+    let of = |pairs: &[(&str, &str)]| load(&[&[NO_KWARGS], pairs].concat()).unwrap().refresh.unwrap();
+    let plain = of(&[(REFRESH, "5m")]);
+    assert_eq!((plain.interval, plain.max_stale), (Duration::from_mins(5), None));
+    assert_eq!(plain.status_file, Path::new("/opt/airflow/secrets/refresh-status.json"));
+    let all = of(&[(REFRESH, "24h"), (STALE, "720h"), (STATUS, "/s/status.json")]);
+    assert_eq!((all.interval, all.max_stale), (Duration::from_hours(24), Some(Duration::from_hours(720))));
+    assert_eq!(all.status_file, Path::new("/s/status.json"));
+    let beside = of(&[
+        (REFRESH, "30s"),
+        ("SECRETS_INIT_CONNECTIONS_FILE", "none"),
+        ("SECRETS_INIT_VARIABLES_FILE", "/v/v.json"),
+    ]);
+    assert_eq!(beside.status_file, Path::new("/v/refresh-status.json"));
+    for (interval, stale) in
+        [("29s", "1h"), ("25h", "100h"), ("soon", "1h"), ("5m", "9m"), ("5m", "721h"), ("5m", "soon")]
+    {
+        assert_eq!(refused(&[NO_KWARGS, (REFRESH, interval), (STALE, stale)]).len(), 1, "{interval} {stale}");
+    }
+    let in_place = [NO_KWARGS, (REFRESH, "5m"), (STATUS, "/opt/airflow/secrets/connections.json")];
+    assert!(refused(&in_place)[0].contains("give each its own file"));
+}
+
 #[test]
 fn every_mistake_is_told_at_once_with_the_nearest_name() {
     let lines = refused(&[
