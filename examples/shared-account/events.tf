@@ -25,7 +25,7 @@ resource "aws_cloudwatch_event_rule" "secrets" {
   name        = "airflow-index-publisher"
   description = "A secret was made, deleted, restored, or has a new current version"
 
-  # Secrets Manager's own event has no name in the detail to narrow it by; the calls of CloudTrail do. The index is left out.
+  # Any secret of the account: publishing the index starts the job once more, which then finds nothing to write.
   event_pattern = jsonencode({
     "$or" = [
       {
