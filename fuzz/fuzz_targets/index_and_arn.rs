@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use airflow_secrets_init::config::kwargs_reader::parse;
 use airflow_secrets_init::convert::{Entries, rules};
 use airflow_secrets_init::error::Exit;
-use airflow_secrets_init::fetch::answers::State;
+use airflow_secrets_init::fetch::answers::SecretState;
 use airflow_secrets_init::fetch::resolve::fetch;
 use airflow_secrets_init::fetch::shared::SharedPolicy;
 use airflow_secrets_init::commands::iam::{self, build};
@@ -23,7 +23,7 @@ use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::{Plan};
 use airflow_secrets_init::store::error::StoreError;
-use airflow_secrets_init::store::secret_store::{Answer, Enumerated, Found, NotThere, SecretStore, Value, Wanted};
+use airflow_secrets_init::store::secret_store::{Answer, Enumerated, Found, NotThere, SecretStore, SecretValue, Wanted};
 use airflow_secrets_init::model::aws::{Arn, SecretId, is_id};
 use airflow_secrets_init_fuzz::{accepted, at_once, check_failure, check_form, holds_a_piece, planted, settings};
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -56,7 +56,7 @@ impl SecretStore for Remembering {
         let text = |id: &SecretId| if is_index(id) { self.index.as_str() } else { "postgres://h" };
         let found = |id| match text(id) {
             "" => Found::NotThere(NotThere::NoSuchSecret),
-            text => Found::Value(Value { text: SecretString::from(text), changed: None }),
+            text => Found::Value(SecretValue { text: SecretString::from(text), changed: None }),
         };
         ids.iter().map(|id| Ok(found(id))).collect()
     }
@@ -148,7 +148,7 @@ fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Se
     let ids: BTreeSet<String> = entries.keys().cloned().collect();
     assert!(Some(&ids) == says.as_ref(), "other ids come of the index than stand in it");
     for (id, entry) in entries {
-        assert!(is_id(id) || matches!(entry.state, State::Refused(_)), "an id is taken that no secret can have");
+        assert!(is_id(id) || matches!(entry.state, SecretState::Refused(_)), "an id is taken that no secret can have");
     }
     let entries = Entries::of(fetched, plan, &rules(&settings.kwargs, settings.target), BTreeMap::new());
     entries.left_out.iter().for_each(|left| check_form(&left.to_string()));

@@ -77,7 +77,7 @@ pub fn lines(text: &str) -> Result<Vec<(String, String)>, Vec<String>> {
     for (number, line) in lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
         match line.split_once('=') {
             None => errors.push(format!("line {number}: not of the form CONN_ID=URI")),
-            Some((id, _)) if id.is_empty() => errors.push(format!("line {number}: nothing before the =")),
+            Some(("", _)) => errors.push(format!("line {number}: nothing before the =")),
             Some((id, _)) if all.iter().any(|(known, _)| known == id) => {
                 errors.push(format!("line {number}: this conn_id stands before already: keep one"));
             }
