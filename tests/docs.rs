@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking, in its helpers too")]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -197,10 +198,8 @@ fn the_page_on_shapes_has_what_airflow_was_seen_to_read() {
     for row in &rows {
         let text = |key: &str| row[key].as_str().unwrap_or_default();
         if !text("group").is_empty() {
-            tables.push_str(&format!(
-                "\n### {}\n\n| what | stored | Airflow reads | note or problem |\n|---|---|---|---|\n",
-                text("group")
-            ));
+            let head = "| what | stored | Airflow reads | note or problem |\n|---|---|---|---|";
+            writeln!(tables, "\n### {}\n\n{head}", text("group")).unwrap();
             continue;
         }
         let report = row["report"].as_u64();
@@ -218,7 +217,7 @@ fn the_page_on_shapes_has_what_airflow_was_seen_to_read() {
         ];
         let cells = cells.map(|cell| cell.trim_end_matches('\n').replace('\n', " \u{23ce} "));
         assert!(cells.iter().all(|cell| !cell.contains('|')), "{cells:?}");
-        tables.push_str(&format!("| {} |\n", cells.join(" | ")));
+        writeln!(tables, "| {} |", cells.join(" | ")).unwrap();
     }
     assert!(rows.iter().filter(|row| row["stored"].is_string()).count() >= 60);
     let page = read(PAGE);

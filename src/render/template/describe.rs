@@ -47,7 +47,7 @@ pub fn describe(template: &Template, error: &Error, misses: &Misses) -> String {
 fn is_of_a_connection(error: &Error, what: &str, expression: &str) -> bool {
     let mut causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
     let is_missing = error.kind() == ErrorKind::UndefinedError
-        || causes.any(|cause| cause.is::<Required>())
+        || causes.any(<dyn std::error::Error>::is::<Required>)
         || what.contains("none") && what.contains("default");
     let names_its_own = ["connections", "variables", "configs", "env"].iter().any(|name| expression.contains(name));
     is_missing && !names_its_own && expression.contains('.')
