@@ -9,7 +9,8 @@ import json
 import sys
 import tarfile
 
-GOAL = {"raw": 9.0, "compressed": 4.0}
+# Compressed: 4.0 for what 0.2.0 did; the refresh, publish-index and the calls of AWS that they need have taken 0.2 more.
+GOAL = {"raw": 9.0, "compressed": 4.25}
 
 
 def main() -> None:
