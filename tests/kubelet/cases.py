@@ -465,7 +465,7 @@ def out_of_memory(lab: Lab) -> Case:
     lab.node.put(pod)
     there = yield lambda pod: pod["status"]["phase"] in ("Failed", "Succeeded")
     ended, last = end(there, INIT), end(there, "base")
-    # The kernel kills it. That it is called OOMKilled needs events of the memory cgroup, which a nested containerd does not get.
+    # The kernel kills it. It is called OOMKilled where the event of the memory cgroup comes in time, which it does not always.
     expect((last["reason"] in ("OOMKilled", "Error"), last["exitCode"], ended["exitCode"]), (True, 137, 0), there["status"])
     return f"Airflow: {last['reason']}, {last['exitCode']}; the sidecar: {ended['exitCode']}"
 
