@@ -532,6 +532,18 @@ fn the_own_account_may_be_the_shared_one_in_another_region_too() {
 }
 
 #[test]
+fn the_policy_of_shared_accounts_holds_for_one_that_is_listed_as_the_own_account() {
+    let everywhere = Principal::new(POD_KEY, POD).can(Statement::allow(["*"]));
+    let denied = Fault::on("ListSecrets").region("us-east-1").error(400, "AccessDeniedException", "no");
+    let scenario = Scenario::new().principal(everywhere).own("a", uri("own")).fault(denied);
+    let aws = FakeAws::start(scenario);
+    let kwargs = r#"{"shared_account": "111111111111", "connections_prefix_shared": "airflow/core/", "aws_region": "us-east-1"}"#;
+    let with = |policy: &str| run(&aws, kwargs).var("SECRETS_INIT_ON_SHARED", policy).go();
+    with("error").code(77);
+    assert_eq!(hosts(&with("warn").code(0).says("us-east-1")), ["a=own"]);
+}
+
+#[test]
 fn a_shared_account_without_a_way_is_a_mistake_that_names_the_ways() {
     let aws = FakeAws::start(scenario().own("a", uri("own")));
     let ended = run(&aws, r#"{"shared_account": "222222222222"}"#).go().code(78);
