@@ -539,6 +539,6 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcomman
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l status-file -d 'Where to say how the refresh is doing, for the command status [default: refresh-status.json beside the connections file]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l termination-log -d 'Where the reason of a failure is written [default: /dev/termination-log, if it is there]' -r -F
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l variables-file -d 'Where to write variables, in the same formats [default: not written]' -r -F
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l alive -d 'Judge by the last attempt, whether or not it succeeded: whether the process still turns'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l alive -d 'Judge by the last attempt, whether or not it succeeded: whether the process still reads'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -s h -l help -d 'The flags that most runs need; of a command, its own'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l help-all -d 'Every flag with its default'

@@ -149,7 +149,9 @@ async fn refresh_until_signal(
                 tracing::info!("SIGTERM: the files stay as they are");
                 return Ok(Exit::Ok);
             }
-            Err(failure) if failure.exit() == Exit::Interrupted => return Err(failure),
+            Err(failure) if failure.exit() == Exit::Interrupted => {
+                return Err(Failure::new(Exit::Interrupted, "SIGINT: the files stay as they are"));
+            }
             Err(failure) => (Some(directories.explain(failure)), None),
         };
         let reading = again.as_ref().map(|Written { entries, merged, not_carried, changes }| {

@@ -114,7 +114,7 @@ const EXAMPLES: [(&str, &[(&str, &str)]); 7] = [
         &[
             ("Whether there is a first file:", "status --connections-file connections.json"),
             (
-                "Whether the process still turns, whatever AWS answers:",
+                "Whether the process still reads, whatever AWS answers:",
                 "status --alive --connections-file connections.json",
             ),
         ],

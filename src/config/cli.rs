@@ -72,7 +72,7 @@ pub enum CommandName {
         /// How old the last success may be, such as 20m: at most 720h. Unset: three intervals.
         #[arg(long, value_name = "DURATION", value_parser = max_age)]
         max_age: Option<Duration>,
-        /// Judge by the last attempt, whether or not it succeeded: whether the process still turns.
+        /// Judge by the last attempt, whether or not it succeeded: whether the process still reads.
         #[arg(long)]
         alive: bool,
     },

@@ -86,10 +86,12 @@ pub fn describe(error: &clap::Error, args: &[OsString], command: &Command) -> St
             let meant = args.iter().skip(1).filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-'));
             match { meant }.find_map(meant_by) {
                 Some(meant) => format!(
-                    "an argument is neither a flag nor one of render, check, diff, iam, publish-index; did you mean {meant}? ({tail})"
+                    "an argument is neither a flag nor one of render, check, diff, iam, status, publish-index; did you mean {meant}? ({tail})"
                 ),
                 None => {
-                    format!("an argument is neither a flag nor one of render, check, diff, iam, publish-index; {tail}")
+                    format!(
+                        "an argument is neither a flag nor one of render, check, diff, iam, status, publish-index; {tail}"
+                    )
                 }
             }
         }

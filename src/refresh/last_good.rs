@@ -177,7 +177,8 @@ impl LastGood {
         if before.is_some() && at - since >= GONE_AFTER {
             return Fate::Gone;
         }
-        let clause = "its account no longer has it, and it goes once that is so for 5 minutes".to_owned();
+        let clause = "its account no longer has it; it is removed after two complete readings at least 5 minutes apart"
+            .to_owned();
         Fate::Kept { absent_since: Some(since), detail: clause.clone(), clause }
     }
 
