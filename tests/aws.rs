@@ -532,6 +532,21 @@ fn the_own_account_may_be_the_shared_one_in_another_region_too() {
 }
 
 #[test]
+fn a_listing_ends_with_a_list_of_awss_and_with_nothing_else() {
+    for (status, body) in [(200, "{}"), (200, ""), (204, ""), (200, r#"{"status": "ok"}"#)] {
+        let mut aws = scenario().settings(|settings| settings.list_page_cap = Some(10)).shared("n035", uri("shared"));
+        for n in 0..40 {
+            aws = aws.own(&format!("n{n:03}"), uri("own"));
+        }
+        let aws = FakeAws::start(aws);
+        let body = Fault::on("ListSecrets").account(OWN).body(status, "application/x-amz-json-1.1", body);
+        aws.add_fault(body.skip(1));
+        let ended = run(&aws, WITH_ROLE).go().code(69).says("ASI-507");
+        assert_eq!(ended.file, None);
+    }
+}
+
+#[test]
 fn the_policy_of_shared_accounts_holds_for_one_that_is_listed_as_the_own_account() {
     let everywhere = Principal::new(POD_KEY, POD).can(Statement::allow(["*"]));
     let denied = Fault::on("ListSecrets").region("us-east-1").error(400, "AccessDeniedException", "no");

@@ -488,6 +488,14 @@ impl KwargsReader<'_> {
             (self.name_of("connections"), self.name_of("index"), self.name_of("variables"));
         let (ids, variables) = (self.list(ids_key), self.list(variables_key));
         let index = self.list(index_key).map(|names| unique(&names)).filter(|names| !names.is_empty());
+        for arn in index.iter().flatten().filter_map(|name| name.parse::<Arn>().ok()) {
+            if account.as_ref().is_some_and(|account| arn.account != *account) {
+                self.wrong(
+                    index_key,
+                    format!("is a secret of account {}, and the shared account is another", arn.account),
+                );
+            }
+        }
         if ids.is_some() && index.is_some() {
             self.wrong(index_key, format!("and {ids_key} both name the connections; give one"));
         }

@@ -67,6 +67,9 @@ impl Repeats {
     }
 }
 
+/// What follows the name of an entry that was dropped, where troubles are told apart.
+const DROPPED: &str = " (dropped)";
+
 /// What a reading came to that was written.
 pub struct Reading<'a> {
     /// What is in the files now.
@@ -250,8 +253,12 @@ impl Journal {
             }
             present.insert(trouble);
         }
-        for (id, lasted) in self.repeats.over("entry ", &present, now) {
-            info!("{id} is as it should be again, after {}", age(lasted));
+        for (trouble, lasted) in self.repeats.over("entry ", &present, now) {
+            let entry = trouble.trim_end_matches(DROPPED);
+            // What was dropped or is gone is no longer in the files: other lines say that.
+            if is_held(entries, entry) {
+                info!("{entry} is as it should be again, after {}", age(lasted));
+            }
         }
         let skipped = entries.skipped_accounts.iter().filter(|account| account.failure.is_some());
         let skipped = skipped.map(|account| (format!("account {}", account.source), account.lines().join("; ")));
@@ -277,21 +284,21 @@ impl Journal {
         now: Instant,
         present: &mut BTreeSet<String>,
     ) {
-        let mut due: BTreeMap<(Kind, bool, &str), Vec<DoubtOf<'_>>> = BTreeMap::new();
+        let mut due: BTreeMap<(Kind, bool, usize, &str), Vec<DoubtOf<'_>>> = BTreeMap::new();
         for ((kind, id), doubt) in doubts {
-            let dropped = if doubt.is_dropped { " (dropped)" } else { "" };
+            let dropped = if doubt.is_dropped { DROPPED } else { "" };
             let trouble = format!("entry {} {}{dropped}", kind.noun(), printable(id));
             if self.repeats.is_due(&trouble, now) {
-                due.entry((*kind, doubt.is_dropped, &doubt.clause)).or_default().push((id, doubt));
+                due.entry((*kind, doubt.is_dropped, doubt.source, &doubt.clause)).or_default().push((id, doubt));
             }
             present.insert(trouble);
         }
-        for ((kind, is_dropped, clause), entries) in due {
+        for ((kind, is_dropped, source, clause), entries) in due {
             let oldest = entries.iter().map(|(_, doubt)| now - doubt.confirmed).max().unwrap_or_default();
             let ids: Vec<String> = entries.iter().map(|(id, _)| printable(id)).collect();
             let what = if is_dropped { "dropped" } else { "kept with the last good value" };
             let first = entries.first().map(|(_, doubt)| doubt);
-            let source = first.and_then(|doubt| source_of(plan, kind, doubt.source)).unwrap_or_default();
+            let source = source_of(plan, kind, source).unwrap_or_default();
             let detail = first.map(|doubt| doubt.detail.as_str()).filter(|detail| *detail != clause);
             let detail = detail.map(|detail| format!("; {detail}")).unwrap_or_default();
             let (number, noun) = (ids.len(), kind.noun());
@@ -336,6 +343,14 @@ impl Journal {
             |left: &LeftOut| AbsentEntry { kind: left.kind.noun().into(), id: left.id.clone(), reason: left.clause() };
         status.left_out = left_out.map(absent).collect();
     }
+}
+
+/// Whether the files have an entry, by its kind and id as lines name it.
+fn is_held(entries: &Entries, entry: &str) -> bool {
+    let is = |kind: Kind, id: &String| format!("{} {}", kind.noun(), printable(id)) == entry;
+    entries.connections.keys().any(|id| is(Kind::Connection, id))
+        || entries.variables.keys().any(|id| is(Kind::Variable, id))
+        || entries.configs.keys().any(|id| is(Kind::Config, id))
 }
 
 fn say(level: Level, line: &str) {

@@ -439,6 +439,10 @@ fn contradictions_in_the_kwargs_are_mistakes() {
         (r#"{"shared": {"account": "222222222222"}}"#, "must be an array of objects"),
         (r#"{"shared_account": "222222222222", "shared": [{"account": "222222222222"}]}"#, "stands there twice"),
         (
+            r#"{"shared_account": "222222222222", "shared_index": "arn:aws:secretsmanager:eu-central-1:333333333333:secret:i-AbCdEf"}"#,
+            "is a secret of account 333333333333",
+        ),
+        (
             r#"{"shared_account": "222222222222", "shared": [{"account": "222222222222", "region": "eu-west-1"}]}"#,
             "stands there twice",
         ),

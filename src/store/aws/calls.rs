@@ -104,7 +104,13 @@ impl Calls {
             let request =
                 self.client.list_secrets().max_results(100).sort_by(SortByType::Name).sort_order(order.clone());
             let request = request.set_filters((!filters.is_empty()).then(|| filters.clone()));
-            request.set_next_token(query.token.clone()).send().await.map_err(|error| errors::from_sdk(LIST, &error))
+            let answer = request.set_next_token(query.token.clone()).send().await;
+            let answer = answer.map_err(|error| errors::from_sdk(LIST, &error))?;
+            // An empty list of AWS's is there. Without one the listing would be taken for complete.
+            if answer.secret_list.is_none() {
+                return Err(StoreError::new(Cause::NotAws, LIST, "the answer holds no list of secrets"));
+            }
+            Ok(answer)
         };
         let about = || match query.filters.first() {
             Some(names) if !names.is_empty() => {
