@@ -116,6 +116,17 @@ fn variables_are_published_where_their_prefix_is_set_and_filters_narrow_connecti
     assert_eq!(document["connections"]["ids"], json!(["core_a", "core_b", "other"]));
 }
 
+/// Every consumer names the prefix of its index: a misspelt one would stop them all.
+#[test]
+fn an_index_is_not_replaced_by_names_of_another_prefix() {
+    let aws = FakeAws::start(with(&["a"]).secret(SHARED, REGION, "airflow/other/x", "http://h"));
+    creator(&aws).go().code(0);
+    let before = index(&aws);
+    let wrong = publisher(&aws, &[]).kwargs(r#"{"connections_prefix": "airflow/other"}"#);
+    wrong.go().code(78).says("publish another index");
+    assert_eq!(index(&aws), before);
+}
+
 /// An index under the prefix is no connection, by its name or by its ARN; ids of teams are ids like others.
 #[test]
 fn the_index_does_not_name_itself() {

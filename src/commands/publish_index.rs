@@ -109,7 +109,7 @@ pub fn prepare(settings: &mut Settings) -> ByKind<Need> {
 ///
 /// # Errors
 /// When the account can't be listed or has nothing ([`Exit::NotFound`], unless `SECRETS_INIT_ON_EMPTY` says otherwise), when the
-/// secret is not there ([`Exit::NotFound`]) or holds something else ([`Exit::InvalidData`]), when the names do not fit
+/// secret is not there ([`Exit::NotFound`]) or holds something else ([`Exit::InvalidData`]) or names of another prefix ([`Exit::Config`]), when the names do not fit
 /// ([`Exit::InvalidData`]), or can't be written.
 pub async fn publish<S: IndexStore>(
     way: PublishWay,
@@ -130,6 +130,7 @@ pub async fn publish<S: IndexStore>(
         let line = format!("{}: the secret is left as it is: it {problem}", shown(index));
         Failure::new(Exit::InvalidData, line)
     })?;
+    check_prefixes(before.as_ref(), &document, index)?;
     let text = document.text();
     let mut report = PublishReport::of(index, &document, before.as_ref(), text.len());
     judge_empty(&report, settings, plan)?;
@@ -149,6 +150,27 @@ pub async fn publish<S: IndexStore>(
         store.write(&id, &text).await.map_err(StoreError::into_failure)?;
     }
     Ok(report)
+}
+
+/// A misspelt prefix would take every consumer's secrets away: they all name the prefix of the index.
+fn check_prefixes(before: Option<&Index>, document: &IndexDocument, index: &IndexSettings) -> Result<(), Failure> {
+    let Some(Index::Published(before)) = before else { return Ok(()) };
+    for kind in Kind::ALL {
+        let (Some(old), Some(new)) = (before.names(kind), document.names(kind)) else { continue };
+        if old.prefix != new.prefix {
+            let line = format!(
+                "{}: it names {}s under \"{}\", and these settings under \"{}\": correct {}; for another prefix publish another index, which consumers \
+                 name together with its prefix",
+                shown(index),
+                kind.noun(),
+                printable(&old.prefix),
+                printable(&new.prefix),
+                kind.prefix_key()
+            );
+            return Err(Failure::new(Exit::Config, line));
+        }
+    }
+    Ok(())
 }
 
 fn shown(index: &IndexSettings) -> String {
