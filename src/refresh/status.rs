@@ -28,7 +28,7 @@ const LARGEST: u64 = 64 << 20;
 /// How the refresh is doing. Times are UTC, to the second.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
-    /// [`VERSION`].
+    /// `VERSION`.
     pub version: u32,
     /// `SECRETS_INIT_REFRESH`.
     pub interval_seconds: u64,
