@@ -3,6 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+
 /// A foreign name made safe for a log line: anything but printable ASCII is escaped, and long names are cut.
 ///
 /// A conn_id or an AWS message may come from another account. Escaped, it can't forge a log line, recolour a
@@ -62,17 +65,7 @@ pub fn os_error(error: &std::io::Error) -> String {
 /// The seconds since 1970 at a moment such as `2026-11-24T18:25:00Z`; `None` where the text is none.
 #[must_use]
 pub fn seconds_at(moment: &str) -> Option<u64> {
-    let number = |at: std::ops::Range<usize>| moment.get(at)?.parse::<u64>().ok();
-    let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
-    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-    if moment.len() != 20 || !moment.ends_with('Z') || year < 1970 || !(1..=12).contains(&month) {
-        return None;
-    }
-    // Years that begin in March end with the day that leap years have more (Gregorian calendar).
-    let (year, month) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day - 1;
-    let since = days.checked_sub(719_468)?;
-    Some(((since * 24 + hour) * 60 + minute) * 60 + second)
+    u64::try_from(DateTime::from_str(moment, Format::DateTime).ok()?.secs()).ok()
 }
 
 /// `3 days`, `1 hour`, `20 minutes`: the largest unit that there is one of.
