@@ -190,8 +190,8 @@ raw_settings! {
         /// Nothing at all was found: error, warn or ignore [default: error]
         on_empty,
         /// One account has nothing under its prefix while another has: error, warn or ignore [default: warn]
-    on_empty_account,
-    /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
+        on_empty_account,
+        /// A shared account that can't be read as a whole: error, warn or ignore [default: error]
         on_shared,
         /// Every policy becomes error: true or false [default: false]
         strict,
@@ -299,12 +299,14 @@ pub enum Parsed {
 /// [`Exit::Usage`], naming the flag and the nearest known one, never a value.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure> {
     let args: Vec<OsString> = args.into_iter().collect();
-    if let Some((flag, other)) = usage::flag_without_value(&args, &Cli::command()) {
+    // Made once: it is a good part of a start.
+    let mut command = Cli::command();
+    if let Some((flag, other)) = usage::flag_without_value(&args, &command) {
         let line =
             format!("the flag {flag} needs a value, and {other} is another flag; see airflow-secrets-init --help");
         return Err(Failure::new(Exit::Usage, line));
     }
-    let matches = match Cli::command().try_get_matches_from(&args) {
+    let matches = match command.try_get_matches_from_mut(&args) {
         Ok(matches) => matches,
         Err(error) if error.kind() == ErrorKind::DisplayHelp && !args.iter().any(|arg| arg == "--help-all") => {
             return Ok(Parsed::Print(short_help(&args)));
@@ -312,10 +314,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Parsed, Failure
         Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
             return Ok(Parsed::Print(error.render().to_string()));
         }
-        Err(error) => return Err(Failure::new(Exit::Usage, usage::describe(&error, &args, &Cli::command()))),
+        Err(error) => return Err(Failure::new(Exit::Usage, usage::describe(&error, &args, &command))),
     };
     let mut cli = Cli::from_arg_matches(&matches)
-        .map_err(|error| Failure::new(Exit::Usage, usage::describe(&error, &args, &Cli::command())))?;
+        .map_err(|error| Failure::new(Exit::Usage, usage::describe(&error, &args, &command)))?;
     // clap lets a flag after the command replace the same one before it, which would lose a template.
     if args.iter().filter(|arg| is_template_flag(arg)).count() > cli.template.len() {
         let line = "--template stands before and after the command; give all of them on one side of it";
