@@ -30,10 +30,29 @@ const DISTANCES: [Duration; 2] = [Duration::from_mins(10), Duration::from_hours(
 /// An id and what is doubtful about it.
 type DoubtOf<'a> = (&'a str, &'a Doubt);
 
+/// What can be wrong for longer than one reading.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Trouble {
+    Reading,
+    StatusFile,
+    /// An account, as lines name it.
+    Account(String),
+    Entry {
+        id: EntryId,
+        is_dropped: bool,
+    },
+}
+
+impl Trouble {
+    fn of(left: &LeftOut) -> Self {
+        Self::Entry { id: (left.kind, left.id.clone()), is_dropped: false }
+    }
+}
+
 /// When the same trouble is said again.
 #[derive(Default)]
 struct Repeats {
-    open: BTreeMap<String, Repeat>,
+    open: BTreeMap<Trouble, Repeat>,
 }
 
 struct Repeat {
@@ -44,11 +63,11 @@ struct Repeat {
 
 impl Repeats {
     /// Whether this trouble is to be said now: when it is new, and at distances that double.
-    fn is_due(&mut self, trouble: &str, now: Instant) -> bool {
+    fn is_due(&mut self, trouble: &Trouble, now: Instant) -> bool {
         let [first, longest] = DISTANCES;
         match self.open.get_mut(trouble) {
             None => {
-                self.open.insert(trouble.to_owned(), Repeat { since: now, next: now + first, distance: first });
+                self.open.insert(trouble.clone(), Repeat { since: now, next: now + first, distance: first });
                 true
             }
             Some(repeat) if now >= repeat.next => {
@@ -60,15 +79,12 @@ impl Repeats {
         }
     }
 
-    /// Forgets the troubles that begin like this and are no longer there; gives them without that beginning, with how long they lasted.
-    fn over(&mut self, beginning: &str, present: &BTreeSet<String>, now: Instant) -> Vec<(String, Duration)> {
-        let over = self.open.extract_if(.., |trouble, _| trouble.starts_with(beginning) && !present.contains(trouble));
-        over.map(|(trouble, repeat)| (trouble[beginning.len()..].to_owned(), now - repeat.since)).collect()
+    /// Forgets the troubles that are over, and gives them with how long they lasted.
+    fn over(&mut self, is_over: impl Fn(&Trouble) -> bool, now: Instant) -> Vec<(Trouble, Duration)> {
+        let over = self.open.extract_if(.., |trouble, _| is_over(trouble));
+        over.map(|(trouble, repeat)| (trouble, now - repeat.since)).collect()
     }
 }
-
-/// What follows the name of an entry that was dropped, where troubles are told apart.
-const DROPPED: &str = " (dropped)";
 
 /// What a reading came to that was written.
 pub struct Reading<'a> {
@@ -116,10 +132,10 @@ impl Journal {
             succeeded: now,
         };
         for left in first.entries.left_out.iter().chain(first.not_carried) {
-            journal.repeats.is_due(&trouble_of(left), now);
+            journal.repeats.is_due(&Trouble::of(left), now);
         }
         for account in &first.entries.skipped_accounts {
-            journal.repeats.is_due(&format!("account {}", account.source), now);
+            journal.repeats.is_due(&Trouble::Account(account.source.to_string()), now);
         }
         journal.take(plan, first, now);
         journal.write(now);
@@ -139,7 +155,7 @@ impl Journal {
         self.status.failures_in_a_row = 0;
         self.status.failure = None;
         self.succeeded = now;
-        for (_, lasted) in self.repeats.over("reading", &BTreeSet::new(), now) {
+        for (_, lasted) in self.repeats.over(|trouble| *trouble == Trouble::Reading, now) {
             info!("read again, after {} without success", age(lasted));
         }
         self.say_changes(changes, now);
@@ -159,7 +175,7 @@ impl Journal {
         self.attempted(true);
         self.status.failures_in_a_row += 1;
         let reasons = failure.lines().to_vec();
-        if self.repeats.is_due("reading", now) {
+        if self.repeats.is_due(&Trouble::Reading, now) {
             let line = format!(
                 "reading failed ({} in a row); the files stay as they were {} ago: {failure}",
                 self.status.failures_in_a_row,
@@ -211,8 +227,10 @@ impl Journal {
     fn write(&mut self, now: Instant) {
         let written = self.status.write(&self.path, self.mode);
         match written {
-            Ok(()) => drop(self.repeats.over("status file", &BTreeSet::new(), now)),
-            Err(failure) if self.repeats.is_due("status file", now) => warn!("the status can't be written: {failure}"),
+            Ok(()) => drop(self.repeats.over(|trouble| *trouble == Trouble::StatusFile, now)),
+            Err(failure) if self.repeats.is_due(&Trouble::StatusFile, now) => {
+                warn!("the status can't be written: {failure}")
+            }
             Err(_) => {}
         }
     }
@@ -247,23 +265,25 @@ impl Journal {
                 Policy::Warn => Level::WARN,
                 Policy::Error => Level::ERROR,
             };
-            let trouble = trouble_of(left);
+            let trouble = Trouble::of(left);
             if self.repeats.is_due(&trouble, now) {
                 say(level, &format!("left out: {left}"));
             }
             present.insert(trouble);
         }
-        for (trouble, lasted) in self.repeats.over("entry ", &present, now) {
-            let entry = trouble.trim_end_matches(DROPPED);
+        let is_over = |trouble: &Trouble| matches!(trouble, Trouble::Entry { .. }) && !present.contains(trouble);
+        for (trouble, lasted) in self.repeats.over(is_over, now) {
             // What was dropped or is gone is no longer in the files: other lines say that.
-            if is_held(entries, entry) {
-                info!("{entry} is as it should be again, after {}", age(lasted));
+            if let Trouble::Entry { id: (kind, id), .. } = trouble
+                && is_held(entries, kind, &id)
+            {
+                info!("{} {} is as it should be again, after {}", kind.noun(), printable(&id), age(lasted));
             }
         }
         let skipped = entries.skipped_accounts.iter().filter(|account| account.failure.is_some());
-        let skipped = skipped.map(|account| (format!("account {}", account.source), account.lines().join("; ")));
+        let skipped = skipped.map(|account| (Trouble::Account(account.source.to_string()), account.lines().join("; ")));
         let emptied = merged.iter().flat_map(|merged| &merged.emptied);
-        let emptied = emptied.map(|emptied| (format!("account {}", emptied.0), emptied_line(emptied)));
+        let emptied = emptied.map(|emptied| (Trouble::Account(emptied.0.to_string()), emptied_line(emptied)));
         let mut accounts = BTreeSet::new();
         for (trouble, line) in skipped.chain(emptied) {
             if self.repeats.is_due(&trouble, now) {
@@ -271,8 +291,11 @@ impl Journal {
             }
             accounts.insert(trouble);
         }
-        for (account, lasted) in self.repeats.over("account ", &accounts, now) {
-            info!("{account} is read again, after {}", age(lasted));
+        let is_over = |trouble: &Trouble| matches!(trouble, Trouble::Account(_)) && !accounts.contains(trouble);
+        for (trouble, lasted) in self.repeats.over(is_over, now) {
+            if let Trouble::Account(account) = trouble {
+                info!("{account} is read again, after {}", age(lasted));
+            }
         }
     }
 
@@ -282,12 +305,11 @@ impl Journal {
         plan: &Plan,
         doubts: &BTreeMap<EntryId, Doubt>,
         now: Instant,
-        present: &mut BTreeSet<String>,
+        present: &mut BTreeSet<Trouble>,
     ) {
         let mut due: BTreeMap<(Kind, bool, usize, &str), Vec<DoubtOf<'_>>> = BTreeMap::new();
-        for ((kind, id), doubt) in doubts {
-            let dropped = if doubt.is_dropped { DROPPED } else { "" };
-            let trouble = format!("entry {} {}{dropped}", kind.noun(), printable(id));
+        for (entry @ (kind, id), doubt) in doubts {
+            let trouble = Trouble::Entry { id: entry.clone(), is_dropped: doubt.is_dropped };
             if self.repeats.is_due(&trouble, now) {
                 due.entry((*kind, doubt.is_dropped, doubt.source, &doubt.clause)).or_default().push((id, doubt));
             }
@@ -345,12 +367,13 @@ impl Journal {
     }
 }
 
-/// Whether the files have an entry, by its kind and id as lines name it.
-fn is_held(entries: &Entries, entry: &str) -> bool {
-    let is = |kind: Kind, id: &String| format!("{} {}", kind.noun(), printable(id)) == entry;
-    entries.connections.keys().any(|id| is(Kind::Connection, id))
-        || entries.variables.keys().any(|id| is(Kind::Variable, id))
-        || entries.configs.keys().any(|id| is(Kind::Config, id))
+/// Whether the files have an entry.
+fn is_held(entries: &Entries, kind: Kind, id: &str) -> bool {
+    match kind {
+        Kind::Connection => entries.connections.contains_key(id),
+        Kind::Variable => entries.variables.contains_key(id),
+        Kind::Config => entries.configs.contains_key(id),
+    }
 }
 
 fn say(level: Level, line: &str) {
@@ -359,10 +382,6 @@ fn say(level: Level, line: &str) {
     } else {
         warn!("{line}");
     }
-}
-
-fn trouble_of(left: &LeftOut) -> String {
-    format!("entry {} {}", left.kind.noun(), printable(&left.id))
 }
 
 fn source_of(plan: &Plan, kind: Kind, place: usize) -> Option<String> {
@@ -388,8 +407,9 @@ mod tests {
     fn a_trouble_is_said_once_and_then_at_distances_that_double_up_to_a_day() {
         let mut repeats = Repeats::default();
         let start = Instant::now();
-        let minutes: Vec<u64> =
-            (0..7 * 24 * 60).filter(|minute| repeats.is_due("x", start + Duration::from_mins(*minute))).collect();
+        let minutes: Vec<u64> = (0..7 * 24 * 60)
+            .filter(|minute| repeats.is_due(&Trouble::Reading, start + Duration::from_mins(*minute)))
+            .collect();
         assert_eq!(minutes[..6], [0, 10, 30, 70, 150, 310]);
         let days = minutes.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
         assert_eq!(days, 24 * 60);
@@ -399,13 +419,13 @@ mod tests {
     fn what_is_over_is_told_once_and_begins_anew() {
         let mut repeats = Repeats::default();
         let start = Instant::now();
-        assert!(repeats.is_due("entry a", start) && repeats.is_due("entry b", start) && repeats.is_due("other", start));
+        let [a, b] = ["a", "b"].map(|id| Trouble::Entry { id: (Kind::Connection, id.to_owned()), is_dropped: false });
+        let other = Trouble::Reading;
+        assert!(repeats.is_due(&a, start) && repeats.is_due(&b, start) && repeats.is_due(&other, start));
         let later = start + Duration::from_secs(90);
-        let over = repeats.over("entry ", &BTreeSet::from(["entry b".to_owned()]), later);
-        assert_eq!(over, [("a".to_owned(), Duration::from_secs(90))]);
-        assert!(
-            repeats.is_due("entry a", later) && !repeats.is_due("entry b", later) && !repeats.is_due("other", later)
-        );
+        let over = repeats.over(|trouble| *trouble == a, later);
+        assert_eq!(over, [(a.clone(), Duration::from_secs(90))]);
+        assert!(repeats.is_due(&a, later) && !repeats.is_due(&b, later) && !repeats.is_due(&other, later));
     }
 
     #[test]
