@@ -43,7 +43,7 @@ fn of(kind: Kind, resolved: Resolved, aside: Vec<SkippedAccount>, plan: &Plan) -
     entries
 }
 
-/// Trace for by a list, and not there in the own account.
+/// Asked for by a list, and not there in the own account.
 fn asked(id: &str) -> Trace {
     let lookup = Lookup {
         source: Source::Own,

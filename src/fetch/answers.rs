@@ -158,7 +158,7 @@ impl Outcome {
 pub struct Resolved {
     /// By conn_id or key, in order.
     pub entries: BTreeMap<String, Winner>,
-    /// Trace for by name, and no source has it.
+    /// Asked for by name, and no source has it.
     pub missing: Vec<String>,
     /// The same, but there is one that the run goes on without and that may have it.
     pub unknown: Vec<String>,

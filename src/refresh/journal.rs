@@ -275,7 +275,7 @@ impl Journal {
         for (trouble, lasted) in self.repeats.over(is_over, now) {
             // What was dropped or is gone is no longer in the files: other lines say that.
             if let Trouble::Entry { id: (kind, id), .. } = trouble
-                && is_held(entries, kind, &id)
+                && entries.has(kind, &id)
             {
                 info!("{} {} is as it should be again, after {}", kind.noun(), printable(&id), age(lasted));
             }
@@ -364,15 +364,6 @@ impl Journal {
         let absent =
             |left: &LeftOut| AbsentEntry { kind: left.kind.noun().into(), id: left.id.clone(), reason: left.clause() };
         status.left_out = left_out.map(absent).collect();
-    }
-}
-
-/// Whether the files have an entry.
-fn is_held(entries: &Entries, kind: Kind, id: &str) -> bool {
-    match kind {
-        Kind::Connection => entries.connections.contains_key(id),
-        Kind::Variable => entries.variables.contains_key(id),
-        Kind::Config => entries.configs.contains_key(id),
     }
 }
 

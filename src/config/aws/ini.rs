@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// Section in lower case with their values.
+/// Keys in lower case with their values.
 pub type Section = BTreeMap<String, IniValue>;
 
 /// Sections by their names as they stand between the brackets.
