@@ -34,6 +34,29 @@ pub struct Summary {
     pub api_calls: u64,
 }
 
+/// The last line of a run, at this level: some fields, the counts, more fields.
+macro_rules! last_line {
+    ($level:ident, $summary:ident, $counted:ident, { $($first:tt)* }, { $($last:tt)* }, $message:literal) => {
+        $level!(
+            $($first)*,
+            own = $counted($summary.own),
+            shared = $counted($summary.shared),
+            shadowed = $counted($summary.shadowed),
+            variables = $summary.variables.and_then($counted),
+            configs = $summary.configs.and_then($counted),
+            invalid = $counted($summary.invalid),
+            denied = $counted($summary.denied),
+            missing = $counted($summary.missing),
+            left_aside = $summary.left_aside,
+            accounts = $summary.accounts,
+            api_calls = $counted(usize::try_from($summary.api_calls).unwrap_or(usize::MAX)),
+            elapsed_ms = $summary.elapsed_ms(),
+            $($last)*
+            $message
+        )
+    };
+}
+
 impl Summary {
     /// A summary that begins to count time now.
     #[must_use]
@@ -97,27 +120,17 @@ impl Summary {
         stderr::urgently(stderr::report_dropped);
         let counted = counts_in(log::form(settings.log_format));
         let say = || {
-            info!(
-                outcome,
-                connections = self.own + self.shared,
-                own = counted(self.own),
-                shared = counted(self.shared),
-                shadowed = counted(self.shadowed),
-                variables = self.variables.and_then(counted),
-                configs = self.configs.and_then(counted),
-                invalid = counted(self.invalid),
-                denied = counted(self.denied),
-                missing = counted(self.missing),
-                left_aside = self.left_aside,
-                accounts = self.accounts,
-                api_calls = counted(usize::try_from(self.api_calls).unwrap_or(usize::MAX)),
-                elapsed_ms = self.elapsed_ms(),
-                file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
-                variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
-                configs_file = path(outputs.configs.as_ref().map(|file| file.path.as_path())),
-                env_file = path(outputs.airflow_env.as_ref().map(|file| file.path.as_path())),
-                templates = Some(outputs.templates.len()).filter(|count| *count > 0),
-                module_file = path(outputs.backend_module.as_deref()),
+            last_line!(
+                info, self, counted,
+                { outcome, connections = self.own + self.shared },
+                {
+                    file = path(outputs.connections.as_ref().map(|file| file.path.as_path())),
+                    variables_file = path(outputs.variables.as_ref().map(|file| file.path.as_path())),
+                    configs_file = path(outputs.configs.as_ref().map(|file| file.path.as_path())),
+                    env_file = path(outputs.airflow_env.as_ref().map(|file| file.path.as_path())),
+                    templates = Some(outputs.templates.len()).filter(|count| *count > 0),
+                    module_file = path(outputs.backend_module.as_deref()),
+                },
                 "done"
             );
         };
@@ -131,22 +144,10 @@ impl Summary {
         // For people it stands above.
         let reason = failure.lines().first().filter(|_| form == LogFormat::Json);
         let say = || {
-            error!(
-                outcome = "failed",
-                exit_code = failure.exit().code(),
-                own = counted(self.own),
-                shared = counted(self.shared),
-                shadowed = counted(self.shadowed),
-                variables = self.variables.and_then(counted),
-                configs = self.configs.and_then(counted),
-                invalid = counted(self.invalid),
-                denied = counted(self.denied),
-                missing = counted(self.missing),
-                left_aside = self.left_aside,
-                accounts = self.accounts,
-                api_calls = counted(usize::try_from(self.api_calls).unwrap_or(usize::MAX)),
-                elapsed_ms = self.elapsed_ms(),
-                reason = reason.map(String::as_str),
+            last_line!(
+                error, self, counted,
+                { outcome = "failed", exit_code = failure.exit().code() },
+                { reason = reason.map(String::as_str), },
                 "failed"
             );
         };
