@@ -77,7 +77,6 @@ pub struct Detail {
 
 impl Entries {
     /// Converts everything that was fetched.
-    #[must_use]
     pub fn of(fetched: Fetched, plan: &Plan, rules: &Rules, env: BTreeMap<String, SecretString>) -> Self {
         let mut entries = Self {
             env,
@@ -184,7 +183,6 @@ impl Entries {
     }
 
     /// Variables or config values: texts by key.
-    #[must_use]
     pub const fn texts(&self, kind: Kind) -> Option<&BTreeMap<String, SecretString>> {
         match kind {
             Kind::Connection => None,
@@ -194,7 +192,6 @@ impl Entries {
     }
 
     /// The ids that have a value, in order.
-    #[must_use]
     pub fn ids(&self, kind: Kind) -> Vec<&str> {
         match self.texts(kind) {
             None => self.connections.keys().map(String::as_str).collect(),
@@ -203,19 +200,16 @@ impl Entries {
     }
 
     /// Whether an id has a value.
-    #[must_use]
     pub fn has(&self, kind: Kind, id: &str) -> bool {
         self.texts(kind).map_or_else(|| self.connections.contains_key(id), |texts| texts.contains_key(id))
     }
 
     /// Which of the kind's sources an id is from.
-    #[must_use]
     pub fn source_of(&self, kind: Kind, id: &str) -> usize {
         self.details[kind].get(id).map_or(0, |detail| detail.source)
     }
 
     /// The values, with what is known of them, and what templates may see; nothing of what is not there.
-    #[must_use]
     pub fn values(&self) -> Self {
         Self {
             connections: self.connections.clone(),
@@ -265,7 +259,6 @@ impl Entries {
     }
 
     /// How many there are of a kind.
-    #[must_use]
     pub fn count(&self, kind: Kind) -> usize {
         self.texts(kind).map_or(self.connections.len(), BTreeMap::len)
     }
@@ -326,7 +319,6 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
 }
 
 /// The conversion rules of a run.
-#[must_use]
 pub fn rules(kwargs: &crate::config::kwargs::BackendKwargs, target: crate::airflow::versions::AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: kwargs.extra_conn_words.clone(), urlencoded: kwargs.urlencoded }
 }

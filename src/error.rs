@@ -61,7 +61,6 @@ impl Exit {
     ];
 
     /// Which of several codes a run ends with: the one of the greatest gravity. What a retry can't help with outweighs what it can.
-    #[must_use]
     pub const fn gravity(self) -> u8 {
         match self {
             Self::Ok => 0,
@@ -82,7 +81,6 @@ impl Exit {
     }
 
     /// The number that the process exits with.
-    #[must_use]
     pub const fn code(self) -> u8 {
         self as u8
     }
@@ -99,13 +97,11 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with one line.
-    #[must_use]
     pub fn new(exit: Exit, line: impl Into<String>) -> Self {
         Self { exit, lines: vec![line.into()] }
     }
 
     /// A failure with several lines, one for each mistake. An empty list is a bug and says so.
-    #[must_use]
     pub fn with_lines(exit: Exit, lines: Vec<String>) -> Self {
         if lines.is_empty() {
             return Self::new(Exit::Bug, "a failure without a reason; please report this as a bug");
@@ -116,19 +112,16 @@ impl Failure {
     }
 
     /// The exit code.
-    #[must_use]
     pub const fn exit(&self) -> Exit {
         self.exit
     }
 
     /// Whether a signal ended the run.
-    #[must_use]
     pub const fn is_signal(&self) -> bool {
         matches!(self.exit, Exit::Terminated | Exit::Interrupted)
     }
 
     /// Each line, in order.
-    #[must_use]
     pub fn lines(&self) -> &[String] {
         &self.lines
     }
@@ -183,13 +176,11 @@ impl ConfigErrors {
     }
 
     /// True while nothing is wrong.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.lines.is_empty()
     }
 
     /// How many there are.
-    #[must_use]
     pub fn len(&self) -> usize {
         self.lines.len()
     }
@@ -204,7 +195,6 @@ impl ConfigErrors {
 
     /// Every mistake as one failure: [`Exit::NotFound`] when nothing but files is missing, else [`Exit::Config`]. With none,
     /// the failure says that it has no reason, which is a bug.
-    #[must_use]
     pub fn into_failure(self) -> Failure {
         let only_missing = self.not_found == self.lines.len();
         Failure::with_lines(if only_missing { Exit::NotFound } else { Exit::Config }, self.lines)

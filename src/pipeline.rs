@@ -303,7 +303,6 @@ impl Prepared<'_> {
 
 impl<'a> Run<'a> {
     /// A run with these settings.
-    #[must_use]
     pub fn new(
         (settings, templates, plan): (Settings, Templates, Plan),
         env: &'a Env,

@@ -46,7 +46,6 @@ pub enum Access {
 #[cfg(test)]
 impl Plan {
     /// A plan of a test's own making, for these accounts, that wants nothing yet.
-    #[must_use]
     pub fn for_tests(accounts: impl IntoIterator<Item = (Source, Access)>) -> Self {
         let accounts = accounts.into_iter().map(|(source, access)| AccountPlan { source, access }).collect();
         let regions = Regions { own: None, own_is_after_profile: true, shared: Region::of_shared_by_default() };
@@ -56,7 +55,6 @@ impl Plan {
 
 impl AccountPlan {
     /// Whether it is a shared account without a role, which may be listed only if it turns out to be the own account.
-    #[must_use]
     pub fn only_if_own(&self) -> bool {
         self.source != Source::Own && self.access == Access::Own
     }
@@ -131,7 +129,6 @@ impl Source {
     ///
     /// # Panics
     /// When it is none.
-    #[must_use]
     pub fn shared(account: &str, region: &str) -> Self {
         Self::Shared { account: account.parse().unwrap(), region: region.parse().unwrap() }
     }
@@ -172,32 +169,27 @@ pub enum AddressedBy {
 
 impl SourcePlan {
     /// What the names of this source's secrets begin with; what a listing filters on.
-    #[must_use]
     pub fn prefix(&self) -> &str {
         &self.prefix
     }
 
     /// The name of the secret that would hold this connection, variable or config value.
-    #[must_use]
     pub fn secret_name(&self, id: &str) -> String {
         format!("{}{id}", self.prefix)
     }
 
     /// The name that is asked for before that one: the id of the run's own team.
-    #[must_use]
     pub fn team_secret_name(&self, id: &str) -> Option<String> {
         let Teams::Of(team) = &self.teams else { return None };
         Some(self.secret_name(&format!("{team}{SEPARATOR}{id}")))
     }
 
     /// How to ask this source for one id.
-    #[must_use]
     pub fn secret_id(&self, id: &str) -> SecretId {
         self.by_name(self.secret_name(id))
     }
 
     /// How to ask this source for one id of the run's own team, which beats the id without a team.
-    #[must_use]
     pub fn team_secret_id(&self, id: &str) -> Option<SecretId> {
         self.team_secret_name(id).map(|name| self.by_name(name))
     }
@@ -212,7 +204,6 @@ impl SourcePlan {
     }
 
     /// The key of the kwargs that names ids of this source.
-    #[must_use]
     pub const fn ids_key(&self) -> &'static str {
         match self.kind {
             Kind::Variable => "shared_variables",
@@ -221,14 +212,12 @@ impl SourcePlan {
     }
 
     /// Whether only some ids are asked of this source.
-    #[must_use]
     pub fn has_pattern(&self) -> bool {
         self.pattern.is_some() || self.teams != Teams::Off
     }
 
     /// The id of what a secret of this name holds; `None` when it is not under the prefix, is the bare prefix, or is another
     /// team's.
-    #[must_use]
     pub fn id_of<'a>(&self, name: &'a str) -> Option<&'a str> {
         match self.teams.meaning(self.after_prefix(name)?) {
             Meaning::Id(id) | Meaning::OfTeam(id) => Some(id),
@@ -237,13 +226,11 @@ impl SourcePlan {
     }
 
     /// Whether a secret of this name is the run's own team's.
-    #[must_use]
     pub fn is_of_team(&self, name: &str) -> bool {
         self.after_prefix(name).is_some_and(|name| matches!(self.teams.meaning(name), Meaning::OfTeam(_)))
     }
 
     /// The name without its prefix, where it is another team's.
-    #[must_use]
     pub fn of_other_team<'a>(&self, name: &'a str) -> Option<&'a str> {
         self.after_prefix(name).filter(|name| self.teams.meaning(name) == Meaning::OfOthers)
     }
@@ -253,21 +240,18 @@ impl SourcePlan {
     }
 
     /// Whether Airflow looks this id up at all.
-    #[must_use]
     pub fn looks_up(&self, id: &str) -> bool {
         self.teams.take(id)
     }
 
     /// The same source for a test, read with teams.
     #[cfg(test)]
-    #[must_use]
     pub fn with_teams(self, teams: Teams) -> Self {
         Self { teams, ..self }
     }
 
     /// A source of a test's own making.
     #[cfg(test)]
-    #[must_use]
     pub fn for_tests(
         (kind, account): (Kind, usize),
         source: Source,
@@ -301,7 +285,6 @@ impl SourcePlan {
 
 impl Plan {
     /// Makes the plan, for outputs with these needs. Nothing can go wrong any more: the settings were checked.
-    #[must_use]
     pub fn of(settings: &Settings, needs: &ByKind<Need>) -> Self {
         let (mut wants, mut notices) = (Vec::new(), Vec::new());
         for (kind, need) in needs.iter() {
@@ -330,7 +313,6 @@ impl Plan {
     }
 
     /// The region of a source, in words.
-    #[must_use]
     pub fn region_of(&self, source: &Source) -> String {
         match source {
             Source::Own => {
@@ -346,7 +328,6 @@ impl Plan {
     }
 
     /// What is wanted of a kind, if anything is.
-    #[must_use]
     pub fn want_of(&self, kind: Kind) -> Option<&Want> {
         self.wants.iter().find(|want| want.kind == kind)
     }

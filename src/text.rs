@@ -10,7 +10,6 @@ use aws_smithy_types::date_time::Format;
 ///
 /// A conn_id or an AWS message may come from another account. Escaped, it can't forge a log line, recolour a
 /// terminal or reverse the text around it.
-#[must_use]
 pub fn printable(name: &str) -> String {
     const LONGEST: usize = 600;
     let mut out = String::with_capacity(name.len());
@@ -28,7 +27,6 @@ pub fn printable(name: &str) -> String {
 }
 
 /// The items of a comma or newline separated list, trimmed, empty ones dropped. A comma inside `{}` does not separate.
-#[must_use]
 pub fn split_list(text: &str) -> Vec<String> {
     let mut depth = 0_usize;
     let items = text.split(|c: char| {
@@ -43,33 +41,28 @@ pub fn split_list(text: &str) -> Vec<String> {
 }
 
 /// Python's `text.rstrip(set)`: the separator is a set of characters, so `-_` strips any trailing `-` or `_`.
-#[must_use]
 pub fn rstrip<'a>(text: &'a str, set: &str) -> &'a str {
     text.trim_end_matches(|c| set.contains(c))
 }
 
 /// Each once, in the order in which they come first.
-#[must_use]
 pub fn unique<'a>(ids: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut seen = std::collections::HashSet::new();
     ids.into_iter().filter(|id| seen.insert(id.as_str())).cloned().collect()
 }
 
 /// What the operating system says of a failed call, without the number: `No such file or directory`.
-#[must_use]
 pub fn os_error(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or_default().to_owned()
 }
 
 /// The seconds since 1970 at a moment such as `2026-11-24T18:25:00Z`; `None` where the text is none.
-#[must_use]
 pub fn seconds_at(moment: &str) -> Option<u64> {
     u64::try_from(DateTime::from_str(moment, Format::DateTime).ok()?.secs()).ok()
 }
 
 /// `3 days`, `1 hour`, `20 minutes`: the largest unit that there is one of.
-#[must_use]
 pub fn duration_in_words(seconds: u64) -> String {
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute"), (1, "second")];
     let (size, unit) = units.into_iter().find(|(size, _)| seconds >= *size).unwrap_or((1, "second"));
@@ -77,20 +70,17 @@ pub fn duration_in_words(seconds: u64) -> String {
 }
 
 /// `1 connection`, `2 connections`.
-#[must_use]
 pub fn count(n: usize, singular: &str) -> String {
     if n == 1 { format!("1 {singular}") } else { format!("{n} {singular}s") }
 }
 
 /// A path made safe for a log line.
-#[must_use]
 pub fn shown(path: &Path) -> String {
     printable(&path.display().to_string())
 }
 
 /// The known name that `name` most likely stands for, if any is near: a third of the characters at most is another one, apart
 /// from the words that both begin with; or it is the start of the other name.
-#[must_use]
 pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     let distance = |candidate: &&'a str| {
         let (name, candidate_name) = (name.to_lowercase(), candidate.to_lowercase());
@@ -116,7 +106,6 @@ fn common_words(a: &str, b: &str) -> usize {
 }
 
 /// `500ms`, `60s`, `1.5s`, `2m`, `1h`, or seconds without a unit; `None` for anything else, and for more than `longest`.
-#[must_use]
 pub fn parse_duration(text: &str, longest: Duration) -> Option<Duration> {
     let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (number, unit) = text.split_at(split);

@@ -61,7 +61,6 @@ pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> 
 
 /// The entries of a file of this kind, by id, with their fields: for a comparison. A variable is an entry without fields that
 /// have names. `None` where the bytes are not such a file, or not as this program writes it.
-#[must_use]
 pub fn entries_of(bytes: &[u8], expected: &Expected<'_>) -> Option<Fields> {
     let texts = |read: Result<Vec<(String, String)>, String>| -> Option<Fields> {
         // Without a name for the field: that it has changed is all there is to say.

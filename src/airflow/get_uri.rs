@@ -11,7 +11,6 @@ use crate::python::json::{Json, loads};
 use crate::python::str::{quote, quote_plus};
 
 /// The URI.
-#[must_use]
 pub fn get_uri(connection: &Connection, target: AirflowTarget) -> String {
     // False values count as none.
     let text = |field| connection.text(field).unwrap_or_default();

@@ -113,7 +113,6 @@ const fn part(in_host: bool) -> &'static str {
 
 impl Reason {
     /// What to do about it.
-    #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
             Self::Blank => "put a connection URI or a JSON object into the secret, or delete it",
@@ -165,7 +164,6 @@ impl std::error::Error for Invalid {}
 
 impl Invalid {
     /// About a field as a whole.
-    #[must_use]
     pub fn field(field: Field, reason: Reason) -> Self {
         Self { reason, place: InvalidPlace::Field(field) }
     }

@@ -29,7 +29,6 @@ pub fn from_secret(text: &str, rules: &Rules) -> Result<Connection, Invalid> {
 /// The connection that the live backend hands to tasks of Airflow 3, and to Airflow 2, where an extra that is no object is the one
 /// thing that is wrong with the secret: right for an environment variable, which harms no other connection. A file with it is
 /// refused as a whole.
-#[must_use]
 pub fn for_variable_alone(text: &str, invalid: Invalid, rules: &Rules) -> Option<Reading> {
     if !matches!(invalid.reason, Reason::ExtraNotJson(_) | Reason::ExtraNotAnObject) {
         return None;

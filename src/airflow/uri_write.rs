@@ -28,7 +28,6 @@ const HOST: AsciiSet = {
 /// A URI cannot tell a missing type, host or schema from an empty one. `None` when there is no
 /// such URI: a password without a login, a port beyond 65535, a type that is no URI scheme, a host
 /// or schema that is no text.
-#[must_use]
 pub fn to_uri(connection: &Connection) -> Option<String> {
     let text = |field| connection.text(field).unwrap_or_default();
     let mut out = String::new();
@@ -71,7 +70,6 @@ pub fn to_uri(connection: &Connection) -> Option<String> {
 
 /// Whether two connections are the same, as far as a URI can say: it can't tell a missing type, host or schema from an empty
 /// one, nor an extra from its text.
-#[must_use]
 pub fn is_same_in_a_uri(a: &Connection, b: &Connection) -> bool {
     let value = |connection: &Connection, field| match (field, connection.get(field)) {
         (Field::ConnType | Field::Host | Field::Schema, None) => Some(Json::from("")),

@@ -60,7 +60,6 @@ impl Changed {
 }
 
 /// Compares each file with what is in its place.
-#[must_use]
 pub fn report(files: &[Rendered<'_>]) -> DiffReport {
     let files: Vec<FileDiff> = files.iter().map(of_file).collect();
     DiffReport { version: VERSION, command: "diff", different: files.iter().any(|file| file.state != "same"), files }
@@ -145,7 +144,6 @@ impl DiffReport {
     }
 
     /// A line for each file and each entry that would change.
-    #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
         for file in &self.files {

@@ -44,7 +44,6 @@ pub fn in_form(
 }
 
 /// Whether stdout is a terminal that wants colour.
-#[must_use]
 pub fn in_colour(env: &Env) -> bool {
     std::io::stdout().is_terminal() && env.wants_colour()
 }
@@ -64,7 +63,6 @@ pub fn files(files: &[FinishedFile], stdout: &mut dyn Write) -> Result<(), Failu
 }
 
 /// One JSON document in ASCII, with a newline at its end: an id may hold what turns a terminal's text around.
-#[must_use]
 pub fn document(of: &impl Serialize) -> String {
     // Only maps with keys that are no text can't be written, and there are none.
     let json = serde_json::to_string_pretty(of).unwrap_or_default();

@@ -348,7 +348,6 @@ pub enum PublishOutcome {
 
 impl PublishOutcome {
     /// In a word.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Published => "published",
@@ -359,7 +358,6 @@ impl PublishOutcome {
     }
 
     /// How the run ends.
-    #[must_use]
     pub const fn exit(self) -> Exit {
         match self {
             Self::Different => Exit::Different,
@@ -417,13 +415,11 @@ impl PublishReport {
     }
 
     /// How many names of a kind it holds.
-    #[must_use]
     pub fn count(&self, kind: Kind) -> Option<usize> {
         self.kinds().find(|(of, _)| *of == kind).map(|(_, changes)| changes.names)
     }
 
     /// A line for each change.
-    #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
         let counts: Vec<String> = self.kinds().map(|(kind, changes)| count(changes.names, kind.thing())).collect();

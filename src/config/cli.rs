@@ -84,7 +84,6 @@ fn max_age(text: &str) -> Result<Duration, &'static str> {
 
 impl CommandName {
     /// Whether it makes no call.
-    #[must_use]
     pub const fn is_offline(self) -> bool {
         matches!(self, Self::Iam | Self::Check { offline: true, .. })
     }
@@ -107,7 +106,6 @@ macro_rules! raw_settings {
             pub const NAMES: &'static [&'static str] = &[$($(stringify!($name)),*),*];
 
             /// This setting where it is set, the other's where it is not. The empty string is unset.
-            #[must_use]
             pub fn or(self, other: Self) -> Self {
                 Self { $($($name: self.$name.filter(|v| !v.is_empty()).or(other.$name.filter(|v| !v.is_empty())),)*)* }
             }
@@ -117,7 +115,6 @@ macro_rules! raw_settings {
 
 impl RawSettings {
     /// Every setting that no flag names, from its variable. A variable that is not UTF-8 text is an error.
-    #[must_use]
     pub fn with_variables(self, env: &Env, errors: &mut ConfigErrors) -> Self {
         let mut pairs = Vec::new();
         for name in Self::NAMES.iter().map(|name| format!("{VARIABLE_PREFIX}{}", name.to_uppercase())) {
@@ -280,7 +277,6 @@ Each flag is a variable too: --conn-ids is SECRETS_INIT_CONN_IDS.
 ";
 
 /// The command line as clap has it, for a man page and for completions.
-#[must_use]
 pub fn command() -> clap::Command {
     Cli::command()
 }

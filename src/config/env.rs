@@ -25,14 +25,12 @@ pub const NOT_UNICODE: &str = "is not UTF-8 text";
 
 impl Env {
     /// Takes the snapshot of this process's environment.
-    #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this file is the one that may read the environment")]
     pub fn of_this_process() -> Self {
         Self::from_os(std::env::vars_os())
     }
 
     /// A snapshot from pairs, for tests and embedding.
-    #[must_use]
     pub fn from_os(pairs: impl IntoIterator<Item = (OsString, OsString)>) -> Self {
         let variables = pairs
             .into_iter()
@@ -55,13 +53,11 @@ impl Env {
     }
 
     /// The value as it stands, the empty string included: what `$NAME` in a text is replaced with.
-    #[must_use]
     pub fn raw(&self, name: &str) -> Option<&str> {
         self.variables.get(name)?.as_deref()
     }
 
     /// Whether a terminal is to show colours: `NO_COLOR` (no-color.org) and a terminal that has none say no.
-    #[must_use]
     pub fn wants_colour(&self) -> bool {
         self.raw("NO_COLOR").is_none_or(str::is_empty) && self.raw("TERM") != Some("dumb")
     }

@@ -19,7 +19,6 @@ pub const NO_LINK_NO_WAITING: i32 = OFlags::NONBLOCK.union(OFlags::NOFOLLOW).bit
 pub const TEMPORARY_PREFIX: &str = ".airflow-secrets-init-";
 
 /// Whether to read this could wait for another process for ever: a FIFO, a socket, a device but `/dev/null`.
-#[must_use]
 pub fn may_wait(path: &Path) -> bool {
     let null = std::fs::metadata("/dev/null").map(|null| null.rdev()).ok();
     std::fs::metadata(path).is_ok_and(|found| {
@@ -60,7 +59,6 @@ pub fn read_text(path: &Path, limit: u64) -> io::Result<String> {
 }
 
 /// The directory in which a file is, or is to be.
-#[must_use]
 pub fn directory_of(target: &Path) -> &Path {
     target.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -19,7 +19,6 @@ pub struct IndexSettings {
 
 impl IndexSettings {
     /// Its name, where an ARN is given without the six characters at its end.
-    #[must_use]
     pub fn name(&self) -> &str {
         match self.id.split_once(":secret:") {
             Some((_, name)) => name.len().checked_sub(7).and_then(|end| name.get(..end)).unwrap_or(name),

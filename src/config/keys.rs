@@ -41,7 +41,6 @@ pub enum Shape {
 
 impl Key {
     /// Whether a `$` may be a part of its value: a password, a pattern, or a key whose value is not used.
-    #[must_use]
     pub fn may_hold_dollar(&self) -> bool {
         let is_pattern = Kind::ALL.iter().any(|kind| kind.pattern_key() == self.name);
         is_pattern
@@ -53,7 +52,6 @@ impl Key {
 
 impl Shape {
     /// What is wrong with a value, by its type alone.
-    #[must_use]
     pub fn problem(self, value: &Value) -> Option<&'static str> {
         let is_text = value.is_string();
         match self {

@@ -7,7 +7,6 @@ use crate::python::json::{Json, loads};
 
 /// What the text is and what to do, in a clause; `None` where it is nothing that is known. `offset` is the byte at which it
 /// stops being JSON. No part of the text is in it.
-#[must_use]
 pub fn hint(text: &str, offset: usize) -> Option<&'static str> {
     let trimmed = text.trim();
     if trimmed.starts_with("map[") {

@@ -27,7 +27,6 @@ pub struct Outputs {
 
 impl Outputs {
     /// The file of LocalFilesystemBackend for a kind.
-    #[must_use]
     pub const fn file_of(&self, kind: Kind) -> Option<&OutputFile> {
         match kind {
             Kind::Connection => self.connections.as_ref(),
@@ -37,7 +36,6 @@ impl Outputs {
     }
 
     /// Where all of them go.
-    #[must_use]
     pub fn targets(&self) -> Vec<&Path> {
         let files = [&self.connections, &self.variables, &self.configs].into_iter().flatten().map(|file| &file.path);
         let env = self.airflow_env.iter().map(|file| &file.path);

@@ -37,7 +37,6 @@ pub struct NamedFiles {
 
 impl NamedFiles {
     /// As settings and environment name them.
-    #[must_use]
     pub fn of(raw: &RawSettings, env: &Env) -> Self {
         let ours = |name: &str, path: &str| (format!("{VARIABLE_PREFIX}{name}"), PathBuf::from(path));
         let mut named = Self::default();
@@ -71,14 +70,12 @@ impl NamedFiles {
 }
 
 /// Source and target of a line of `SECRETS_INIT_TEMPLATES`; `None` where it has another form.
-#[must_use]
 pub fn template_of_line(line: &str) -> Option<(&str, &str)> {
     let (source, target) = line.split_once('=').map(|(source, target)| (source.trim(), target.trim()))?;
     (!source.is_empty() && !target.is_empty()).then_some((source, target))
 }
 
 /// Where the status is: as it is named, else beside the connections file, else beside the first file that is named.
-#[must_use]
 pub fn status_file(raw: &RawSettings) -> PathBuf {
     if let Some(path) = &raw.status_file {
         return path.into();
@@ -103,7 +100,6 @@ pub struct Place {
 
 impl Place {
     /// Of a file that is replaced: a link there is not followed.
-    #[must_use]
     pub fn of_target(path: &Path) -> Self {
         let directory = fs::metadata(directory_of(path)).ok().map(|found| (found.dev(), found.ino()));
         Self {
@@ -114,13 +110,11 @@ impl Place {
     }
 
     /// Of a file that is read: that to which links lead.
-    #[must_use]
     pub fn of_source(path: &Path) -> Self {
         Self::of_target(&path.canonicalize().unwrap_or_else(|_| path.to_owned()))
     }
 
     /// Whether both are one.
-    #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         match (self.directory, other.directory) {
             (Some(one), Some(two)) => one == two && self.name == other.name,

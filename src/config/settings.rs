@@ -88,7 +88,6 @@ pub struct Selection {
 
 impl Selection {
     /// Whether a listed id passes `INCLUDE` and `EXCLUDE`, which are about conn_ids alone.
-    #[must_use]
     pub fn takes(&self, kind: Kind, id: &str) -> bool {
         kind != Kind::Connection
             || self.include.as_ref().is_none_or(|set| set.is_match(id))
@@ -96,7 +95,6 @@ impl Selection {
     }
 
     /// Whether neither is set.
-    #[must_use]
     pub fn takes_everything(&self, kind: Kind) -> bool {
         kind != Kind::Connection || self.include.is_none() && self.exclude.is_none()
     }
@@ -175,7 +173,6 @@ impl Settings {
     }
 
     /// Reads the settings; what is wrong with them goes to `errors`.
-    #[must_use]
     pub fn read(env: &Env, raw: &RawSettings, errors: &mut ConfigErrors) -> Read {
         let mut reader = SettingsReader { env, errors, notices: Vec::new() };
         reader.refuse_unknown_variables();
@@ -186,7 +183,6 @@ impl Settings {
     }
 
     /// What the files of this program's own form need. The user's templates are asked for theirs by their own step.
-    #[must_use]
     pub fn needs(&self) -> ByKind<Need> {
         let outputs = &self.outputs;
         let mut needs: ByKind<Need> = ByKind::default();

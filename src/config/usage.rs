@@ -26,14 +26,12 @@ const WORDS: &[(&[&str], &str)] = &[
 ];
 
 /// What the word is called here: a flag with its dashes, or the part of a variable after `SECRETS_INIT_`.
-#[must_use]
 pub fn meant_by(word: &str) -> Option<&'static str> {
     let word = word.trim_start_matches('-').to_ascii_lowercase().replace('_', "-");
     WORDS.iter().find(|(words, _)| words.contains(&word.as_str())).map(|(_, name)| *name)
 }
 
 /// A flag whose value was forgotten, so that the next flag would be taken for it.
-#[must_use]
 pub fn flag_without_value<'a>(args: &'a [OsString], command: &Command) -> Option<(&'a str, &'a str)> {
     let takes_value = |arg: &str| {
         let is_it = |name: &str| {
@@ -51,7 +49,6 @@ pub fn flag_without_value<'a>(args: &'a [OsString], command: &Command) -> Option
 
 /// One sentence about a wrong argument. None of it is repeated but the name of a flag that there is: what is typed in the
 /// wrong place, or straight after a flag (`-pPASSWORD`), may be a secret.
-#[must_use]
 pub fn describe(error: &clap::Error, args: &[OsString], command: &Command) -> String {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => Some(text.clone()),

@@ -85,7 +85,6 @@ impl std::fmt::Display for LeftOut {
 
 impl LeftOut {
     /// Why, in one short clause without a value.
-    #[must_use]
     pub fn clause(&self) -> String {
         match &self.why {
             Why::Invalid(invalid) => format!("its secret is malformed ({})", invalid.place),
@@ -102,7 +101,6 @@ impl LeftOut {
     }
 
     /// The policy that decides about this one. What is required must end up in the files, whatever the policies say.
-    #[must_use]
     pub const fn policy(&self, policies: &Policies) -> Policy {
         match self.why {
             _ if self.required => Policy::Error,
@@ -116,7 +114,6 @@ impl LeftOut {
     }
 
     /// How the run ends where this one is an error.
-    #[must_use]
     pub const fn exit(&self) -> Exit {
         match self.why {
             Why::Invalid(_) | Why::InvalidAndOfOtherKind(_) | Why::NotForFile { .. } | Why::Refused(_) => {
@@ -142,7 +139,6 @@ pub fn judge(left_out: &[LeftOut], policies: &Policies) -> Result<(), Failure> {
 }
 
 /// The gravest exit code; `None` where nothing is left out.
-#[must_use]
 pub fn gravest<'a>(all: impl IntoIterator<Item = &'a LeftOut>) -> Option<Exit> {
     all.into_iter().map(LeftOut::exit).max_by_key(|exit| exit.gravity())
 }

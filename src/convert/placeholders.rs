@@ -27,7 +27,6 @@ const KNOWN_TYPES: &str = "adls alibaba_cloud ams apprise aws azure azure_batch 
 
 impl Entries {
     /// The same entries, values replaced.
-    #[must_use]
     pub fn with_placeholders(&self) -> Self {
         let texts = |of: &std::collections::BTreeMap<String, SecretString>| {
             of.keys().map(|key| (key.clone(), SecretString::from(PLACEHOLDER))).collect()
@@ -47,7 +46,6 @@ impl Entries {
 }
 
 /// The type of a connection, where it is one that can be shown.
-#[must_use]
 pub fn shown_type(connection: &Connection) -> Option<&str> {
     let conn_type = connection.text(Field::ConnType)?;
     KNOWN_TYPES.split_whitespace().find(|known| *known == conn_type)

@@ -66,7 +66,6 @@ pub struct SkippedAccount {
 
 impl SkippedAccount {
     /// What is to be reported of it.
-    #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let left_out = format!("{} is left out as a whole", self.source);
         match &self.failure {
@@ -113,7 +112,6 @@ impl std::fmt::Display for Lookup {
 
 impl Lookup {
     /// The names or ARNs, in the order in which they are asked for.
-    #[must_use]
     pub fn names(&self) -> String {
         self.secrets.iter().map(|secret| printable(secret)).collect::<Vec<_>>().join(", then ")
     }
@@ -137,7 +135,6 @@ impl std::fmt::Display for Outcome {
 
 impl Outcome {
     /// In a word, for programs.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::NotThere(NotThere::NoSuchSecret) => "not there",
@@ -229,7 +226,6 @@ pub enum SkippedBy {
 
 impl SkippedBy {
     /// The settings that leave it out.
-    #[must_use]
     pub const fn settings(self, kind: Kind) -> &'static str {
         match self {
             Self::Globs => "SECRETS_INIT_INCLUDE or SECRETS_INIT_EXCLUDE",
@@ -301,13 +297,11 @@ impl Answers {
     }
 
     /// Whether there is a secret for this id, readable or not.
-    #[must_use]
     pub fn has(&self, id: &str) -> bool {
         self.reported.get(id).is_some_and(|reported| reported.state.is_some())
     }
 
     /// How many names an account has that was listed or has an index, wanted or not.
-    #[must_use]
     pub fn names(&self) -> Option<usize> {
         self.is_enumerated.then(|| (self.reported.len() + self.skipped.len()).saturating_sub(self.in_vain))
     }

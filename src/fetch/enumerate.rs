@@ -132,7 +132,6 @@ fn check_is_own_account(source: &SourcePlan, own_account: Option<&str>) -> Resul
 }
 
 /// How a run ends where nothing says what a shared account holds, and it is not the caller's own: with the ways to say it.
-#[must_use]
 pub fn no_way_in(source: &SourcePlan) -> Failure {
     let Source::Shared { account, region } = &source.source else {
         return Failure::new(Exit::Bug, "the own account needs no way in; please report this as a bug");
@@ -240,7 +239,6 @@ async fn list<S: SecretStore>(
 }
 
 /// The prefixes to list, without those that another one covers.
-#[must_use]
 pub fn prefixes_of<'a>(sources: &[&'a SourcePlan]) -> Vec<&'a str> {
     let all: BTreeSet<&str> = sources.iter().map(|source| source.prefix()).collect();
     let mut prefixes: Vec<&str> = Vec::new();

@@ -31,7 +31,6 @@ pub struct SecretToRead<'a> {
 
 impl<'a> SecretToRead<'a> {
     /// By the name that the source gives it.
-    #[must_use]
     pub fn of(source: &'a SourcePlan, id: &str) -> Self {
         Self { source, id: id.to_owned(), secret: source.secret_id(id) }
     }

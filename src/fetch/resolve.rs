@@ -69,7 +69,6 @@ async fn resolve<S: SecretStore>(
 }
 
 /// What no run finds, whatever the accounts hold: ids that are asked for by name and that no account is ever asked for.
-#[must_use]
 pub fn never_found(plan: &Plan, selection: &Selection) -> Fetched {
     let mut fetched = Fetched::default();
     for want in &plan.wants {

@@ -29,7 +29,6 @@ impl SharedPolicy {
     }
 
     /// Whether the run can go on without this account. A mistake in the settings is none of the account's.
-    #[must_use]
     pub fn can_do_without(self, of: &Source, failure: &Failure) -> bool {
         let by_policy = match failure.exit() {
             Exit::Config | Exit::Bug => false,

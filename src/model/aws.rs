@@ -23,13 +23,11 @@ pub struct Region(String);
 
 impl Region {
     /// The Python backend's own default for the shared account's region (airflow-aws-shared-secrets 0.0.5).
-    #[must_use]
     pub fn of_shared_by_default() -> Self {
         Self("eu-central-1".to_owned())
     }
 
     /// The partition that the region lies in (botocore `partitions.json`, the region prefixes of each partition).
-    #[must_use]
     pub fn partition(&self) -> &'static str {
         let of_prefix = [
             ("cn-", "aws-cn"),
@@ -73,7 +71,6 @@ pub struct Arn {
 
 impl Arn {
     /// The ARN of a secret, without the random suffix where `name` has none. The partition follows from the region.
-    #[must_use]
     pub fn of_secret(account: &AccountId, region: &Region, name: &str) -> Self {
         Self {
             partition: region.partition().to_owned(),
@@ -135,7 +132,6 @@ pub enum SecretId {
 
 impl SecretId {
     /// The text that goes to AWS.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
             Self::Name(text) | Self::Arn(text) => text,
@@ -145,7 +141,6 @@ impl SecretId {
 
 /// Whether AWS allows a character in a secret's name (CreateSecret, Name; `!` is in the names of secrets that AWS
 /// services manage).
-#[must_use]
 pub fn is_name_character(c: char) -> bool {
     c.is_ascii_alphanumeric() || "/_+=.@-!".contains(c)
 }
@@ -154,14 +149,12 @@ pub fn is_name_character(c: char) -> bool {
 pub const LONGEST_NAME: usize = 512;
 
 /// Whether a text can be a conn_id or key whose secret has a name that AWS allows.
-#[must_use]
 pub fn is_id(id: &str) -> bool {
     !id.is_empty() && id.len() <= LONGEST_NAME && id.chars().all(is_name_character)
 }
 
 /// Whether AWS takes an ARN that ends in this name for one with its random suffix, so that it finds no secret without it
 /// (GetSecretValue, SecretId): a hyphen and six characters.
-#[must_use]
 pub fn ends_like_an_arn(name: &str) -> bool {
     let tail = name.as_bytes().split_last_chunk::<7>().map(|(_, tail)| tail);
     tail.is_some_and(|[hyphen, six @ ..]| *hyphen == b'-' && six.iter().all(u8::is_ascii_alphanumeric))
@@ -190,7 +183,6 @@ macro_rules! text {
     ($($name:ident),*) => {
         $(impl $name {
             /// As AWS writes it.
-            #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

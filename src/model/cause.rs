@@ -17,13 +17,11 @@ macro_rules! table {
             pub const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The code that names it for good.
-            #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$name => $code,)* }
             }
 
             /// What to do about it.
-            #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$name => $remedy,)* }
             }

@@ -24,7 +24,6 @@ impl Field {
         [Self::ConnType, Self::Host, Self::Login, Self::Password, Self::Schema, Self::Port, Self::Extra];
 
     /// The name of the field in Airflow.
-    #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -76,19 +75,16 @@ impl Connection {
     }
 
     /// The value of a field.
-    #[must_use]
     pub fn get(&self, field: Field) -> Option<&Json> {
         self.fields.get(&field)
     }
 
     /// The text of a field; `None` also where its value is no string.
-    #[must_use]
     pub fn text(&self, field: Field) -> Option<&str> {
         self.get(field).and_then(Json::as_str)
     }
 
     /// The port, a decimal integer.
-    #[must_use]
     pub fn port(&self) -> Option<&str> {
         if let Some(Json::Number(port)) = self.get(Field::Port) { Some(port.token()) } else { None }
     }

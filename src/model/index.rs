@@ -71,7 +71,6 @@ impl IndexNames {
 
 impl IndexDocument {
     /// A document of these names; a kind without any is one that the index says nothing of.
-    #[must_use]
     pub fn of(names: ByKind<Option<IndexNames>>) -> Self {
         let mut document = Self { version: VERSION, ..Self::default() };
         for (kind, names) in names {
@@ -85,7 +84,6 @@ impl IndexDocument {
     }
 
     /// The names of a kind; `None` where the index says nothing of it.
-    #[must_use]
     pub const fn names(&self, kind: Kind) -> Option<&IndexNames> {
         match kind {
             Kind::Connection => self.connections.as_ref(),
@@ -95,7 +93,6 @@ impl IndexDocument {
     }
 
     /// As it is written.
-    #[must_use]
     pub fn text(&self) -> String {
         // Only maps with keys that are no text can't be written, and there are none.
         serde_json::to_string(self).unwrap_or_default()
@@ -144,7 +141,6 @@ impl Index {
     }
 
     /// The conn_ids or keys of a kind, each with what it says of the secret's ARN; `None` where it says nothing of the kind.
-    #[must_use]
     pub fn ids(&self, kind: Kind) -> Option<BTreeMap<&str, Option<&str>>> {
         match self {
             Self::Published(document) => document.names(kind).map(|names| names.all().collect()),

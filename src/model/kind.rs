@@ -17,7 +17,6 @@ impl Kind {
     pub const ALL: [Self; 3] = [Self::Connection, Self::Variable, Self::Config];
 
     /// What one is called in front of its name: `conn_id my_db`, `variable region`.
-    #[must_use]
     pub const fn noun(self) -> &'static str {
         match self {
             Self::Connection => "conn_id",
@@ -27,7 +26,6 @@ impl Kind {
     }
 
     /// What one is called by itself.
-    #[must_use]
     pub const fn thing(self) -> &'static str {
         match self {
             Self::Connection => "connection",
@@ -37,7 +35,6 @@ impl Kind {
     }
 
     /// The key of `backend_kwargs` with the prefix of their secrets.
-    #[must_use]
     pub const fn prefix_key(self) -> &'static str {
         match self {
             Self::Connection => "connections_prefix",
@@ -47,7 +44,6 @@ impl Kind {
     }
 
     /// The key of `backend_kwargs` with the pattern of the ids that the own account is asked for.
-    #[must_use]
     pub const fn pattern_key(self) -> &'static str {
         match self {
             Self::Connection => "connections_lookup_pattern",
@@ -57,7 +53,6 @@ impl Kind {
     }
 
     /// The setting that names them one by one.
-    #[must_use]
     pub const fn names_setting(self) -> &'static str {
         match self {
             Self::Connection => "SECRETS_INIT_CONN_IDS",

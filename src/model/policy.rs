@@ -17,7 +17,6 @@ impl Policy {
     pub const ALL: [Self; 3] = [Self::Error, Self::Warn, Self::Ignore];
 
     /// Its name in the settings.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -46,14 +45,12 @@ pub struct Policies {
 
 impl Policies {
     /// What is done about a shared account that fails with this code. What it holds is a matter of invalid secrets as well.
-    #[must_use]
     pub fn about_shared(&self, exit: Exit) -> Policy {
         if exit == Exit::InvalidData && self.shared == Policy::Error { self.invalid } else { self.shared }
     }
 
     /// Those of a later reading: what is wrong with one secret or one account keeps nothing of the others from being refreshed. That
     /// an account is empty is judged by what it held before.
-    #[must_use]
     pub const fn of_a_later_reading(self) -> Self {
         let warn = Policy::Warn;
         Self { invalid: warn, denied: warn, missing: warn, shared: warn, empty_account: Policy::Ignore, ..self }

@@ -32,7 +32,6 @@ pub enum Meaning<'a> {
 
 impl Teams {
     /// What a name without its prefix stands for.
-    #[must_use]
     pub fn meaning<'a>(&self, name: &'a str) -> Meaning<'a> {
         if *self == Self::Off || !name.contains(SEPARATOR) {
             return Meaning::Id(name);
@@ -46,14 +45,12 @@ impl Teams {
     }
 
     /// Whether Airflow looks this id up at all.
-    #[must_use]
     pub fn take(&self, id: &str) -> bool {
         *self == Self::Off || !id.contains(SEPARATOR)
     }
 }
 
 /// Whether a text can be a team's name (Airflow 3.3.2 `airflow/cli/commands/team_command.py` `_extract_team_name`).
-#[must_use]
 pub fn is_team(name: &str) -> bool {
     (3..=50).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
 }

@@ -57,7 +57,6 @@ pub enum Confined {
 
 /// Gives up, for this thread and all that it starts, to write anywhere but in these places, to run a program, to listen, and
 /// to signal other processes. Reading stays as it is. What is open already stays so.
-#[must_use]
 pub fn confine(places: &Places) -> Confined {
     match try_to_confine(places) {
         Ok(RulesetStatus::FullyEnforced) => Confined::Fully,
@@ -96,7 +95,6 @@ impl Places {
     }
 
     /// And this file; one that `is_made` if it is missing, too.
-    #[must_use]
     pub fn and_file(mut self, path: &Path, is_made: bool) -> Self {
         // What is no file is not written.
         if path.is_file() && !path.is_symlink() {

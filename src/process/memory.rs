@@ -23,7 +23,6 @@ pub struct MemoryLimit {
 /// cgroup-v1/memory.rst `memory.limit_in_bytes`), RLIMIT_DATA or RLIMIT_AS (getrlimit(2)). `None` where nothing limits it.
 ///
 /// The kernel counts in a group what is used, in a process what is reserved: the stack too.
-#[must_use]
 pub fn limit() -> Option<MemoryLimit> {
     let of_container = of_container(Path::new("/sys/fs/cgroup")).map(|set| MemoryLimit { set, room: set });
     let of_process = [Resource::Data, Resource::As].into_iter().filter_map(|resource| getrlimit(resource).current);

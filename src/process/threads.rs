@@ -26,7 +26,6 @@ pub fn block_on<T>(work: impl AsyncFnOnce(&mut Signals) -> Result<T, Failure>) -
 
 /// What the rendering thread sees as well: a thread that does not end can't be waited for. A process of ours ends moments
 /// later, and does not take the time to free it.
-#[must_use]
 pub fn shared_with_rendering<T>(value: T, process: Process) -> Arc<T> {
     let value = Arc::new(value);
     if process == Process::Ours {

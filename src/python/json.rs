@@ -35,7 +35,6 @@ pub enum Json {
 
 impl Json {
     /// Whether it is true in Python: not null, false, zero, or empty.
-    #[must_use]
     pub fn is_truthy(&self) -> bool {
         match self {
             Self::Null => false,
@@ -48,19 +47,16 @@ impl Json {
     }
 
     /// The text of a string.
-    #[must_use]
     pub fn as_str(&self) -> Option<&str> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
     /// A string as it is, anything else as [`dumps`] writes it: how Airflow keeps an extra.
-    #[must_use]
     pub fn to_text(&self) -> Cow<'_, str> {
         self.as_str().map_or_else(|| dumps(self).into(), Cow::from)
     }
 
     /// What kind of value it is, in the words of JSON.
-    #[must_use]
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Null => "null",
@@ -368,7 +364,6 @@ impl Scanner<'_> {
 }
 
 /// Python's `json.dumps(value)` with its default settings: ASCII only, `", "` and `": "`.
-#[must_use]
 pub fn dumps(value: &Json) -> String {
     let mut out = String::new();
     write_into(value, false, &mut out);
@@ -378,7 +373,6 @@ pub fn dumps(value: &Json) -> String {
 /// The layout of [`dumps`], with number tokens as they were written.
 ///
 /// `json.loads` reads the same value from both.
-#[must_use]
 pub fn raw_ascii(value: &Json) -> String {
     let mut out = String::new();
     write_into(value, true, &mut out);

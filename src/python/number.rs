@@ -25,37 +25,31 @@ pub struct Number {
 
 impl Number {
     /// The number as it was written.
-    #[must_use]
     pub fn token(&self) -> &str {
         &self.token
     }
 
     /// Whether Python reads it as a float; otherwise it is an int.
-    #[must_use]
     pub fn is_float(&self) -> bool {
         self.is_float
     }
 
     /// Whether Python reads it as zero.
-    #[must_use]
     pub fn is_zero(&self) -> bool {
         if self.is_float { self.as_f64() == 0.0 } else { matches!(self.token.as_str(), "0" | "-0") }
     }
 
     /// An integer, of the digits that Python prints.
-    #[must_use]
     pub fn of_integer(digits: String) -> Self {
         Self { token: digits, is_float: false }
     }
 
     /// A float.
-    #[must_use]
     pub fn of_float(value: f64) -> Self {
         Self { token: float_repr(value), is_float: true }
     }
 
     /// The nearest float.
-    #[must_use]
     pub fn as_f64(&self) -> f64 {
         match self.token.as_str() {
             "Infinity" => f64::INFINITY,

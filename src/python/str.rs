@@ -10,38 +10,32 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 pub const QUOTED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Whether `str.isspace` holds for this character: Unicode white space and U+001C to U+001F.
-#[must_use]
 pub fn is_py_space(c: char) -> bool {
     c.is_whitespace() || matches!(c, '\u{1c}'..='\u{1f}')
 }
 
 /// Python's `str.strip()`.
-#[must_use]
 pub fn py_strip(text: &str) -> &str {
     text.trim_matches(is_py_space)
 }
 
 /// Python's `quote(text, safe="")`.
-#[must_use]
 pub fn quote(text: &str) -> Cow<'_, str> {
     utf8_percent_encode(text, &QUOTED).into()
 }
 
 /// Python's `quote_plus(text)`.
-#[must_use]
 pub fn quote_plus(text: &str) -> String {
     // A percent sign of the text is written `%25`, so each `%20` is a space.
     quote(text).replace("%20", "+")
 }
 
 /// Python's `unquote`: percent-decodes UTF-8, with U+FFFD for invalid sequences.
-#[must_use]
 pub fn unquote(text: &str) -> Cow<'_, str> {
     percent_decode_str(text).decode_utf8_lossy()
 }
 
 /// Python's `unquote_plus`, as `parse_qsl` decodes names and values.
-#[must_use]
 pub fn unquote_plus(text: &str) -> String {
     unquote(&text.replace('+', " ")).into_owned()
 }

@@ -29,7 +29,6 @@ pub struct Assignments<'a> {
 }
 
 /// Writes the file.
-#[must_use]
 pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
     for (id, connection) in entries.connections.iter().chain(&entries.for_variable_alone) {
@@ -91,7 +90,6 @@ const MUCH: usize = 3 << 19;
 const MUCH_IN_ONE: usize = 96 << 10;
 
 /// What an operator should know of the size of an environment, before no program can be started with it.
-#[must_use]
 pub fn too_large_soon(values: &BTreeMap<String, String>) -> Vec<String> {
     // A name, `=`, a value, NUL, and a pointer to them.
     let size = |(name, value): (&String, &String)| name.len() + value.len() + 2;

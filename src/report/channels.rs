@@ -25,7 +25,6 @@ pub struct Channels {
 
 impl Channels {
     /// As these settings say.
-    #[must_use]
     pub fn of(raw: &RawSettings, env: &Env) -> Self {
         Self {
             level: raw.log.clone(),
@@ -37,7 +36,6 @@ impl Channels {
     }
 
     /// Logs on this thread until the guard is dropped.
-    #[must_use]
     pub fn start_log(&self) -> DefaultGuard {
         log::start(self.level.as_deref(), self.format, self.colour)
     }

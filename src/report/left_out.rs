@@ -73,7 +73,6 @@ pub fn report<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Policie
 }
 
 /// The first names of a list, and how many more there are.
-#[must_use]
 pub fn first_of(ids: &[String]) -> String {
     let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
     let more = ids.len().saturating_sub(MOST_NAMES);

@@ -14,20 +14,17 @@ use crate::report::progress::Stderr;
 use crate::report::stderr::Log;
 
 /// Whether the log goes to a terminal, in the form for people.
-#[must_use]
 pub fn is_for_people(format: Option<LogFormat>) -> bool {
     std::io::stderr().is_terminal() && form(format) == LogFormat::Text
 }
 
 /// The form of the log: the one that is named, else what fits who reads.
-#[must_use]
 pub fn form(named: Option<LogFormat>) -> LogFormat {
     named.unwrap_or(if std::io::stderr().is_terminal() { LogFormat::Text } else { LogFormat::Json })
 }
 
 /// Starts logging on this thread until the guard is dropped. A word that is not known counts as unset here;
 /// `settings.rs` reports it.
-#[must_use]
 pub fn start(level: Option<&str>, format: Option<LogFormat>, colour: bool) -> DefaultGuard {
     let level = level.and_then(|word| known(word, &LOG_LEVELS)).unwrap_or(Level::INFO);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level);
@@ -51,7 +48,6 @@ pub fn start(level: Option<&str>, format: Option<LogFormat>, colour: bool) -> De
 }
 
 /// What a word stands for, upper and lower case alike.
-#[must_use]
 pub fn known<T: Copy>(word: &str, choices: &[(&str, T)]) -> Option<T> {
     choices.iter().find(|(known, _)| known.eq_ignore_ascii_case(word.trim())).map(|(_, choice)| *choice)
 }

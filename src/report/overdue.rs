@@ -28,7 +28,6 @@ pub struct Overdue {
 
 impl Overdue {
     /// Watches over a process of ours. Where there can be no thread for it, a run does without.
-    #[must_use]
     pub fn watch(process: Process) -> Self {
         let (end, ends) = watch::channel(None);
         if process == Process::Ours {

@@ -59,7 +59,6 @@ macro_rules! last_line {
 
 impl Summary {
     /// A summary that begins to count time now.
-    #[must_use]
     pub fn start() -> Self {
         Self {
             started: Instant::now(),

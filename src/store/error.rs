@@ -28,13 +28,11 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Whether the trouble belongs to one secret, so that the others can still be rendered.
-    #[must_use]
     pub const fn is_of_one_secret(self) -> bool {
         matches!(self, Self::Denied | Self::Kms | Self::Rejected)
     }
 
     /// The exit code of a run that ends with it.
-    #[must_use]
     pub const fn exit(self) -> Exit {
         match self {
             Self::Denied | Self::Kms | Self::Credentials => Exit::Denied,
@@ -49,7 +47,6 @@ impl ErrorKind {
 
 impl Cause {
     /// What kind of trouble it is.
-    #[must_use]
     pub const fn kind(self) -> ErrorKind {
         match self {
             Self::NoCredentials
@@ -152,21 +149,18 @@ pub struct CallContext {
 
 impl StoreError {
     /// An error in our own words.
-    #[must_use]
     pub fn new(cause: impl Into<Cause>, action: &'static str, message: impl Into<String>) -> Self {
         let cause = cause.into();
         Self { cause, action, subject: None, code: None, message: message.into(), request_id: None, asked: None }
     }
 
     /// What kind of trouble it is.
-    #[must_use]
     pub const fn kind(&self) -> ErrorKind {
         self.cause.kind()
     }
 
     /// The same about a secret, where no subject is named yet. What fails before any secret is asked for (credentials,
     /// STS) is about none.
-    #[must_use]
     pub fn about(mut self, secret: &str) -> Self {
         if self.action.starts_with("secretsmanager:") {
             self.subject.get_or_insert_with(|| secret.to_owned());
@@ -175,7 +169,6 @@ impl StoreError {
     }
 
     /// Ends the run with this.
-    #[must_use]
     pub fn into_failure(self) -> Failure {
         Failure::new(self.kind().exit(), self.to_string())
     }

@@ -18,7 +18,6 @@ pub struct MemoryStore {
 
 impl MemoryStore {
     /// A store with these secrets.
-    #[must_use]
     pub fn new(secrets: BTreeMap<String, Option<SecretString>>) -> Self {
         Self { secrets, calls: Cell::new(0) }
     }

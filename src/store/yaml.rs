@@ -54,7 +54,6 @@ pub enum Node {
 
 impl Node {
     /// The node as JSON: number tokens and the order of keys stay.
-    #[must_use]
     pub fn to_json(&self) -> String {
         let mut out = String::new();
         self.write(&mut out);

@@ -67,7 +67,6 @@ pub struct Known<'a> {
 
 impl<'a> Known<'a> {
     /// What these settings, and AWS's own in the environment, say.
-    #[must_use]
     pub fn of(plan: &'a Plan, env: &Env) -> Self {
         let sources = plan.wants.iter().flat_map(|want| &want.sources);
         let unnamed: Vec<&SourcePlan> =
@@ -84,7 +83,6 @@ impl<'a> Known<'a> {
     }
 
     /// What a render would stumble over, or not: only AWS knows.
-    #[must_use]
     pub fn not_known(&self) -> Vec<String> {
         let open = self.unnamed.iter().filter(|source| self.is_own(source).is_none());
         let lines = open.map(|source| {
@@ -130,7 +128,6 @@ impl Known<'_> {
 
 impl OfflineReport {
     /// What these settings would ask for, and what that is certain to end with.
-    #[must_use]
     pub fn of(settings: &Settings, plan: &Plan, known: &Known<'_>, verdict: &Result<(), Failure>) -> Self {
         let lookups = plan.wants.iter().flat_map(|want| {
             want.sources.iter().map(|source| {
@@ -170,7 +167,6 @@ impl OfflineReport {
         }
     }
     /// A line for each.
-    #[must_use]
     pub fn text(&self) -> String {
         let mut out = String::new();
         for lookup in &self.lookups {

@@ -51,7 +51,6 @@ pub struct CheckReport {
 }
 
 /// What `check` found.
-#[must_use]
 pub fn report(
     plan: &Plan,
     entries: &Entries,
@@ -93,14 +92,12 @@ pub fn report(
 
 impl CheckReport {
     /// A report of a run that ended before anything was found.
-    #[must_use]
     pub fn of_verdict(command: &'static str, verdict: &Result<(), Failure>) -> Self {
         let (outcome, exit, errors) = outcome_of(verdict);
         Self { version: VERSION, command, outcome, exit_code: exit.code(), errors, ..Self::default() }
     }
 
     /// As tables. With `colour`, what is wrong stands out.
-    #[must_use]
     pub fn text(&self, colour: bool) -> String {
         let mut out = String::new();
         for (title, id, rows) in [
@@ -208,7 +205,6 @@ fn problem(left: &LeftOut, policies: Policies) -> ProblemRow {
 }
 
 /// The outcome in a word, its code, and why.
-#[must_use]
 pub fn outcome_of(verdict: &Result<(), Failure>) -> (&'static str, Exit, Vec<String>) {
     match verdict {
         Ok(()) => ("ok", Exit::Ok, Vec::new()),

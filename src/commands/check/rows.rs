@@ -19,7 +19,6 @@ pub struct SecretPlace {
 
 impl SecretPlace {
     /// In words for programs.
-    #[must_use]
     pub fn of(source: &Source) -> Self {
         match source {
             Source::Own => Self { account: "own".to_owned(), region: None },
@@ -30,7 +29,6 @@ impl SecretPlace {
     }
 
     /// `own`, or the number and region.
-    #[must_use]
     pub fn short(&self) -> String {
         match &self.region {
             None => self.account.clone(),

@@ -9,13 +9,11 @@ pub const RED: &str = "31";
 pub const YELLOW: &str = "33";
 
 /// A text in a colour, on a terminal.
-#[must_use]
 pub fn paint(text: &str, with: &str, colour: bool) -> String {
     if colour { format!("\u{1b}[{with}m{text}\u{1b}[0m") } else { text.to_owned() }
 }
 
 /// A line for each row, under the names of the columns that have something.
-#[must_use]
 pub fn table(id: &str, rows: &[FoundRow], colour: bool) -> String {
     let has = |is: fn(&FoundRow) -> bool| rows.iter().any(is);
     let places = |places: &[SecretPlace]| places.iter().map(SecretPlace::short).collect::<Vec<_>>().join(", ");

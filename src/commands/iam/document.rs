@@ -14,7 +14,6 @@ pub struct IamPolicies {
 
 impl IamPolicies {
     /// What is to be filled in, in order of first use: name and what belongs there.
-    #[must_use]
     pub fn slots(&self) -> IndexMap<&str, &str> {
         let statements = self.documents.iter().flat_map(|document| &document.statements);
         let parts = statements.flat_map(Statement::texts).flat_map(|text| &text.0);
@@ -117,7 +116,6 @@ pub enum OnlyWith {
 
 impl OnlyWith {
     /// In a sentence: "only with ...".
-    #[must_use]
     pub const fn words(self) -> &'static str {
         match self {
             Self::Irsa => "IRSA",
@@ -167,7 +165,6 @@ fn join(known: &mut Vec<Text>, more: impl IntoIterator<Item = Text>) {
 
 impl Statement {
     /// A statement of its action's name, on every resource.
-    #[must_use]
     pub fn new(action: &'static str, impact: Impact, needed_for: &str, without_it: &str) -> Self {
         Self {
             sid: action.rsplit(':').next().unwrap_or_default().to_owned(),
@@ -183,31 +180,26 @@ impl Statement {
         }
     }
 
-    #[must_use]
     pub fn called(self, sid: &str) -> Self {
         Self { sid: sid.to_owned(), ..self }
     }
 
     /// On these in place of every resource.
-    #[must_use]
     pub fn on<'a>(mut self, resources: impl IntoIterator<Item = &'a Text>) -> Self {
         self.resources.clear();
         join(&mut self.resources, resources.into_iter().cloned());
         self
     }
 
-    #[must_use]
     pub fn by(self, principal: &Text) -> Self {
         Self { principals: vec![principal.clone()], ..self }
     }
 
-    #[must_use]
     pub fn when(mut self, operator: &'static str, key: Text, value: Text) -> Self {
         self.conditions.push(Condition { operator, key, values: vec![value] });
         self
     }
 
-    #[must_use]
     pub fn only_with(mut self, only: OnlyWith) -> Self {
         self.only_with.push(only);
         self
@@ -240,7 +232,6 @@ impl Text {
     }
 
     /// `*`: every resource, or everybody.
-    #[must_use]
     pub fn everything() -> Self {
         Self(vec![TextPart::Wildcard("*")])
     }
@@ -251,21 +242,18 @@ impl Text {
     }
 
     /// The text with this behind it.
-    #[must_use]
     pub fn then(mut self, literal: impl Into<String>) -> Self {
         self.0.push(TextPart::Literal(literal.into()));
         self
     }
 
     /// The text with another behind it.
-    #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         self.0.extend_from_slice(&other.0);
         self
     }
 
     /// The text with a wildcard behind it.
-    #[must_use]
     pub fn wild(mut self, wildcard: &'static str) -> Self {
         self.0.push(TextPart::Wildcard(wildcard));
         self
@@ -282,13 +270,11 @@ impl Text {
     }
 
     /// As people read it.
-    #[must_use]
     pub fn in_words(&self) -> String {
         self.written(str::to_owned, str::to_owned)
     }
 
     /// As IAM reads it, but for the names of slots.
-    #[must_use]
     pub fn in_json(&self) -> String {
         self.written(|text| special_characters(text, '$'), str::to_owned)
     }
@@ -296,7 +282,6 @@ impl Text {
 
 /// `*`, `?` and `$` that mean themselves are written `${*}`, `${?}` and `${$}` (IAM user guide, "IAM policy elements:
 /// Variables and tags", special characters).
-#[must_use]
 pub fn special_characters(text: &str, sign: char) -> String {
     text.chars().map(|c| if "*?$".contains(c) { format!("{sign}{{{c}}}") } else { c.to_string() }).collect()
 }

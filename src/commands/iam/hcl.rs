@@ -7,7 +7,6 @@ use super::document::{Condition, IamPolicies, OnlyWith, PolicyDocument, Statemen
 const WIDTH: usize = 110;
 
 /// The whole file.
-#[must_use]
 pub fn text(policies: &IamPolicies) -> String {
     let mut blocks: Vec<String> = policies.slots().into_iter().map(|(name, what)| variable(name, what)).collect();
     blocks.extend(policies.documents.iter().map(document));

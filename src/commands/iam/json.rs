@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use super::document::{Condition, IamPolicies, PolicyDocument, Statement, Text};
 
 /// The whole document, with a line end.
-#[must_use]
 pub fn text(policies: &IamPolicies) -> String {
     let placeholders: Map<String, Value> =
         policies.slots().into_iter().map(|(name, what)| (name.to_owned(), what.into())).collect();
@@ -26,7 +25,6 @@ fn document(document: &PolicyDocument) -> Value {
 }
 
 /// The policy as IAM takes it.
-#[must_use]
 pub fn policy(document: &PolicyDocument) -> Value {
     let statements: Vec<Value> = document.statements.iter().map(statement).collect();
     json!({"Version": "2012-10-17", "Statement": statements})

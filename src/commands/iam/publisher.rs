@@ -18,7 +18,6 @@ const LEFT_OUT_THERE: &str = "the secret is left out in the other account, as SE
 const NO_INDEX_THERE: &str = "the runs of the other account end with 77: nothing says which secrets there are.";
 
 /// The resource policy of an index as Secrets Manager takes it.
-#[must_use]
 pub fn index_policy(readers: &Readers, plan: &Plan) -> String {
     let mut document = PolicyDocument {
         name: "index".to_owned(),

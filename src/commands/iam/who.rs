@@ -18,7 +18,6 @@ pub struct PodHints {
 
 impl PodHints {
     /// Reads the variables that EKS sets for IRSA; keys of the environment stand above it.
-    #[must_use]
     pub fn of(env: &Env) -> Self {
         let get = |name: &str| env.get(name).ok().flatten();
         if get(variable::ACCESS_KEY_ID).is_some() || get(variable::WEB_IDENTITY_TOKEN_FILE).is_none() {

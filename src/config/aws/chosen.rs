@@ -17,7 +17,6 @@ pub struct Chosen {
 
 impl Chosen {
     /// The profile that `profile_name` or the environment names.
-    #[must_use]
     pub fn of(profile_name: Option<&str>, env: &Env) -> Self {
         let variable = |name: &'static str| env.raw(name).map(|value| (value.to_owned(), name));
         match profile_name {
@@ -29,7 +28,6 @@ impl Chosen {
     }
 
     /// The profile's name.
-    #[must_use]
     pub fn name(&self) -> &str {
         self.named.as_ref().map_or("default", |(name, _)| name)
     }
@@ -52,7 +50,6 @@ impl Chosen {
 }
 
 /// A path made safe for a log line.
-#[must_use]
 pub fn shown(path: &std::path::Path) -> String {
     printable(&path.display().to_string())
 }

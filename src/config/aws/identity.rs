@@ -442,7 +442,6 @@ impl AccessKeys {
     }
 
     /// The secret access key and the session token.
-    #[must_use]
     pub fn exposed(&self) -> (&str, Option<&str>) {
         (self.secret.expose_secret(), self.token.as_ref().map(ExposeSecret::expose_secret))
     }

@@ -41,7 +41,6 @@ pub enum EndpointToken {
 
 impl EndpointToken {
     /// The variable of a token, or of its file.
-    #[must_use]
     pub const fn variable(&self) -> &'static str {
         match self {
             Self::File(_) => TOKEN_FILE,

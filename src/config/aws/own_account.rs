@@ -9,7 +9,6 @@ use crate::model::aws::{AccountId, Arn};
 
 /// The account of the role that the own secrets are read with; `None` where other credentials read them, whose account only AWS
 /// knows, and where what is set up can't be used.
-#[must_use]
 pub fn find(access: &OwnAccess, env: &Env) -> Option<AccountId> {
     if let Some(role) = &access.role {
         return Some(role.arn.account.clone());

@@ -46,20 +46,17 @@ pub struct Profile<'a> {
 
 impl<'a> Profile<'a> {
     /// A key's text; `None` where it is not there, or holds indented lines.
-    #[must_use]
     pub fn text(&self, key: &str) -> Option<&'a str> {
         text(self.keys, key)
     }
 
     /// Whether the key is there.
-    #[must_use]
     pub fn has(&self, key: &str) -> bool {
         self.keys.contains_key(key)
     }
 }
 
 /// A key's text in a section.
-#[must_use]
 pub fn text<'a>(keys: &'a Section, key: &str) -> Option<&'a str> {
     match keys.get(key)? {
         IniValue::Text(text) => Some(text),
@@ -114,13 +111,11 @@ impl Profiles {
     }
 
     /// A profile of either file.
-    #[must_use]
     pub fn get<'a>(&'a self, name: &'a str) -> Option<Profile<'a>> {
         self.merged.get(name).map(|keys| Profile { name, keys })
     }
 
     /// An SSO session.
-    #[must_use]
     pub fn sso_session(&self, name: &str) -> Option<&Section> {
         self.sso_sessions.get(name)
     }
@@ -192,7 +187,6 @@ impl ProfileFile {
 }
 
 /// A path with `$NAME`, `${NAME}` and a leading `~` as Python's `expandvars` and `expanduser` have them.
-#[must_use]
 pub fn expanded(env: &Env, path: &str) -> String {
     let mut known = BTreeMap::new();
     let mut out = String::with_capacity(path.len());

@@ -58,7 +58,6 @@ impl Proxies {
     }
 
     /// The proxy before an address, if there is one.
-    #[must_use]
     pub fn before(&self, uri: &str) -> Option<&Proxy> {
         let (scheme, rest) = uri.split_once("://")?;
         let proxy = if scheme.eq_ignore_ascii_case("https") { &self.https } else { &self.http };
@@ -67,7 +66,6 @@ impl Proxies {
     }
 
     /// Whether there is none at all.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.http.is_none() && self.https.is_none()
     }

@@ -13,20 +13,17 @@ pub struct Refusal {
 
 impl Refusal {
     /// One with a code.
-    #[must_use]
     pub fn new(cause: Cause, words: impl Into<String>) -> Self {
         Self { cause: Some(cause), words: words.into() }
     }
 
     /// One that is a wrong setting.
-    #[must_use]
     pub fn of_setting(words: impl Into<String>) -> Self {
         Self { cause: None, words: words.into() }
     }
 }
 
 /// What about a key or token keeps it out of a header, as the end of a sentence.
-#[must_use]
 pub fn unusable(value: &str) -> Option<&'static str> {
     if value.ends_with(['\n', '\r']) && !value.trim_end_matches(['\n', '\r']).contains(char::is_control) {
         return Some("has a trailing newline: write it without one");

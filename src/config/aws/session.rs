@@ -11,7 +11,6 @@ use crate::model::aws::{Region, check_endpoint};
 use crate::text::printable;
 
 /// What stands in a variable, else in a key of the profile; and the name of what it stands in.
-#[must_use]
 pub fn find<'a>(
     env: &'a Env,
     profile: Option<Profile<'a>>,

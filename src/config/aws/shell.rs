@@ -1,7 +1,6 @@
 //! A command line cut into words, as Python's `shlex.split` does (`CPython` 3.11 `Lib/shlex.py`, POSIX mode, no comments).
 
 /// The words; `None` where a quotation does not end or a backslash stands last.
-#[must_use]
 pub fn split(text: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;

@@ -13,21 +13,18 @@ use crate::model::kind::Kind;
 use crate::text::{printable, shown};
 
 /// An error in the syntax: minijinja's words are about the template alone.
-#[must_use]
 pub fn describe_syntax(template: &Template, error: &Error) -> String {
     let words = printable(error.detail().unwrap_or("the syntax is wrong"));
     format!("{}: {words}; docs/TEMPLATES.md has the syntax", place(template, error))
 }
 
 /// A tag that is too long, at this byte of the body.
-#[must_use]
 pub fn describe_limit(template: &Template, at: usize, problem: &str) -> String {
     let (line, column) = template.place_of(at);
     format!("template {} line {line} column {column}: {problem}", shown(&template.source))
 }
 
 /// An error while rendering, as one line.
-#[must_use]
 pub fn describe(template: &Template, error: &Error, misses: &Misses) -> String {
     let place = place(template, error);
     let expression = expression(template, error);

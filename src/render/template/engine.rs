@@ -53,7 +53,6 @@ pub fn check_syntax(template: &Template) -> Result<(), String> {
 /// Whether a tag of the template has this name in it.
 ///
 /// minijinja's own `undeclared_variables` does not look into slices (3.1.0): `{{ connections.a.password[:4] }}`.
-#[must_use]
 pub fn mentions(template: &Template, name: &str) -> bool {
     Tags::of(template.body()).any(|(_, tag)| words(tag, name).next().is_some())
 }
@@ -95,7 +94,6 @@ fn render_here(
 }
 
 /// minijinja with our syntax and our filters.
-#[must_use]
 pub fn environment(escape: Escape) -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);

@@ -30,13 +30,11 @@ impl fmt::Display for Required {
 impl std::error::Error for Required {}
 
 /// An error of ours within a template.
-#[must_use]
 pub fn problem(words: &'static str) -> Error {
     Error::from(ErrorKind::InvalidOperation).with_source(Problem(words))
 }
 
 /// What `required` says of a value that is not there.
-#[must_use]
 pub fn required(message: Option<&Value>) -> Error {
     let message = message.and_then(Value::as_str).map(str::to_owned);
     Error::from(ErrorKind::InvalidOperation).with_source(Required(message))

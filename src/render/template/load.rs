@@ -38,7 +38,6 @@ pub struct Templates {
 
 impl Templates {
     /// Reads and checks each template, so that an error in one is reported before AWS is asked for anything.
-    #[must_use]
     pub fn load(files: &[TemplateFile], env: &Env, errors: &mut ConfigErrors) -> Self {
         let all: Vec<Template> =
             files.iter().filter_map(|file| Template::load(&file.source, &file.target, errors)).collect();

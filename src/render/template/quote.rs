@@ -35,7 +35,6 @@ impl Escape {
     pub const NAMES: [&str; 8] = ["none", "json", "yaml", "toml", "xml", "env", "shell", "properties"];
 
     /// By the name that the front matter uses.
-    #[must_use]
     pub fn of_name(name: &str) -> Option<Self> {
         match name {
             "none" => Some(Self::None),
@@ -51,7 +50,6 @@ impl Escape {
     }
 
     /// By the extension of the target.
-    #[must_use]
     pub fn of_target(target: &Path) -> Self {
         let extension = target.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match extension.to_lowercase().as_str() {
@@ -355,7 +353,6 @@ pub fn ini(text: &str, interpolation: bool) -> Result<String, Cannot> {
 }
 
 /// A key or value of a Java properties file, in ASCII. Source: Java 17, `java.util.Properties.load`.
-#[must_use]
 pub fn properties(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let last = text.chars().count().saturating_sub(1);
@@ -461,7 +458,6 @@ const LONGEST_VARIABLE: usize = 130_000;
 const LONGEST_LINE: usize = 64_900;
 
 /// Whether a `$` before this character is an ordinary one for a shell and for compose, within double quotes.
-#[must_use]
 pub fn ends_dollar(next: char) -> bool {
     " \t\n%&')+,./:;<=>]^|}~\"\\".contains(next)
 }

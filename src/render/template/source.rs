@@ -26,13 +26,11 @@ pub struct Template {
 
 impl Template {
     /// What minijinja sees.
-    #[must_use]
     pub fn body(&self) -> &str {
         self.text.get(self.body..).unwrap_or_default()
     }
 
     /// Line and column, from 1, of a byte of the body, as an editor shows them for the whole file.
-    #[must_use]
     pub fn place_of(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..self.body + offset).unwrap_or(&self.text);
         let line_start = before.rfind('\n').map_or(0, |at| at + 1);
@@ -41,14 +39,12 @@ impl Template {
     }
 
     /// How many lines the front matter takes.
-    #[must_use]
     pub fn lines_before_body(&self) -> usize {
         self.text.get(..self.body).unwrap_or_default().matches('\n').count()
     }
 }
 
 /// What templates call a kind.
-#[must_use]
 pub const fn context_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Connection => "connections",

@@ -9,7 +9,6 @@ pub struct Tags<'a> {
 
 impl<'a> Tags<'a> {
     /// All of this text.
-    #[must_use]
     pub const fn of(body: &'a str) -> Self {
         Self { body, at: 0 }
     }

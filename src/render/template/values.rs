@@ -32,13 +32,11 @@ pub struct Miss {
 
 impl Miss {
     /// Why it is not there, where that is known: a clause without values.
-    #[must_use]
     pub fn why(&self) -> Option<String> {
         self.among.upgrade()?.absent.get(&self.name).cloned()
     }
 
     /// The nearest name that is there, if any is near. Looked for only when it is reported: a loop may miss thousands.
-    #[must_use]
     pub fn nearest(&self) -> Option<String> {
         let names = self.among.upgrade()?;
         let known: Vec<&str> = names.entries.keys().map(String::as_str).collect();
@@ -69,7 +67,6 @@ impl Misses {
     }
 
     /// The connection that was asked last: where a tag says `c.host`, in a loop, this is the one.
-    #[must_use]
     pub fn last_connection(&self) -> Option<Arc<str>> {
         self.connection.lock().ok()?.clone()
     }
@@ -98,7 +95,6 @@ pub struct Names {
 
 impl Names {
     /// The top of a context. `elsewhere` are the names of functions.
-    #[must_use]
     pub fn top(entries: IndexMap<String, Value>, elsewhere: &'static [&'static str], misses: &Arc<Misses>) -> Value {
         Value::from_object(Self {
             path: String::new(),
@@ -111,13 +107,11 @@ impl Names {
     }
 
     /// A mapping below the top.
-    #[must_use]
     pub fn at(path: &str, entries: IndexMap<String, Value>, misses: &Arc<Misses>) -> Value {
         Self::with_absent(path, entries, BTreeMap::new(), misses)
     }
 
     /// The same; `absent` has why some names are not there, in a clause without values.
-    #[must_use]
     pub fn with_absent(
         path: &str,
         entries: IndexMap<String, Value>,
@@ -184,7 +178,6 @@ impl Object for Names {
 // ---- connections -----------------------------------------------------------------------------------------------
 
 /// One connection as templates see it; a field that is not there is none.
-#[must_use]
 pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarget, misses: &Arc<Misses>) -> Value {
     let path = format!("connections.{conn_id}");
     let none = || Value::from(());

@@ -47,7 +47,6 @@ pub struct Means {
 }
 
 /// Gives the credentials of an identity, or the reason why there is none.
-#[must_use]
 pub fn provider_of(identity: &Result<Identity, Refusal>, means: &Means) -> SharedCredentialsProvider {
     match identity {
         Ok(identity) => provider(identity, means),
@@ -156,7 +155,6 @@ impl ProvideCredentials for EndpointProvider {
 }
 
 /// A part of the configuration that can't be used, as an error of the credentials.
-#[must_use]
 pub fn refused(refusal: Refusal) -> StoreError {
     StoreError::new(refusal.cause.unwrap_or(Cause::BadConfiguration), CREDENTIALS, refusal.words)
 }
