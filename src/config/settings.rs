@@ -410,13 +410,12 @@ impl SettingsReader<'_> {
     /// `airflow/models/connection.py`), and an extra must be a JSON object from 3.0 on.
     fn airflow_version(&mut self, value: Option<&str>) -> Option<AirflowTarget> {
         let text = value.unwrap_or("3").trim();
-        let numbers: Option<Vec<u32>> = text.split('.').map(|part| part.parse().ok()).collect();
-        let target = match numbers.as_deref() {
+        let target = match release_numbers(text).as_deref() {
             Some([2]) => Ok(AirflowTarget::V2),
             Some([2, minor, ..]) if *minor >= 3 => Ok(AirflowTarget::V2),
             Some([3, 1, patch, ..]) if *patch >= 6 => Ok(AirflowTarget::V3QueryJson),
             Some([3, ..]) => Ok(AirflowTarget::V3),
-            _ => Err("must be 2, 3 or an exact version from 2.3 to 3.x, such as 3.1.7"),
+            _ => Err("must be 2, 3 or an exact version from 2.3 to 3.x, such as 3.1.7 or 3.4.0b2"),
         };
         self.checked("AIRFLOW_VERSION", target)
     }
@@ -435,6 +434,16 @@ impl SettingsReader<'_> {
         let number = value.unwrap_or("40").trim().parse().ok().filter(|n| (1..=64).contains(n));
         self.checked("CONCURRENCY", number.ok_or("must be a number from 1 to 64"))
     }
+}
+
+/// The numbers of a version, `3.4.0b2` being `3.4.0`: a pre-release (`a1`, `b2`, `rc1`, PEP 440) has the rules of its release.
+fn release_numbers(version: &str) -> Option<Vec<u32>> {
+    let (release, stage) = version.split_at(version.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(version.len()));
+    let number = ["a", "b", "rc"].iter().find_map(|name| stage.strip_prefix(name));
+    if !stage.is_empty() && number.and_then(|number| number.parse::<u32>().ok()).is_none() {
+        return None;
+    }
+    release.split('.').map(|part| part.parse().ok()).collect()
 }
 
 #[cfg(test)]

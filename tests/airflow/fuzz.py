@@ -22,6 +22,8 @@ import time
 import unicodedata
 import urllib.parse
 
+from packaging.version import Version
+
 import airflow_side
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -433,8 +435,8 @@ def as_models_class(outcome: dict) -> dict:
 
 
 def version() -> tuple[int, ...]:
-    """This environment's Airflow."""
-    return tuple(int(part) for part in airflow_side.versions()["airflow"].split(".")[:3])
+    """This environment's Airflow; a pre-release counts as its release."""
+    return Version(airflow_side.versions()["airflow"]).release
 
 
 def tasks_have_their_own_class() -> bool:

@@ -34,7 +34,7 @@ FIELDS = ("conn_type", "host", "login", "password", "port", "schema", "extra")
 REGION = "eu-central-1"
 
 # What SECRETS_INIT_AIRFLOW_VERSION is set to for each Airflow.
-AIRFLOWS = {"2.8.1": "2", "2.11.2": "2", "3.1.8": "3.1.8", "3.3.2": "3"}
+AIRFLOWS = {"2.8.1": "2", "2.11.2": "2", "3.1.8": "3.1.8", "3.3.2": "3", "3.4.0b2": "3.4.0b2"}
 
 # How our program learns which conn_ids there are: it lists the shared account under a role there, it is given the
 # shared ones, or it is given all of them. Every format is read in the first mode, JSON in each.
