@@ -327,33 +327,63 @@ def check_that_what_a_caller_does_to_a_connection_stays_with_it(place: pathlib.P
         same(path, ["a", "b", "d"])
 
 
-def check_that_threads_see_whole_files(place: pathlib.Path) -> None:
-    """Lookups in four threads while the file is replaced: each finds one version or the other."""
+def check_that_threads_see_whole_files_and_never_an_outdated_one(place: pathlib.Path) -> None:
+    """16 threads look up, and take turns at replacing the file, 1,000 times in all; what is read is kept at once.
+
+    Each lookup finds all fields of one version, and one that was there while it ran. docs/REFRESH.md has the figures of the program as
+    the one who replaces (rotation.py), where each file is too young to be kept.
+    """
     path = place / "c.json"
-    versions = [document(a=f"{word}-a", b=f"{word}-b") for word in ("old", "new")]
-    replace(path, versions[0])
     _, lazy = backends(connections_file_path=str(path))
-    wrong, done = [], threading.Event()
+    begun = done = 0  # replacements
+    lookups, wrong, turn, all_there = [0] * 16, [], threading.Lock(), threading.Barrier(16)
 
-    def look() -> None:
-        while not done.is_set():
-            for conn_id in ("a", "b"):
-                said = outcome(lambda: lazy.get_connection(conn_id))
-                if f'-{conn_id}"' not in said:
-                    wrong.append(said)
+    def version(number: int) -> str:
+        # Few passwords: the log masker joins all it has ever met at each new one. Each version has a length of its own, which tells it
+        # from the one before where the clock does not.
+        entry = {"conn_type": "x", "login": f"u{number}", "host": f"h{number}", "password": f"password-{number % 8}"}
+        entry["extra"] = {"version": f"e{number}"}
+        return json.dumps({conn_id: entry for conn_id in ("a", "b", "c")}) + " " * number
 
-    with Settled():
-        threads = [threading.Thread(target=look) for _ in range(4)]
+    def look(thread: int) -> None:
+        nonlocal begun, done
+        all_there.wait()
+        while done < 1000 and not wrong:
+            for conn_id in ("a", "b", "c", "a"):
+                earliest = done
+                try:
+                    found = lazy.get_connection(conn_id)
+                    fields = [found.login, found.host, found.extra_dejson["version"]]
+                except Exception as error:  # noqa: BLE001  (whatever it is)
+                    wrong.append(f"{conn_id}: {error!r}")
+                    return
+                latest, numbers = begun, {int(field[1:]) for field in fields}
+                number = min(numbers)
+                if len(numbers) > 1 or found.password != f"password-{number % 8}" or not earliest <= number <= latest:
+                    wrong.append(f"{conn_id}: {fields}, {found.password}, with the versions {earliest} to {latest} there")
+                lookups[thread] += 1
+            with turn:
+                if done < 1000:
+                    begun = done + 1
+                    replace(path, version(begun))
+                    done = begun
+
+    replace(path, version(0))
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)  # seconds; a lookup is cut in many places
+    with Settled(), Parses() as parses:
+        threads = [threading.Thread(target=look, args=(number,)) for number in range(16)]
         for thread in threads:
             thread.start()
-        for number in range(30):
-            replace(path, versions[number % 2])
-            time.sleep(0.002)
-        done.set()
         for thread in threads:
             thread.join()
+        sys.setswitchinterval(usual)
         assert not wrong, wrong[0]
-        assert lazy.get_connection("a").login == "new-a"
+        assert lazy.get_connection("a").login == "u1000"
+    assert done == 1000 and all(lookups), (done, lookups)
+    # Kept files are what is tested: most lookups must have parsed nothing.
+    assert len(parses) < sum(lookups), (len(parses), sum(lookups))
+    print(f"lazy: {done} replacements, {sum(lookups)} lookups of {len(threads)} threads, {len(parses)} of them parsed the file", file=sys.stderr)
 
 
 # --- what it is for -------------------------------------------------------------------------------------------------
