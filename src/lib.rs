@@ -18,6 +18,7 @@ pub mod python;
 pub mod refresh;
 pub mod render;
 pub mod report;
+pub mod steps;
 pub mod store;
 pub mod text;
 pub mod verify;
@@ -34,7 +35,6 @@ use crate::config::env::Env;
 use crate::config::places::{DEFAULT_TERMINATION_LOG, status_file};
 use crate::config::settings::{OutputForm, Sandbox, Settings, StoreChoice};
 use crate::error::{ConfigErrors, Exit, Failure};
-use crate::pipeline::Run;
 use crate::plan::Plan;
 use crate::process::harden::{self, Confined, Places, Process};
 use crate::process::limits;
@@ -42,6 +42,7 @@ use crate::refresh::status::{self, Judgement};
 use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
 use crate::report::summary::Summary;
+use crate::steps::Run;
 use crate::store::aws::configuration::Configuration;
 
 /// Runs the program: reads the arguments (the program's own name first) and the environment, does what they say, and
