@@ -18,6 +18,7 @@ RUN scripts/static-build prepare "$TARGETARCH"
 COPY Cargo.toml Cargo.lock ./
 COPY .cargo .cargo
 COPY benches/relay/Cargo.toml benches/relay/
+COPY benches/virtual-herd/Cargo.toml benches/virtual-herd/
 COPY tests/support/fake-aws/Cargo.toml tests/support/fake-aws/
 COPY tests/support/tracer/Cargo.toml tests/support/tracer/
 RUN scripts/static-build dependencies "$TARGETARCH"

@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-airflow bench-outputs bench-soak bench-refresh bench-instructions bench-programs site install dist
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-herd-virtual bench-airflow bench-outputs bench-soak bench-refresh bench-instructions bench-programs site install dist
 
 test:
 	cargo test --workspace
@@ -85,6 +85,11 @@ bench-goals: bench-programs
 # Hundreds of pods at once under AWS's quotas.
 bench-herd: bench-programs
 	python3 benches/herd.py $(ARGS)
+
+# Up to ten thousand pods in virtual time. `ARGS=--write-docs` puts the tables into docs/; `ARGS=--beside-real` compares with processes.
+bench-herd-virtual: $(if $(findstring beside-real,$(ARGS)),bench-programs)
+	cargo build --profile server --locked -p bench-virtual-herd
+	python3 benches/herd_virtual.py $(ARGS)
 
 # What a lookup costs a fresh Airflow process, stock and lazy backend. Ten minutes.
 bench-airflow:

@@ -21,7 +21,8 @@ use super::retries::{self, Retries};
 use super::sources::{self, Means};
 use super::store::{AwsStore, Location, RunParts};
 use super::token_file::TokenFile;
-use super::transport::{self, Transport};
+use super::transport;
+pub use super::transport::Transport;
 use super::trust;
 use crate::config::env::Env;
 use crate::config::kwargs::{OwnAccess, Role, RoleVia};
@@ -38,22 +39,46 @@ use crate::process::memory;
 pub fn open(
     settings: &Settings,
     plan: &Plan,
-    Configuration { pod, own, proxies, .. }: &Configuration,
+    configuration: &Configuration,
     env: &Env,
 ) -> Result<Vec<AwsStore>, Failure> {
-    let access = &plan.own;
-    let budget = Budget::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1));
-    // `verify` is the own account's alone; with no other account there is nothing else to trust.
-    let only_own = plan.accounts.iter().all(|account| account.source == Source::Own);
-    let own_ca = access.ca_file.as_deref().map(|path| (Path::new(path), "verify"));
+    let budget = budget(settings, plan);
+    let only_own = only_own(plan);
     let transport = |side: &Side, verify: Option<(&Path, &'static str)>| {
         let of_variable = settings.ca_bundle.as_deref().map(|path| (path, CA_BUNDLE));
         let of_session = side.session.ca_bundle.as_ref().map(|(path, by)| (Path::new(path), *by));
         let ca = verify.or(of_variable).or(of_session);
-        let plain_http = trust::plain_http_only(&side.session, access, only_own);
+        let plain_http = trust::plain_http_only(&side.session, &plan.own, only_own);
         let tls = trust::context(ca, plain_http, env)?;
-        transport::open(&tls, settings.concurrency, budget, proxies)
+        transport::open(&tls, settings.concurrency, budget, &configuration.proxies)
     };
+    open_over(transport, settings, plan, configuration, env)
+}
+
+fn budget(settings: &Settings, plan: &Plan) -> Budget {
+    Budget::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1))
+}
+
+/// `verify` is the own account's alone; with no other account there is nothing else to trust.
+fn only_own(plan: &Plan) -> bool {
+    plan.accounts.iter().all(|account| account.source == Source::Own)
+}
+
+/// The same over what `transport` gives for a side and the CA file of its `verify`.
+///
+/// # Errors
+/// Those of `transport`; [`Exit::Config`] when a role wants a web identity that the pod lacks.
+pub fn open_over(
+    transport: impl Fn(&Side, Option<(&Path, &'static str)>) -> Result<Transport, Failure>,
+    settings: &Settings,
+    plan: &Plan,
+    Configuration { pod, own, proxies, .. }: &Configuration,
+    env: &Env,
+) -> Result<Vec<AwsStore>, Failure> {
+    let access = &plan.own;
+    let budget = budget(settings, plan);
+    let only_own = only_own(plan);
+    let own_ca = access.ca_file.as_deref().map(|path| (Path::new(path), "verify"));
     let run = RunParts {
         fetch: settings.fetch,
         concurrency: settings.concurrency,

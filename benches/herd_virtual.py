@@ -1,0 +1,158 @@
+"""Herds of up to ten thousand pods in virtual time: the program's engine in one process, under AWS's quotas.
+
+    python3 benches/herd_virtual.py                     every herd of docs/PERFORMANCE.md; --write-docs puts them there
+    python3 benches/herd_virtual.py --pods 500 ...      one herd, with the options of target/server/virtual-herd
+    python3 benches/herd_virtual.py --beside-real       beside the processes of benches/herd.py, as a tenth of the pods
+
+The clock is virtual (benches/virtual-herd), so how busy this machine is changes no figure, and a seed always gives the same.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import herd
+import lab
+import pages
+
+TOOL = lab.TARGET / "server" / "virtual-herd"
+BEGIN, END = "<!-- begin: herds, written by benches/herd_virtual.py -->", "<!-- end: herds -->"
+# What the virtual herd may differ by from processes.
+TOLERANCE = 0.15
+SEEDS = 9
+REPEATS = 3
+
+
+@dataclass(frozen=True)
+class Row:
+    """A herd of a table."""
+
+    pods: int
+    shared: int = 0
+    quotas: float = 1
+    restarted: float = 0
+    variables: tuple[str, ...] = ()
+
+    @property
+    def options(self) -> list[str]:
+        sets = [word for variable in self.variables for word in ("--set", f"SECRETS_INIT_{variable}")]
+        return ["--pods", str(self.pods), "--shared", str(self.shared), "--quotas", str(self.quotas), "--restarted", str(self.restarted), *sets]
+
+
+LONG = ("DEADLINE=300s",)
+SIZES = (100, 500, 1_000, 2_000, 5_000, 10_000)
+TABLES = {
+    "By the number of pods; the deadline is 300 s, so that none is cut off.": [
+        *(Row(pods, variables=LONG) for pods in SIZES),
+        *(Row(pods, 100, variables=LONG) for pods in (500, 1_000, 5_000, 10_000)),
+    ],
+    "With the default deadline of 60 s.": [Row(5_000), Row(5_000, 100), Row(6_000), Row(10_000)],
+    "With `SECRETS_INIT_JITTER`.": [
+        Row(1_000, variables=("JITTER=10s",)),
+        Row(5_000, variables=("JITTER=50s", "DEADLINE=120s")),
+        Row(10_000, variables=("JITTER=100s", "DEADLINE=180s")),
+    ],
+    "While another program spends half of every quota.": [Row(500, quotas=0.5, variables=LONG), Row(1_000, quotas=0.5, variables=LONG), Row(5_000, quotas=0.5, variables=LONG)],
+    "One pod in ten is started again, within ten seconds of its start.": [Row(1_000, restarted=0.1, variables=LONG), Row(5_000, restarted=0.1, variables=LONG)],
+}
+
+
+def simulate(options: list[str]) -> dict:
+    """The figures of one herd."""
+    if not TOOL.exists():
+        sys.exit(f"{TOOL} is not there; run `make bench-herd-virtual`")
+    ended = subprocess.run([TOOL, *options], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(ended.stderr)
+    return json.loads(ended.stdout)
+
+
+def cells(row: Row, figures: dict) -> list[str]:
+    """One line of a table. Calls that were throttled stand in parentheses."""
+
+    def calls(*operations: str) -> str:
+        counts = [figures["calls"][name] for name in operations if name in figures["calls"]]
+        answered, throttled = (sum(count[key] for count in counts) for key in ("answered", "throttled"))
+        return f"{answered:,}" + (f" ({throttled:,})" if throttled else "") if counts else ""
+
+    return [
+        f"{row.pods:,}",
+        "100" + (f" + {row.shared} by role" if row.shared else ""),
+        ", ".join(row.variables),
+        f"{figures['succeeded']:,}",
+        *(f"{figures[key]:.1f}" for key in ("p50", "p99", "max", "all_s")),
+        f"{figures['floor_s']:.1f}" + (f" ({figures['floor_by']})" if figures["floor_s"] else ""),
+        f"{figures['all_s'] / figures['floor_s']:.2f}" if figures["floor_s"] else "",
+        calls("ListSecrets"),
+        calls("BatchGetSecretValue"),
+        calls("GetSecretValue"),
+        calls("AssumeRole", "AssumeRoleWithWebIdentity"),
+    ]
+
+
+HEADINGS = ["pods", "connections", "set", "succeed", "p50 s", "p99 s", "max s", "all s", "floor s", "times", "ListSecrets", "batches", "single reads", "STS"]
+
+
+def tables(write: bool) -> None:
+    """Every herd; one after the other on each CPU."""
+    begin = time.monotonic()
+    rows = [row for of_table in TABLES.values() for row in of_table]
+    # The largest first, so that no CPU is left with one at the end.
+    order = sorted(rows, key=lambda row: -row.pods * (1 + (row.shared > 0)))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        figures = dict(zip(order, pool.map(lambda row: simulate(row.options), order)))
+    texts = []
+    for title, of_table in TABLES.items():
+        lines = [cells(row, figures[row]) for row in of_table]
+        print(f"{title}\n\n{lab.table(HEADINGS, lines)}\n", flush=True)
+        texts.append(f"{title}\n\n{pages.markdown(HEADINGS, lines)}")
+    print(f"{len(rows)} herds in {time.monotonic() - begin:.0f} s")
+    if write:
+        before, rest = pages.PAGE.read_text().split(BEGIN)
+        _, after = rest.split(END)
+        pages.PAGE.write_text(f"{before}{BEGIN}\n\n" + "\n\n".join(texts) + f"\n\n{END}{after}")
+
+
+def beside_real() -> None:
+    """Each herd with a goal, as a tenth of the pods under a tenth of the quotas: processes, then virtual ones."""
+    lab.prepare()
+    missed, lines = [], []
+    print(f"load {os.getloadavg()[0]:.1f} on {lab.CPUS} CPUs", flush=True)
+    for each in herd.GOALS:
+        real = [herd.run(each, herd.Conditions(scale=0.1), [str(lab.PROGRAM)], lab.ours) for _ in range(REPEATS)]
+        options = ["--pods", str(each.pods // 10), "--shared", str(each.shared), "--quotas", "0.1", "--deviation", "0", "--warm"]
+        virtual = [simulate([*options, "--seed", str(seed)]) for seed in range(SEEDS)]
+        for key in ("p50", "p99", "all_s"):
+            ours, theirs = (statistics.mean(run[key] for run in runs) for runs in (virtual, real))
+            away = ours / theirs - 1
+            verdict = "" if abs(away) <= TOLERANCE else "MISS"
+            missed += [f"{each.name} {key}"] if verdict else []
+            spread = f"{min(run[key] for run in real):.2f}-{max(run[key] for run in real):.2f}"
+            lines.append([each.name, key, f"{ours:.2f}", f"{theirs:.2f}", spread, f"{away:+.0%}", verdict])
+        floor = statistics.mean(run["floor_s"] for run in real)
+        lines.append([each.name, "CPU floor s", "", f"{floor:.2f}", "", "", ""])
+    print(lab.table(["a tenth of", "s", "virtual", "real", "real, from-to", "away", ""], lines))
+    print(f"load {os.getloadavg()[0]:.1f}; {f'missed: {missed}' if missed else f'all within {TOLERANCE:.0%}'}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write-docs", action="store_true")
+    parser.add_argument("--beside-real", action="store_true")
+    options, of_tool = parser.parse_known_args()
+    if options.beside_real:
+        beside_real()
+    elif of_tool:
+        print(json.dumps(simulate(of_tool), indent=1))
+    else:
+        tables(options.write_docs)
+
+
+if __name__ == "__main__":
+    main()
