@@ -115,7 +115,9 @@ fn the_page_on_templates_has_what_there_is() {
         assert_eq!(Escape::of_name(name), Some(Escape::of_target(Path::new(&format!("x.{target}")))), "{target}");
     }
     assert!(
-        Escape::NAMES.iter().all(|name| section(&page, "## How values are written").contains(&format!("`{name}`")))
+        Escape::NAMES
+            .iter()
+            .all(|(name, _)| section(&page, "## How values are written").contains(&format!("`{name}`")))
     );
 
     let listed: BTreeSet<String> =

@@ -10,7 +10,7 @@ use crate::error::Failure;
 use crate::model::ask::Ask;
 use crate::model::kind::Kind;
 use crate::render::template::source::{Template, context_name};
-use crate::render::template::values::Names;
+use crate::render::template::values::{LastConnection, Names};
 use crate::render::template::{engine, values};
 
 /// Renders one template of the user's, for this Airflow's URIs.
@@ -24,10 +24,10 @@ pub fn one(template: &Template, target: AirflowTarget, entries: &Entries) -> Res
         Ask::Everything => true,
     };
     let seen = Kind::ALL.iter().map(|kind| entries.count(*kind)).sum();
-    engine::render(template, seen, |misses| {
+    let make = |last: &LastConnection| {
         let connections = entries.connections.iter().filter(|(id, _)| is_seen(Kind::Connection, id));
         let connections = connections
-            .map(|(id, connection)| (id.clone(), values::of_connection(id, connection, target, misses)))
+            .map(|(id, connection)| (id.clone(), values::of_connection(id, connection, target, last)))
             .collect();
         let texts = |kind: Kind| -> IndexMap<String, Value> {
             let all = entries.texts(kind).into_iter().flatten().filter(|(id, _)| is_seen(kind, id));
@@ -36,20 +36,15 @@ pub fn one(template: &Template, target: AirflowTarget, entries: &Entries) -> Res
         let allowed = template.env.iter().filter_map(|name| entries.env.get_key_value(name));
         let env = allowed.map(|(name, value)| (name.clone(), Value::from(value.expose_secret())));
         let meta = IndexMap::from([("version".to_owned(), Value::from(env!("CARGO_PKG_VERSION")))]);
-        let of_kind = |kind: Kind, values| {
-            let absent = entries.absent(kind).map(|(id, why)| (id.to_owned(), why)).collect();
-            let name = context_name(kind);
-            (name.to_owned(), Names::with_absent(name, values, absent, misses))
-        };
-        let other = |name: &str, values| (name.to_owned(), Names::at(name, values, misses));
-        [
-            of_kind(Kind::Connection, connections),
-            of_kind(Kind::Variable, texts(Kind::Variable)),
-            of_kind(Kind::Config, texts(Kind::Config)),
-            other("env", env.collect()),
-            other("meta", meta),
-        ]
-        .into_iter()
-        .collect()
-    })
+        let named = [
+            (context_name(Kind::Connection), connections),
+            (context_name(Kind::Variable), texts(Kind::Variable)),
+            (context_name(Kind::Config), texts(Kind::Config)),
+            ("env", env.collect()),
+            ("meta", meta),
+        ];
+        named.into_iter().map(|(name, values)| (name.to_owned(), Names::of(values))).collect()
+    };
+    let why_absent = |kind: Kind, id: &str| entries.absent(kind).find(|(absent, _)| *absent == id).map(|(_, why)| why);
+    engine::render(template, seen, make, why_absent)
 }

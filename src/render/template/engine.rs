@@ -1,7 +1,5 @@
 //! minijinja as this program sets it up: which filters there are, how a value is written, and what a render may cost.
 
-use std::sync::Arc;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use indexmap::IndexMap;
@@ -9,14 +7,16 @@ use minijinja::value::{Kwargs, Rest, Value};
 use minijinja::{AutoEscape, Environment, Error, Output, State, UndefinedBehavior};
 use sha2::{Digest as _, Sha256};
 
-use super::describe::{describe, describe_limit, describe_syntax};
-use super::errors::{problem, required};
+use super::describe::{Seen, describe, describe_limit, describe_syntax};
+use super::errors::problem;
 use super::limits;
 use super::quote::{self, Cannot, Escape};
 use super::source::Template;
 use super::tags::{Tags, words};
-use super::values::{Misses, Names, to_json, to_json_indented, to_text};
+use super::values::{LastConnection, Names, to_json, to_json_indented, to_text};
 use crate::error::{Exit, Failure};
+use crate::model::kind::Kind;
+use crate::python::json::Json;
 
 /// What a render may cost: a step of the template takes one, and so do some dozens of bytes that it makes.
 const FUEL: u64 = 2_000_000;
@@ -37,9 +37,6 @@ const WIDEST_INDENT: usize = 16;
 /// What a template is called in minijinja. The path is added to errors by this program.
 const NAME: &str = "template";
 
-/// The functions that minijinja has at the top, which are found although the context does not have them.
-const FUNCTIONS: [&str; 3] = ["range", "dict", "namespace"];
-
 /// Checks the syntax.
 ///
 /// # Errors
@@ -57,19 +54,20 @@ pub fn mentions(template: &Template, name: &str) -> bool {
     Tags::of(template.body()).any(|(_, tag)| words(tag, name).next().is_some())
 }
 
-/// Renders a template that sees so many entries, on a stack of its own. `make` is given where missed names are noted, and makes
-/// the context.
+/// Renders a template that sees so many entries, on a stack of its own. `make` is given where the connection that is asked last is
+/// noted, and makes the context; `why_absent` says why an id of a kind is not in it, in a clause without values.
 ///
 /// # Errors
 /// [`Exit::InvalidData`], naming the place in the template.
 pub fn render(
     template: &Template,
     entries: usize,
-    make: impl Fn(&Arc<Misses>) -> IndexMap<String, Value> + Sync,
+    make: impl Fn(&LastConnection) -> IndexMap<String, Value> + Sync,
+    why_absent: impl Fn(Kind, &str) -> Option<String> + Sync,
 ) -> Result<String, Failure> {
     let fuel = FUEL + FUEL_OF_ENTRY * entries as u64;
     let stack = usize::try_from(fuel).unwrap_or(usize::MAX).saturating_mul(STACK_OF_FUEL).min(LARGEST_STACK);
-    let render = || render_here(template, fuel, &make);
+    let render = || render_here(template, fuel, &make, &why_absent);
     std::thread::scope(|scope| match std::thread::Builder::new().stack_size(stack).spawn_scoped(scope, render) {
         Ok(rendering) => rendering.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
         // Under a limit of addresses. Any template that means no harm is rendered on the stack that there is.
@@ -80,17 +78,22 @@ pub fn render(
 fn render_here(
     template: &Template,
     fuel: u64,
-    make: impl Fn(&Arc<Misses>) -> IndexMap<String, Value>,
+    make: impl Fn(&LastConnection) -> IndexMap<String, Value>,
+    why_absent: &dyn Fn(Kind, &str) -> Option<String>,
 ) -> Result<String, Failure> {
     let mut environment = environment(template.escape);
     environment.set_fuel(Some(fuel));
-    let misses = Arc::new(Misses::default());
-    let context = Names::top(make(&misses), &FUNCTIONS, &misses);
+    let last = LastConnection::default();
+    let context = Names::of(make(&last));
     let text = environment
         .add_template(NAME, template.body())
         .and_then(|()| environment.get_template(NAME))
         .and_then(|compiled| compiled.render(context.clone()));
-    text.map_err(|error| Failure::new(Exit::InvalidData, describe(template, &error, &misses)))
+    text.map_err(|error| {
+        let last_connection = last.lock().ok().and_then(|last| last.clone());
+        let seen = Seen { context, last_connection, why_absent };
+        Failure::new(Exit::InvalidData, describe(template, &error, &seen))
+    })
 }
 
 /// minijinja with our syntax and our filters.
@@ -123,16 +126,18 @@ pub fn environment(escape: Escape) -> Environment<'static> {
 
 /// A value as a target of this kind holds it.
 fn written(value: &Value, state: &State, escape: Escape) -> Result<String, Error> {
-    match escape {
-        Escape::Json => quote::json(&to_json(value, state)?, None).map_err(problem),
-        Escape::Yaml => quote::yaml(&to_json(value, state)?).map_err(problem),
-        Escape::Toml => quote::toml(&to_json(value, state)?).map_err(problem),
-        Escape::None => to_text(value, state),
-        Escape::Xml => quote::xml(&to_text(value, state)?).map_err(problem),
-        Escape::Env => quote::dotenv(&to_text(value, state)?).map_err(problem),
-        Escape::Shell => quote::shell(&to_text(value, state)?).map_err(problem),
-        Escape::Properties => Ok(quote::properties(&to_text(value, state)?)),
-    }
+    let text = || to_text(value, state);
+    let written = match escape {
+        Escape::None => return text(),
+        Escape::Json => quote::json(&to_json(value, state)?, None),
+        Escape::Yaml => quote::yaml(&to_json(value, state)?),
+        Escape::Toml => quote::toml(&to_json(value, state)?),
+        Escape::Xml => quote::xml(&text()?),
+        Escape::Env => quote::dotenv(&text()?),
+        Escape::Shell => quote::shell(&text()?),
+        Escape::Properties => Ok(quote::properties(&text()?)),
+    };
+    written.map_err(problem)
 }
 
 // ---- filters ---------------------------------------------------------------------------------------------------
@@ -145,20 +150,27 @@ fn add_filters(environment: &mut Environment<'static>) {
         let indent = indent.map(|indent| indent.min(WIDEST_INDENT));
         safe(quote::json(&to_json_indented(value, state, indent.unwrap_or_default())?, indent))
     });
-    environment.add_filter("yaml", |state: &State, value: &Value| safe(quote::yaml(&to_json(value, state)?)));
-    environment.add_filter("toml", |state: &State, value: &Value| safe(quote::toml(&to_json(value, state)?)));
     environment.add_filter("ini", |state: &State, value: &Value, options: Kwargs| {
         let interpolation: Option<bool> = options.get("interpolation")?;
         options.assert_all_used()?;
         safe(quote::ini(&to_text(value, state)?, interpolation.unwrap_or(false)))
     });
-    environment
-        .add_filter("properties", |state: &State, value: &Value| safe(Ok(quote::properties(&to_text(value, state)?))));
-    environment.add_filter("xml", |state: &State, value: &Value| safe(quote::xml(&to_text(value, state)?)));
-    environment.add_filter("netrc", |state: &State, value: &Value| safe(quote::netrc(&to_text(value, state)?)));
-    environment.add_filter("pgpass", |state: &State, value: &Value| safe(quote::pgpass(&to_text(value, state)?)));
-    environment.add_filter("shell_quote", |state: &State, value: &Value| safe(quote::shell(&to_text(value, state)?)));
-    environment.add_filter("dotenv_quote", |state: &State, value: &Value| safe(quote::dotenv(&to_text(value, state)?)));
+    type OfText = fn(&str) -> Result<String, Cannot>;
+    let of_text: [(&str, OfText); 6] = [
+        ("properties", |text| Ok(quote::properties(text))),
+        ("xml", quote::xml),
+        ("netrc", quote::netrc),
+        ("pgpass", quote::pgpass),
+        ("shell_quote", quote::shell),
+        ("dotenv_quote", quote::dotenv),
+    ];
+    for (name, write) in of_text {
+        environment.add_filter(name, move |state: &State, value: &Value| safe(write(&to_text(value, state)?)));
+    }
+    let of_data: [(&str, fn(&Json) -> Result<String, Cannot>); 2] = [("yaml", quote::yaml), ("toml", quote::toml)];
+    for (name, write) in of_data {
+        environment.add_filter(name, move |state: &State, value: &Value| safe(write(&to_json(value, state)?)));
+    }
     // These give a text that is a value still.
     environment.add_filter("urlencode", |state: &State, value: &Value| {
         Ok::<_, Error>(crate::python::str::quote(&to_text(value, state)?).into_owned())
@@ -177,9 +189,10 @@ fn add_filters(environment: &mut Environment<'static>) {
         Ok(uri) if !uri.is_undefined() => Ok(uri),
         _ => Err(problem("airflow_uri is for a connection")),
     });
-    environment.add_filter("required", |value: &Value, rest: Rest<Value>| {
+    // The message stands in the tag, which the error shows.
+    environment.add_filter("required", |value: &Value, _: Rest<Value>| {
         let is_there = !value.is_undefined() && !value.is_none() && value.as_str() != Some("");
-        if is_there { Ok(value.clone()) } else { Err(required(rest.first())) }
+        if is_there { Ok(value.clone()) } else { Err(problem("a required value is not there")) }
     });
 }
 

@@ -109,9 +109,9 @@ impl Template {
         let escape = match front.escape.as_deref() {
             None => Escape::of_target(target),
             Some(name) => Escape::of_name(name).unwrap_or_else(|| {
-                let near =
-                    nearest(name, &Escape::NAMES).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
-                errors.add(&place, format!("front matter, escape: must be one of {}{near}", Escape::NAMES.join(", ")));
+                let names = Escape::NAMES.map(|(name, _)| name);
+                let near = nearest(name, &names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                errors.add(&place, format!("front matter, escape: must be one of {}{near}", names.join(", ")));
                 Escape::None
             }),
         };

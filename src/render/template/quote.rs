@@ -32,36 +32,31 @@ pub enum Escape {
 
 impl Escape {
     /// What the front matter calls them.
-    pub const NAMES: [&str; 8] = ["none", "json", "yaml", "toml", "xml", "env", "shell", "properties"];
+    pub const NAMES: [(&str, Self); 8] = [
+        ("none", Self::None),
+        ("json", Self::Json),
+        ("yaml", Self::Yaml),
+        ("toml", Self::Toml),
+        ("xml", Self::Xml),
+        ("env", Self::Env),
+        ("shell", Self::Shell),
+        ("properties", Self::Properties),
+    ];
 
     /// By the name that the front matter uses.
     pub fn of_name(name: &str) -> Option<Self> {
-        match name {
-            "none" => Some(Self::None),
-            "json" => Some(Self::Json),
-            "yaml" => Some(Self::Yaml),
-            "toml" => Some(Self::Toml),
-            "xml" => Some(Self::Xml),
-            "env" => Some(Self::Env),
-            "shell" => Some(Self::Shell),
-            "properties" => Some(Self::Properties),
-            _ => None,
-        }
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, escape)| *escape)
     }
 
     /// By the extension of the target.
     pub fn of_target(target: &Path) -> Self {
         let extension = target.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
         match extension.to_lowercase().as_str() {
-            "json" => Self::Json,
-            "yaml" | "yml" => Self::Yaml,
-            "toml" => Self::Toml,
-            "xml" => Self::Xml,
-            "env" => Self::Env,
+            "yml" => Self::Yaml,
             "sh" => Self::Shell,
-            "properties" => Self::Properties,
             _ if target.file_name().is_some_and(|name| name == ".env") => Self::Env,
-            _ => Self::None,
+            // A shell's script ends in .sh.
+            other => Self::of_name(other).filter(|escape| *escape != Self::Shell).unwrap_or(Self::None),
         }
     }
 }

@@ -6,7 +6,6 @@ use super::quote::Escape;
 use crate::model::ask::Ask;
 use crate::model::kind::{ByKind, Kind};
 
-/// One template.
 pub struct Template {
     pub source: PathBuf,
     pub target: PathBuf,

@@ -1,11 +1,9 @@
 //! What a template sees: connections, variables, config values, allowed environment variables.
 //!
-//! Every mapping remembers what was asked of it and was not there, so that an error can name it. Nothing here prints a
-//! value: `Debug` shows names of places alone.
+//! Nothing here prints a value: `Debug` shows how many names a mapping has.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Mutex};
 
 use indexmap::IndexMap;
 use minijinja::value::{Enumerator, Object, ObjectExt, Value, ValueKind};
@@ -17,113 +15,20 @@ use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field};
 use crate::python::json::{Json, dumps, loads};
 use crate::python::number::Number;
-use crate::text::nearest;
 
-/// A name that was asked for and was not there.
-#[derive(Clone)]
-pub struct Miss {
-    /// Of what: `connections.my_db`; empty at the top.
-    pub of: String,
-    /// The name. It may come from a secret: only show it where the template itself spells it out.
-    pub name: String,
-    /// What was asked. Weak: the mapping holds the list of what was missed.
-    among: Weak<Names>,
-}
+/// The conn_id of the connection that was asked last.
+pub type LastConnection = Arc<Mutex<Option<String>>>;
 
-impl Miss {
-    /// Why it is not there, where that is known: a clause without values.
-    pub fn why(&self) -> Option<String> {
-        self.among.upgrade()?.absent.get(&self.name).cloned()
-    }
-
-    /// The nearest name that is there, if any is near. Looked for only when it is reported: a loop may miss thousands.
-    pub fn nearest(&self) -> Option<String> {
-        let names = self.among.upgrade()?;
-        let known: Vec<&str> = names.entries.keys().map(String::as_str).collect();
-        nearest(&self.name, &known).map(|near| names.path_of(near))
-    }
-}
-
-/// The names that were missed, the last one last.
-#[derive(Default)]
-pub struct Misses {
-    all: Mutex<Vec<Miss>>,
-    /// The conn_id of the connection that was asked last.
-    connection: Mutex<Option<Arc<str>>>,
-}
-
-impl Misses {
-    /// Enough for any one expression.
-    const KEPT: usize = 16;
-
-    fn note(&self, miss: Miss) {
-        // A poisoned lock would mean that a thread has panicked; there is one thread.
-        let Ok(mut all) = self.all.lock() else { return };
-        all.retain(|known| known.of != miss.of || known.name != miss.name);
-        if all.len() == Self::KEPT {
-            all.remove(0);
-        }
-        all.push(miss);
-    }
-
-    /// The connection that was asked last: where a tag says `c.host`, in a loop, this is the one.
-    pub fn last_connection(&self) -> Option<Arc<str>> {
-        self.connection.lock().ok()?.clone()
-    }
-
-    /// The one that comes first by what is given for it. The order in which names are missed says nothing: a macro asks for
-    /// every name in it before it is called, in no order.
-    pub fn first_by(&self, key: impl Fn(&Miss) -> Option<usize>) -> Option<Miss> {
-        let all = self.all.lock().ok()?;
-        let keyed = all.iter().filter_map(|miss| Some((key(miss)?, miss)));
-        keyed.min_by_key(|(key, _)| *key).map(|(_, miss)| miss.clone())
-    }
-}
-
-/// A mapping that remembers what it did not have.
+/// A mapping with the methods of Python's dict, in its order.
 pub struct Names {
-    path: String,
     entries: IndexMap<String, Value>,
-    /// Why names are not there that might be.
-    absent: BTreeMap<String, String>,
-    /// Names that are looked up here first and found elsewhere: functions.
-    elsewhere: &'static [&'static str],
-    misses: Arc<Misses>,
-    /// Of a connection.
-    conn_id: Option<Arc<str>>,
+    /// Of a connection: its conn_id, and where it is noted.
+    conn_id: Option<(String, LastConnection)>,
 }
 
 impl Names {
-    /// The top of a context. `elsewhere` are the names of functions.
-    pub fn top(entries: IndexMap<String, Value>, elsewhere: &'static [&'static str], misses: &Arc<Misses>) -> Value {
-        Value::from_object(Self {
-            path: String::new(),
-            entries,
-            absent: BTreeMap::new(),
-            elsewhere,
-            misses: Arc::clone(misses),
-            conn_id: None,
-        })
-    }
-
-    /// A mapping below the top.
-    pub fn at(path: &str, entries: IndexMap<String, Value>, misses: &Arc<Misses>) -> Value {
-        Self::with_absent(path, entries, BTreeMap::new(), misses)
-    }
-
-    /// The same; `absent` has why some names are not there, in a clause without values.
-    pub fn with_absent(
-        path: &str,
-        entries: IndexMap<String, Value>,
-        absent: BTreeMap<String, String>,
-        misses: &Arc<Misses>,
-    ) -> Value {
-        let (path, misses) = (path.to_owned(), Arc::clone(misses));
-        Value::from_object(Self { path, entries, absent, elsewhere: &[], misses, conn_id: None })
-    }
-
-    fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    pub fn of(entries: IndexMap<String, Value>) -> Value {
+        Value::from_object(Self { entries, conn_id: None })
     }
 }
 
@@ -139,15 +44,12 @@ impl Object for Names {
     }
 
     fn get_value_by_str(self: &Arc<Self>, key: &str) -> Option<Value> {
-        if let (Some(conn_id), Ok(mut last)) = (&self.conn_id, self.misses.connection.lock()) {
-            *last = Some(Arc::clone(conn_id));
+        if let Some((conn_id, last)) = &self.conn_id
+            && let Ok(mut last) = last.lock()
+        {
+            last.replace(conn_id.clone());
         }
-        let found = self.entries.get(key).cloned();
-        if found.is_none() && !self.elsewhere.contains(&key) {
-            let among = Arc::downgrade(self);
-            self.misses.note(Miss { of: self.path.clone(), name: key.to_owned(), among });
-        }
-        found
+        self.entries.get(key).cloned()
     }
 
     fn enumerate(self: &Arc<Self>) -> Enumerator {
@@ -177,11 +79,10 @@ impl Object for Names {
 
 // ---- connections -----------------------------------------------------------------------------------------------
 
-/// One connection as templates see it; a field that is not there is none.
-pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarget, misses: &Arc<Misses>) -> Value {
-    let path = format!("connections.{conn_id}");
+/// One connection as templates see it; a field that is not there is none. That it is asked is noted in `last`.
+pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarget, last: &LastConnection) -> Value {
     let none = || Value::from(());
-    let (extra_path, no_extra) = (format!("{path}.extra"), Json::Object(IndexMap::new()));
+    let no_extra = Json::Object(IndexMap::new());
     let extra = connection.get(Field::Extra);
     // A text that is no JSON has no value as data.
     let parsed = match extra.and_then(Json::as_str) {
@@ -190,16 +91,12 @@ pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarg
     };
     let mut entries = IndexMap::from([("conn_id".to_owned(), Value::from(conn_id))]);
     entries.extend(Field::ALL.into_iter().map(|field| {
-        let value = match field {
-            Field::Extra => parsed.as_ref().map(|json| of_json(json, &extra_path, misses)),
-            _ => connection.get(field).map(|json| of_json(json, &path, misses)),
-        };
-        (field.to_string(), value.unwrap_or_else(none))
+        let value = if field == Field::Extra { parsed.as_ref() } else { connection.get(field) };
+        (field.to_string(), value.map_or_else(none, of_json))
     }));
     entries.insert("extra_text".to_owned(), extra.map_or_else(none, |extra| Value::from(&*extra.to_text())));
     entries.insert("uri".to_owned(), Value::from(get_uri(connection, target)));
-    let (misses, conn_id) = (Arc::clone(misses), Some(Arc::from(conn_id)));
-    Value::from_object(Names { path, entries, absent: BTreeMap::new(), elsewhere: &[], misses, conn_id })
+    Value::from_object(Names { entries, conn_id: Some((conn_id.to_owned(), Arc::clone(last))) })
 }
 
 fn of_integer(digits: &str) -> Value {
@@ -212,19 +109,15 @@ fn of_integer(digits: &str) -> Value {
     }
 }
 
-fn of_json(json: &Json, path: &str, misses: &Arc<Misses>) -> Value {
+fn of_json(json: &Json) -> Value {
     match json {
         Json::Null => Value::from(()),
         Json::Bool(value) => Value::from(*value),
         Json::Number(number) if number.is_float() => Value::from(number.as_f64()),
         Json::Number(number) => of_integer(number.token()),
         Json::String(text) => Value::from(text.as_str()),
-        Json::Array(items) => items.iter().map(|item| of_json(item, path, misses)).collect::<Vec<_>>().into(),
-        Json::Object(entries) => {
-            let named =
-                |(key, value): (&String, &Json)| (key.clone(), of_json(value, &format!("{path}.{key}"), misses));
-            Names::at(path, entries.iter().map(named).collect(), misses)
-        }
+        Json::Array(items) => items.iter().map(of_json).collect::<Vec<_>>().into(),
+        Json::Object(entries) => Names::of(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect()),
     }
 }
 
@@ -244,9 +137,6 @@ pub fn to_json(value: &Value, state: &State) -> Result<Json, Error> {
 }
 
 /// As [`to_json`], for what is written with an indent.
-///
-/// # Errors
-/// As [`to_json`].
 pub fn to_json_indented(value: &Value, state: &State, indent: usize) -> Result<Json, Error> {
     to_json_below(value, state, indent, 0)
 }

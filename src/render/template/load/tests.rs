@@ -57,10 +57,13 @@ fn places_are_those_of_the_whole_file() {
 }
 
 #[test]
-fn an_unknown_filter_is_named_where_the_template_spells_it_out() {
+fn an_unknown_filter_is_shown_with_its_tag() {
     let unknown = parse("{{ 1 | nosuch }}").unwrap();
-    let failure = engine::render(&unknown, 0, |_| indexmap::IndexMap::new()).unwrap_err();
-    assert!(failure.to_string().contains("there is no filter nosuch; docs/TEMPLATES.md has them all"), "{failure}");
+    let failure = engine::render(&unknown, 0, |_| indexmap::IndexMap::new(), |_, _| None).unwrap_err();
+    assert!(
+        failure.to_string().contains("there is no such filter; docs/TEMPLATES.md has them all; in `1 | nosuch`"),
+        "{failure}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ fn an_escape_has_one_name_and_the_target_tells_which() {
         Escape::Shell,
         Escape::Properties,
     ];
-    assert_eq!(Escape::NAMES.map(Escape::of_name), all.map(Some));
+    assert_eq!(Escape::NAMES.map(|(name, _)| Escape::of_name(name)), all.map(Some));
     assert_eq!(Escape::of_name("JSON"), None);
     for (target, expected) in [
         ("a.json", Escape::Json),
