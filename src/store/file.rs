@@ -5,13 +5,9 @@
 //! `own` and `shared` is one of Airflow's own: its connections are the own account's.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::marker::PhantomData;
 use std::path::Path;
 
 use secrecy::SecretString;
-use serde::de::{Error as _, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::memory::MemoryStore;
@@ -21,7 +17,7 @@ use crate::model::aws::AccountId;
 use crate::model::kind::Kind;
 use crate::plan::{Plan, Source};
 use crate::store::{export, yaml};
-use crate::text::{os_error, printable};
+use crate::text::{os_error, printable, shown};
 
 /// A document larger than this is not a dev stack's.
 const LARGEST: u64 = 256 << 20;
@@ -32,7 +28,7 @@ const LARGEST: u64 = 256 << 20;
 /// [`Exit::NotFound`] when there is no such file, [`Exit::Config`] when it is not a document of the right form. Errors name
 /// the place, never a value.
 pub fn open(path: &Path, plan: &Plan) -> Result<Vec<MemoryStore>, Failure> {
-    let shown = printable(&path.display().to_string());
+    let shown = shown(path);
     let refuse = |problems: Vec<String>| {
         let lines = problems.into_iter().map(|problem| format!("file store {shown}: {problem}"));
         Failure::with_lines(Exit::Config, lines.collect())
@@ -101,60 +97,6 @@ struct Accounts {
     shared: BTreeMap<AccountId, Secrets>,
 }
 
-struct Document<T> {
-    own: BTreeMap<String, T>,
-    shared: BTreeMap<String, BTreeMap<String, T>>,
-}
-
-/// By hand: what serde derives for a struct takes a list of its fields' values as well.
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Document<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(DocumentVisitor(PhantomData))
-    }
-}
-
-struct DocumentVisitor<T>(PhantomData<T>);
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for DocumentVisitor<T> {
-    type Value = Document<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let (mut own, mut shared) = (None, None);
-        while let Some(key) = map.next_key::<String>()? {
-            match key.as_str() {
-                "own" if own.is_none() => own = Some(map.next_value()?),
-                "shared" if shared.is_none() => shared = Some(map.next_value()?),
-                _ => return Err(A::Error::custom("a key that is not known, or twice")),
-            }
-        }
-        Ok(Document { own: own.unwrap_or_default(), shared: shared.unwrap_or_default() })
-    }
-}
-
-impl<T> Document<T> {
-    fn accounts(self, text_of: impl Fn(T) -> Result<Option<String>, &'static str>) -> Result<Accounts, String> {
-        let secrets = |map: BTreeMap<String, T>| -> Result<Secrets, String> {
-            map.into_iter()
-                .map(|(name, value)| match text_of(value) {
-                    Ok(text) => Ok((name, text.map(SecretString::from))),
-                    Err(problem) => Err(format!("secret {}: {problem}", printable(&name))),
-                })
-                .collect()
-        };
-        let own = secrets(self.own)?;
-        let mut shared = BTreeMap::new();
-        for (account, map) in self.shared {
-            let id = account.parse().map_err(|problem| format!("shared: {} {problem}", printable(&account)))?;
-            shared.insert(id, secrets(map)?);
-        }
-        Ok(Accounts { own, shared })
-    }
-}
-
 fn from_json(text: &str, name_of: impl Fn(&str) -> Option<String>) -> Result<Accounts, String> {
     let refuse = |error: serde_json::Error| {
         let (line, column) = (error.line(), error.column());
@@ -174,8 +116,31 @@ fn from_json(text: &str, name_of: impl Fn(&str) -> Option<String>) -> Result<Acc
                 .to_owned(),
         );
     }
-    let document: Document<Box<RawValue>> = serde_json::from_str(text).map_err(refuse)?;
-    document.accounts(|raw| secret(raw.get()))
+    let mut accounts = Accounts::default();
+    for (key, raw) in pairs {
+        if key == "own" {
+            accounts.own = secrets("own", &raw)?;
+            continue;
+        }
+        for (account, raw) in named("shared", &raw)? {
+            let place = format!("shared: {}", printable(&account));
+            let id = account.parse().map_err(|problem| format!("{place} {problem}"))?;
+            accounts.shared.insert(id, secrets(&place, &raw)?);
+        }
+    }
+    Ok(accounts)
+}
+
+fn named(place: &str, raw: &RawValue) -> Result<BTreeMap<String, Box<RawValue>>, String> {
+    serde_json::from_str(raw.get()).map_err(|_| format!("{place}: must be an object (of names)"))
+}
+
+fn secrets(place: &str, raw: &RawValue) -> Result<Secrets, String> {
+    let secret = |(name, raw): (String, Box<RawValue>)| match secret(raw.get()) {
+        Ok(text) => Ok((name, text.map(SecretString::from))),
+        Err(problem) => Err(format!("secret {}: {problem}", printable(&name))),
+    };
+    named(place, raw)?.into_iter().map(secret).collect()
 }
 
 /// The text of a secret that stands in a document as this JSON.
@@ -216,7 +181,7 @@ fn of_export(
 
 fn from_yaml(text: &str, name_of: impl Fn(&str) -> Option<String>) -> Result<Accounts, Vec<String>> {
     let form = "own: {name: value}, shared: {\"account\": {name: value}}";
-    from_json(&yaml::read(text)?.to_json(), name_of).map_err(|problem| {
+    from_json(&yaml::read(text)?.to_string(), name_of).map_err(|problem| {
         // A place in the JSON is none in the document.
         let problem = if problem.starts_with("line ") { format!("not YAML of the form {form}") } else { problem };
         vec![problem.replace("an object (", "a mapping (")]
@@ -285,7 +250,7 @@ mod tests {
         );
         let wrong = opened("x.json", r#"{"own": 1}"#).err().unwrap();
         assert_eq!(wrong.exit(), Exit::Config);
-        assert!(wrong.to_string().contains("x.json: line 1 column"), "{wrong}");
+        assert!(wrong.to_string().contains("x.json: own: must be an object"), "{wrong}");
     }
 
     /// The own account's secrets, or the problem.
@@ -358,7 +323,7 @@ mod tests {
             (r#"{"own": {"a": "canary"}"#, "line 1 column"),
             (r#"{"own": {}, "own": {"a": "canary"}}"#, "not JSON of the form"),
             (r#"{"shared": {}, "shared": {}}"#, "not JSON of the form"),
-            (r#"{"own": null}"#, "not JSON of the form"),
+            (r#"{"own": null}"#, "own: must be an object"),
             (r#"{"own": {"a": 1}}"#, "secret a: must be text or an object"),
             (r#"{"own": {"a\n": ["canary"]}}"#, "secret a\\u{a}: must be text or an object"),
             (r#"{"own": {"a": "canary\ud800"}}"#, "secret a: is text with a lone surrogate"),

@@ -1,6 +1,6 @@
 //! YAML of the file store, read node by node: what readers of YAML disagree on is refused where it stands.
 //!
-//! Takes a document's text, gives its nodes. A plain value is text, null, `true`, `false`, a whole number or a decimal fraction of at most
+//! Takes a document's text, gives its values: number tokens and the order of keys stay. A plain value is text, null, `true`, `false`, a whole number or a decimal fraction of at most
 //! 15 digits. What else YAML 1.1 (PyYAML, which Airflow uses) or YAML 1.2 takes for something than text is an error: `0755`,
 //! `1_000`, `1e5`, `12:30:45`, `yes`, `2024-01-31`. Anchors, aliases and tags are not read, keys stand once.
 
@@ -9,6 +9,7 @@ use std::collections::btree_map::Entry;
 use std::fmt;
 
 use granit_parser::{Event, Parser, ScalarStyle, ScanError, Span};
+use serde_json::{Map, Number, Value};
 
 /// A document nested deeper than this is not a dev stack's.
 const MOST_LEVELS: usize = 100;
@@ -36,64 +37,11 @@ impl fmt::Display for Position {
     }
 }
 
-/// A value of the document.
-pub enum Node {
-    /// Nothing, `~` or `null`.
-    Null,
-    /// `true` or `false`.
-    Bool(bool),
-    /// A number, as it is written.
-    Number(String),
-    /// Text.
-    Text(String),
-    /// A sequence.
-    List(Vec<Node>),
-    /// A mapping, in its order.
-    Mapping(Vec<(String, Node)>),
-}
-
-impl Node {
-    /// The node as JSON: number tokens and the order of keys stay.
-    pub fn to_json(&self) -> String {
-        let mut out = String::new();
-        self.write(&mut out);
-        out
-    }
-
-    fn write(&self, out: &mut String) {
-        let text = |text: &str| serde_json::Value::from(text).to_string();
-        match self {
-            Self::Null => out.push_str("null"),
-            Self::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-            Self::Number(token) => out.push_str(token),
-            Self::Text(value) => out.push_str(&text(value)),
-            Self::List(items) => {
-                out.push('[');
-                for (position, item) in items.iter().enumerate() {
-                    out.push_str(if position > 0 { "," } else { "" });
-                    item.write(out);
-                }
-                out.push(']');
-            }
-            Self::Mapping(entries) => {
-                out.push('{');
-                for (position, (key, value)) in entries.iter().enumerate() {
-                    out.push_str(if position > 0 { "," } else { "" });
-                    out.push_str(&text(key));
-                    out.push(':');
-                    value.write(out);
-                }
-                out.push('}');
-            }
-        }
-    }
-}
-
 /// Reads a document.
 ///
 /// # Errors
 /// A line for each mistake: its place and what to do, never a value.
-pub fn read(text: &str) -> Result<Node, Vec<String>> {
+pub fn read(text: &str) -> Result<Value, Vec<String>> {
     let mut reader = YamlReader::default();
     for event in Parser::new_from_str(text) {
         match event {
@@ -107,19 +55,19 @@ pub fn read(text: &str) -> Result<Node, Vec<String>> {
             break;
         }
     }
-    if reader.errors.is_empty() { Ok(reader.root.unwrap_or(Node::Null)) } else { Err(reader.errors) }
+    if reader.errors.is_empty() { Ok(reader.root.unwrap_or_default()) } else { Err(reader.errors) }
 }
 
 /// A collection that has begun and not ended.
 enum Open {
-    List(Vec<Node>),
-    Mapping { entries: Vec<(String, Node)>, key: Option<String>, lines: BTreeMap<String, usize> },
+    List(Vec<Value>),
+    Mapping { entries: Map<String, Value>, key: Option<String>, lines: BTreeMap<String, usize> },
 }
 
 #[derive(Default)]
 struct YamlReader {
     open: Vec<Open>,
-    root: Option<Node>,
+    root: Option<Value>,
     errors: Vec<String>,
 }
 
@@ -139,10 +87,10 @@ impl YamlReader {
                     *key = Some(text.into_owned());
                     return;
                 }
-                let node = if style == ScalarStyle::Plain { plain(&text) } else { Ok(Node::Text(text.into_owned())) };
+                let node = if style == ScalarStyle::Plain { plain(&text) } else { Ok(text.into_owned().into()) };
                 let node = node.unwrap_or_else(|problem| {
                     self.errors.push(format!("{at}: {problem}"));
-                    Node::Null
+                    Value::Null
                 });
                 self.add(node, at);
             }
@@ -152,19 +100,19 @@ impl YamlReader {
             }
             Event::MappingStart(_, anchor, tag) => {
                 self.refuse_properties(anchor, tag.is_some(), at);
-                self.start(Open::Mapping { entries: Vec::new(), key: None, lines: BTreeMap::new() }, at);
+                self.start(Open::Mapping { entries: Map::new(), key: None, lines: BTreeMap::new() }, at);
             }
             Event::SequenceEnd | Event::MappingEnd => {
                 let node = match self.open.pop() {
-                    Some(Open::List(items)) => Node::List(items),
-                    Some(Open::Mapping { entries, .. }) => Node::Mapping(entries),
+                    Some(Open::List(items)) => Value::Array(items),
+                    Some(Open::Mapping { entries, .. }) => Value::Object(entries),
                     None => return,
                 };
                 self.add(node, at);
             }
             Event::Alias(_) => {
                 self.errors.push(format!("{at}: {ALIAS}"));
-                self.add(Node::Null, at);
+                self.add(Value::Null, at);
             }
             _ => {}
         }
@@ -180,13 +128,13 @@ impl YamlReader {
         self.open.push(collection);
     }
 
-    fn add(&mut self, node: Node, at: Position) {
+    fn add(&mut self, node: Value, at: Position) {
         match self.open.last_mut() {
             None if self.root.is_some() => self.errors.push(format!("{at}: a second document; keep one")),
             None => self.root = Some(node),
             Some(Open::List(items)) => items.push(node),
             Some(Open::Mapping { entries, key, .. }) => match key.take() {
-                Some(key) => entries.push((key, node)),
+                Some(key) => drop(entries.insert(key, node)),
                 // A key that is no text, which is an error already.
                 None => *key = Some(String::new()),
             },
@@ -210,11 +158,11 @@ const ALIAS: &str =
     "* is an alias, which is not read here; put a text that begins with * in quotes, or write the value out";
 
 /// What a plain value is.
-fn plain(text: &str) -> Result<Node, &'static str> {
+fn plain(text: &str) -> Result<Value, &'static str> {
     match text {
-        "" | "~" | "null" | "Null" | "NULL" => return Ok(Node::Null),
-        "true" | "True" | "TRUE" => return Ok(Node::Bool(true)),
-        "false" | "False" | "FALSE" => return Ok(Node::Bool(false)),
+        "" | "~" | "null" | "Null" | "NULL" => return Ok(Value::Null),
+        "true" | "True" | "TRUE" => return Ok(Value::Bool(true)),
+        "false" | "False" | "FALSE" => return Ok(Value::Bool(false)),
         _ => {}
     }
     let digits = text.strip_prefix('-').unwrap_or(text);
@@ -222,7 +170,7 @@ fn plain(text: &str) -> Result<Node, &'static str> {
     let are_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let is_whole = are_digits(whole) && (whole == "0" || !whole.starts_with('0'));
     if is_whole && fraction.is_none_or(are_digits) && whole.len() + fraction.map_or(0, str::len) <= MOST_DIGITS {
-        return Ok(Node::Number(text.to_owned()));
+        return Ok(Value::Number(Number::from_string_unchecked(text.to_owned())));
     }
     if ["yes", "no", "on", "off"].iter().any(|word| word.eq_ignore_ascii_case(text)) {
         return Err(
@@ -238,7 +186,7 @@ fn plain(text: &str) -> Result<Node, &'static str> {
              digits): put it in quotes",
         );
     }
-    Ok(Node::Text(text.to_owned()))
+    Ok(text.into())
 }
 
 /// `2024-01-31`, with a time or without (yaml.org/type/timestamp.html).
@@ -295,7 +243,7 @@ mod tests {
     use super::*;
 
     fn json(text: &str) -> Result<String, Vec<String>> {
-        read(text).map(|node| node.to_json())
+        read(text).map(|node| node.to_string())
     }
 
     #[test]
