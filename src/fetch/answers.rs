@@ -7,7 +7,7 @@ use crate::model::kind::{ByKind, Kind};
 use crate::plan::Source;
 use crate::store::error::StoreError;
 use crate::store::secret_store::{NotThere, SecretValue};
-use crate::text::{count, printable};
+use crate::text::printable;
 
 /// What came of asking: for each kind that is wanted.
 #[derive(Default)]
@@ -25,7 +25,6 @@ pub struct Fetched {
 /// An index that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexSeen {
-    /// Whose.
     pub source: Source,
     /// As the kwargs name it.
     pub name: String,
@@ -44,8 +43,6 @@ pub struct EmptyAccount {
     pub region: String,
     /// What the names would begin with, or the index that names none.
     pub under: Under,
-    /// The nearest prefix that holds names, and how many, where a listing shows one.
-    pub near: Option<(String, usize)>,
 }
 
 /// What an account was asked for.
@@ -90,10 +87,6 @@ impl std::fmt::Display for EmptyAccount {
             }
         }
         f.write_str(", while another account has some, which then takes every name")?;
-        match &self.near {
-            Some((near, names)) => write!(f, "; \"{}\" has {}", printable(near), count(*names, "name"))?,
-            None => f.write_str("; no other prefix with names was seen")?,
-        }
         f.write_str(
             "; correct the prefix or the region, or set SECRETS_INIT_ON_EMPTY_ACCOUNT=ignore where that is right",
         )
@@ -119,33 +112,23 @@ impl Lookup {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::NotThere(NotThere::NoSuchSecret) => "no such secret, or none with a current value",
-            Self::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
-            Self::NotThere(NotThere::Binary) => "a binary secret, which Airflow does not read",
-            Self::Unreadable => "there, but can't be read",
-            Self::Pattern => "not asked, because the lookup pattern does not match",
-            Self::Team => "not asked, because Airflow with teams looks up no id that holds --",
-            Self::NotNamed => "not asked, because its listing, index or list of ids does not name it",
-            Self::SkippedAccount => "not known, because the account is left out as a whole",
-            Self::NotAsked => "not asked, because an account before it has the id",
-        })
+        f.write_str(self.words().1)
     }
 }
 
 impl Outcome {
-    /// In a word, for programs.
-    pub const fn word(self) -> &'static str {
+    /// In a word, for programs, and as the end of a sentence.
+    pub const fn words(self) -> (&'static str, &'static str) {
         match self {
-            Self::NotThere(NotThere::NoSuchSecret) => "not there",
-            Self::NotThere(NotThere::MarkedForDeletion) => "marked for deletion",
-            Self::NotThere(NotThere::Binary) => "binary",
-            Self::Unreadable => "denied",
-            Self::Pattern => "pattern",
-            Self::Team => "team",
-            Self::NotNamed => "not named",
-            Self::SkippedAccount => "left aside",
-            Self::NotAsked => "not asked",
+            Self::NotThere(NotThere::NoSuchSecret) => ("not there", "no such secret, or none with a current value"),
+            Self::NotThere(NotThere::MarkedForDeletion) => ("marked for deletion", "marked for deletion"),
+            Self::NotThere(NotThere::Binary) => ("binary", "a binary secret, which Airflow does not read"),
+            Self::Unreadable => ("denied", "there, but can't be read"),
+            Self::Pattern => ("pattern", "not asked, because the lookup pattern does not match"),
+            Self::Team => ("team", "not asked, because Airflow with teams looks up no id that holds --"),
+            Self::NotNamed => ("not named", "not asked, because its listing, index or list of ids does not name it"),
+            Self::SkippedAccount => ("left aside", "not known, because the account is left out as a whole"),
+            Self::NotAsked => ("not asked", "not asked, because an account before it has the id"),
         }
     }
 }
@@ -183,7 +166,6 @@ pub struct Lookup {
     pub region: String,
     /// The names or ARNs of the secrets that are asked for, the team's own first.
     pub secrets: Vec<String>,
-    /// What came of it.
     pub outcome: Outcome,
 }
 

@@ -13,6 +13,7 @@ use super::shared::{SharedPolicy, TOO_SLOW};
 use crate::config::settings::Selection;
 use crate::error::{Exit, Failure};
 use crate::model::aws::SecretId;
+use crate::model::cause::Cause;
 use crate::model::kind::Kind;
 use crate::model::team::Teams;
 use crate::plan::{Access, AccountPlan, AddressedBy, Enumerate, Plan, Source, SourcePlan, Want};
@@ -21,6 +22,21 @@ use crate::store::error::{ErrorKind, StoreError};
 use crate::store::memory::MemoryStore;
 use crate::store::secret_store::{Answer, Enumerated, Found, NotThere, SecretStore, Wanted};
 use secrecy::{ExposeSecret, SecretString};
+
+/// The cause of which no more is known than its kind.
+impl From<ErrorKind> for Cause {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::Kms => Self::KmsDenied,
+            ErrorKind::Rejected => Self::Rejected,
+            ErrorKind::Throttled => Self::Throttled,
+            ErrorKind::Unavailable => Self::ServerFault,
+            ErrorKind::Credentials => Self::Unaccepted,
+            ErrorKind::TooMuch => Self::TooMuch,
+        }
+    }
+}
 
 /// A memory store that belongs to an account, fails for chosen secrets, hides some from its listing, and remembers
 /// what was asked.
@@ -106,10 +122,6 @@ impl SecretStore for TestStore {
         }
         found.account = self.account.map(str::to_owned).filter(|_| !found.secrets.is_empty());
         Ok(found)
-    }
-
-    async fn names_under(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
-        self.memory.names_under(prefix).await
     }
 
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
@@ -766,12 +778,10 @@ fn an_account_without_names_is_reported_only_beside_one_that_has_some() {
             source: Source::Own,
             region: "the profile's region".to_owned(),
             under: Under::Prefix("o/".to_owned()),
-            near: Some(("own/".to_owned(), 2)),
         }]
     );
     let line = found[0].to_string();
     assert!(line.starts_with("own account in the profile's region has no connection under \"o/\""), "{line}");
-    assert!(line.contains("\"own/\" has 2 names"), "{line}");
     // Neither has any: SECRETS_INIT_ON_EMPTY is about that.
     assert_eq!(empty(&both, &[TestStore::default(), TestStore::default()], &Selection::default()), []);
     // What a filter leaves out is there.

@@ -67,7 +67,6 @@ pub struct Enumerated {
 /// Whether a secret was made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Created {
-    /// It was.
     Made,
     /// One of that name was there.
     WasThere,
@@ -83,16 +82,10 @@ pub trait IndexStore: SecretStore {
     fn list(&self, prefixes: &[&str]) -> impl Future<Output = Result<Vec<Listed>, StoreError>>;
 
     /// Makes a secret without a value, under this KMS key.
-    ///
-    /// # Errors
-    /// When it can't be made.
     fn create(&self, name: &str, kms_key: &str) -> impl Future<Output = Result<Created, StoreError>>;
 
     /// Gives a secret this resource policy, in the place of the one that it has. `refuse_public` lets AWS refuse one that opens
     /// the secret to everybody.
-    ///
-    /// # Errors
-    /// When it can't be done.
     fn set_policy(
         &self,
         id: &SecretId,
@@ -119,12 +112,6 @@ pub trait SecretStore {
     /// When the listing fails. That one secret can't be read is its answer.
     fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>)
     -> impl Future<Output = Result<Enumerated, StoreError>>;
-
-    /// Some of the names that begin with `prefix`: what one call gives. For a hint.
-    ///
-    /// # Errors
-    /// When the listing fails.
-    fn names_under(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>, StoreError>>;
 
     /// Reads these secrets: one answer for each id, in the same order.
     fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Answer>>;

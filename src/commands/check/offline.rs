@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::report::{VERSION, outcome_of};
 use super::rows::SecretPlace;
-use crate::config::aws::own_account;
+use crate::config::aws::identity::own_account;
 use crate::config::env::Env;
 use crate::config::settings::{Settings, StoreChoice};
 use crate::convert::left_out::judge;
@@ -72,7 +72,7 @@ impl<'a> Known<'a> {
         let unnamed: Vec<&SourcePlan> =
             sources.filter(|source| source.enumerate == Enumerate::ListingIfOwnAccount).collect();
         // Nobody else's account is of interest.
-        let own_account = if unnamed.is_empty() { None } else { own_account::find(&plan.own, env) };
+        let own_account = if unnamed.is_empty() { None } else { own_account(&plan.own, env) };
         Self { own_account, unnamed }
     }
 
@@ -98,9 +98,6 @@ impl<'a> Known<'a> {
     }
 
     /// What a render would end with, whatever the accounts hold.
-    ///
-    /// # Errors
-    /// That.
     pub fn verdict(&self, settings: &Settings, plan: &Plan) -> Result<(), Failure> {
         if let StoreChoice::File(path) = &settings.store {
             store::file::open(path, plan)?;

@@ -234,7 +234,7 @@ fn asked(left: &LeftOut, policies: Policies) -> Option<AskedRow> {
         from: SecretPlace::of(&lookup.source),
         region: lookup.region.clone(),
         secrets: lookup.secrets.clone(),
-        answer: lookup.outcome.word(),
+        answer: lookup.outcome.words().0,
         line: lookup.to_string(),
     };
     Some(AskedRow {
