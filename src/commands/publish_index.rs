@@ -4,7 +4,7 @@
 //! The index is written as a whole, and only where it changes: whoever reads it, and however many write it, it is one of the whole
 //! documents. A listing that fails anywhere ends the run, and an account without names does so by default.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use secrecy::ExposeSecret;
@@ -294,7 +294,7 @@ async fn create<S: IndexStore>(
     Ok(())
 }
 
-/// How to split what does not fit: a character of the names, such that half of them are on each side.
+/// How to split what does not fit.
 fn too_long(index: &IndexSettings, document: &IndexDocument, bytes: usize) -> Failure {
     let mut lines = vec![format!(
         "{}: {} do not fit into one secret: {bytes} bytes, and at most {LARGEST}. Publish several indices, each under a name of \
@@ -310,23 +310,10 @@ fn too_long(index: &IndexSettings, document: &IndexDocument, bytes: usize) -> Fa
     if has_others {
         lines.push("  one for each kind: set the other prefixes to null".to_owned());
     }
-    let ids: BTreeSet<&str> =
-        document.names(Kind::Connection).into_iter().flat_map(IndexNames::all).map(|(id, _)| id).collect();
-    if let Some(glob) = upper_half(&ids) {
-        lines.push(format!("  one with SECRETS_INIT_INCLUDE={glob} and one with SECRETS_INIT_EXCLUDE={glob}"));
-    }
+    lines.push(
+        "  or one with SECRETS_INIT_INCLUDE and one with SECRETS_INIT_EXCLUDE, both set to the same globs".to_owned(),
+    );
     Failure::with_lines(Exit::InvalidData, lines)
-}
-
-/// A glob that takes the upper half of these names, or about that.
-fn upper_half(ids: &BTreeSet<&str>) -> Option<String> {
-    let (first, last) = (ids.first()?, ids.last()?);
-    let common = first.bytes().zip(last.bytes()).take_while(|(one, other)| one == other).count();
-    let from = |middle: &&&str| middle.as_bytes().get(common).copied();
-    let lowest = first.as_bytes().get(common).copied();
-    // IndexNames are ASCII, and all of them below `~`.
-    let middle = ids.iter().skip(ids.len() / 2).find(|id| from(id) > lowest)?;
-    Some(format!("{}[{}-~]*", middle.get(..common)?, char::from(from(&middle)?)))
 }
 
 // ---- the report ------------------------------------------------------------------------------------------------
@@ -455,21 +442,5 @@ fn changes(old: &BTreeMap<&str, Option<&str>>, new: Option<&IndexNames>, before:
         added: only(&new, old),
         removed: only(old, &new),
         replaced: new.keys().filter(is_replaced).map(|id| (*id).to_owned()).collect(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_split_where_half_of_them_is_on_each_side() {
-        let half = |ids: &[&str]| upper_half(&ids.iter().copied().collect());
-        assert_eq!(half(&["a", "b", "c", "d"]).unwrap(), "[c-~]*");
-        assert_eq!(half(&["team-a", "team-b", "team-z"]).unwrap(), "team-[b-~]*");
-        // Most of them begin alike: the next character that another one has.
-        assert_eq!(half(&["a1", "a2", "a3", "b"]).unwrap(), "[b-~]*");
-        assert_eq!(half(&["a"]), None);
-        assert_eq!(half(&[]), None);
     }
 }
