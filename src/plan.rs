@@ -43,16 +43,6 @@ pub enum Access {
     Role(Role),
 }
 
-#[cfg(test)]
-impl Plan {
-    /// A plan of a test's own making, for these accounts, that wants nothing yet.
-    pub fn for_tests(accounts: impl IntoIterator<Item = (Source, Access)>) -> Self {
-        let accounts = accounts.into_iter().map(|(source, access)| AccountPlan { source, access }).collect();
-        let regions = Regions { own: None, own_is_after_profile: true, shared: Region::of_shared_by_default() };
-        Self { own: OwnAccess::default(), regions, accounts, wants: Vec::new(), notices: Vec::new() }
-    }
-}
-
 impl AccountPlan {
     /// Whether it is a shared account without a role, which may be listed only if it turns out to be the own account.
     pub fn only_if_own(&self) -> bool {
@@ -121,17 +111,6 @@ pub enum Source {
         account: AccountId,
         region: Region,
     },
-}
-
-#[cfg(test)]
-impl Source {
-    /// A shared account of a test's own making.
-    ///
-    /// # Panics
-    /// When it is none.
-    pub fn shared(account: &str, region: &str) -> Self {
-        Self::Shared { account: account.parse().unwrap(), region: region.parse().unwrap() }
-    }
 }
 
 impl std::fmt::Display for Source {
@@ -242,33 +221,6 @@ impl SourcePlan {
     /// Whether Airflow looks this id up at all.
     pub fn looks_up(&self, id: &str) -> bool {
         self.teams.take(id)
-    }
-
-    /// The same source for a test, read with teams.
-    #[cfg(test)]
-    pub fn with_teams(self, teams: Teams) -> Self {
-        Self { teams, ..self }
-    }
-
-    /// A source of a test's own making.
-    #[cfg(test)]
-    pub fn for_tests(
-        (kind, account): (Kind, usize),
-        source: Source,
-        enumerate: Enumerate,
-        addressed_by: AddressedBy,
-        prefix: &str,
-    ) -> Self {
-        Self {
-            kind,
-            account,
-            source,
-            enumerate,
-            addressed_by,
-            prefix: prefix.to_owned(),
-            pattern: None,
-            teams: Teams::Off,
-        }
     }
 
     /// Whether the lookup pattern lets this id be asked from this source.

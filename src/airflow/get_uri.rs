@@ -10,7 +10,6 @@ use crate::model::connection::{Connection, Field};
 use crate::python::json::{Json, loads};
 use crate::python::str::{quote, quote_plus};
 
-/// The URI.
 pub fn get_uri(connection: &Connection, target: AirflowTarget) -> String {
     // False values count as none.
     let text = |field| connection.text(field).unwrap_or_default();

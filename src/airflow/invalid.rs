@@ -168,3 +168,6 @@ impl Invalid {
         Self { reason, place: InvalidPlace::Field(field) }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -18,5 +18,3 @@ pub mod versions;
 mod test_rows;
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_advice;

@@ -21,7 +21,6 @@ const MOST_STEPS: usize = 20_000;
 /// How many matches may: a second together.
 const LONG_MATCHES: usize = 100;
 
-/// A compiled lookup pattern.
 #[derive(Clone, Debug)]
 pub struct LookupPattern {
     regex: Regex,

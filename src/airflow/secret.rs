@@ -39,9 +39,6 @@ pub fn for_variable_alone(text: &str, invalid: Invalid, rules: &Rules) -> Option
 }
 
 /// As [`from_secret`], with what is odd about the secret.
-///
-/// # Errors
-/// As [`from_secret`].
 pub fn read_secret(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     let stripped = pystr::py_strip(text);
     if stripped.is_empty() {

@@ -7,6 +7,52 @@ use crate::config::kwargs::RoleVia;
 use crate::error::ConfigErrors;
 use crate::render::template::load::Templates;
 
+impl Plan {
+    /// A plan of a test's own making, for these accounts, that wants nothing yet.
+    pub fn for_tests(accounts: impl IntoIterator<Item = (Source, Access)>) -> Self {
+        let accounts = accounts.into_iter().map(|(source, access)| AccountPlan { source, access }).collect();
+        let regions = Regions { own: None, own_is_after_profile: true, shared: Region::of_shared_by_default() };
+        Self { own: OwnAccess::default(), regions, accounts, wants: Vec::new(), notices: Vec::new() }
+    }
+}
+
+impl Source {
+    /// A shared account of a test's own making.
+    ///
+    /// # Panics
+    /// When it is none.
+    pub fn shared(account: &str, region: &str) -> Self {
+        Self::Shared { account: account.parse().unwrap(), region: region.parse().unwrap() }
+    }
+}
+
+impl SourcePlan {
+    /// The same source for a test, read with teams.
+    pub fn with_teams(self, teams: Teams) -> Self {
+        Self { teams, ..self }
+    }
+
+    /// A source of a test's own making.
+    pub fn for_tests(
+        (kind, account): (Kind, usize),
+        source: Source,
+        enumerate: Enumerate,
+        addressed_by: AddressedBy,
+        prefix: &str,
+    ) -> Self {
+        Self {
+            kind,
+            account,
+            source,
+            enumerate,
+            addressed_by,
+            prefix: prefix.to_owned(),
+            pattern: None,
+            teams: Teams::Off,
+        }
+    }
+}
+
 fn plan(pairs: &[(&str, &str)]) -> Plan {
     let env: Env = pairs.iter().copied().collect();
     let settings = Settings::load(&env, RawSettings::default()).unwrap_or_else(|failure| panic!("{failure}"));
