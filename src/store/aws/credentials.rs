@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::fmt;
 use std::future::poll_fn;
+use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
@@ -21,8 +22,8 @@ use tokio::time::timeout;
 use super::credential_context::{CredentialContext, Origin};
 use super::errors;
 use super::retries::{self, Retries};
-use super::token_file::TokenFile;
 use super::transport::{Opened, Prewarm};
+use crate::config::aws::identity::WebIdentity;
 use crate::config::aws::refusal::unusable;
 use crate::model::aws_names::action::{
     ASSUME_ROLE, ASSUME_ROLE_WITH_WEB_IDENTITY as WEB_IDENTITY, GET_CALLER_IDENTITY,
@@ -30,7 +31,7 @@ use crate::model::aws_names::action::{
 use crate::model::aws_names::variable::WEB_IDENTITY_TOKEN_FILE;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
-use crate::text::{os_error, printable};
+use crate::text::{os_error, shown};
 
 /// The name that shows in CloudTrail for a role that we take.
 const SESSION_NAME: &str = "airflow-secrets-init";
@@ -111,6 +112,23 @@ impl ProvideCredentials for Once {
     }
 }
 
+/// The file of a web identity's token, and what names it.
+#[derive(Clone, Debug)]
+pub struct TokenFile {
+    pub path: PathBuf,
+    pub named_by: String,
+}
+
+impl TokenFile {
+    pub fn new(path: &str, named_by: &str) -> Self {
+        Self { path: PathBuf::from(path), named_by: named_by.to_owned() }
+    }
+
+    pub fn of(found: &WebIdentity) -> Self {
+        Self::new(&found.file, &found.file_is_named_by)
+    }
+}
+
 /// A role taken by our own STS call, so that what STS says reaches the operator.
 #[derive(Debug)]
 pub struct AssumedRole {
@@ -182,7 +200,7 @@ impl AssumedRole {
     async fn by_web_identity(&self, file: &TokenFile) -> Result<Credentials, StoreError> {
         let (path, by) = (&file.path, &file.named_by);
         let refuse = |cause, problem: &str| {
-            let shown = printable(&path.display().to_string());
+            let shown = shown(path);
             StoreError::new(cause, CREDENTIALS, format!("{by} names {shown}, which {problem}"))
         };
         let token = crate::config::files::read_text(path, 1 << 20)

@@ -15,7 +15,6 @@ mod names;
 mod retries;
 pub mod sources;
 mod store;
-mod token_file;
 mod transport;
 mod trust;
 mod values;

@@ -77,7 +77,7 @@ const LARGEST_BUNDLE: u64 = 16 << 20;
 
 /// Reads the bundle that `by` names, and checks each certificate: the HTTP client itself panics on one that it can't parse.
 fn read_bundle(path: &Path, by: &str) -> Result<Vec<u8>, Failure> {
-    let shown = crate::text::printable(&path.display().to_string());
+    let shown = crate::text::shown(path);
     let refuse = |problem: String| Failure::new(Exit::Config, format!("{by}: CA bundle {shown}: {problem}"));
     let pem = files::read(path, LARGEST_BUNDLE)
         .map_err(|error| refuse(format!("can't be read: {}", crate::text::os_error(&error))))?;

@@ -29,7 +29,7 @@ pub fn from_json(
     }
     let expiry = match answer.get(expiry) {
         None | Some(serde_json::Value::Null) => None,
-        Some(value) => Some(value.as_str().and_then(crate::config::aws::time::parse).ok_or_else(|| {
+        Some(value) => Some(value.as_str().and_then(crate::text::parse_time).ok_or_else(|| {
             StoreError::new(Cause::NotAws, CREDENTIALS, format!("the {expiry} that {place} gives is no time"))
         })?),
     };

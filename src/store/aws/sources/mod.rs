@@ -6,19 +6,19 @@ mod process;
 mod request;
 mod sso;
 
-use std::fmt;
+use std::future::ready;
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
+use aws_credential_types::credential_fn::provide_credentials_fn;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_types::SdkConfig;
 
 use super::credential_context::Origin;
-use super::credentials::AssumedRole;
+use super::credentials::{AssumedRole, TokenFile};
 use super::retries::Retries;
-use super::token_file::TokenFile;
 use super::transport::Opened;
 use crate::config::aws::identity::{AccessKeys, Identity};
 use crate::config::aws::refusal::Refusal;
@@ -50,20 +50,11 @@ pub struct Means {
 pub fn provider_of(identity: &Result<Identity, Refusal>, means: &Means) -> SharedCredentialsProvider {
     match identity {
         Ok(identity) => provider(identity, means),
-        Err(refusal) => SharedCredentialsProvider::new(Refused(refused(refusal.clone()))),
-    }
-}
-
-/// Gives the same error whenever it is asked.
-#[derive(Debug)]
-struct Refused(StoreError);
-
-impl ProvideCredentials for Refused {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::ready(Err(CredentialsError::provider_error(self.0.clone())))
+        Err(refusal) => {
+            let error = refused(refusal.clone());
+            let answer = move || ready(Err(CredentialsError::provider_error(error.clone())));
+            SharedCredentialsProvider::new(provide_credentials_fn(answer))
+        }
     }
 }
 
@@ -90,7 +81,8 @@ fn provider(identity: &Identity, means: &Means) -> SharedCredentialsProvider {
             SharedCredentialsProvider::new(AssumedRole { token_file: Some(TokenFile::of(found)), ..role })
         }
         Identity::Sso(_) | Identity::Process(_) | Identity::Container(_) | Identity::Instance(_) => {
-            SharedCredentialsProvider::new(EndpointProvider { identity: identity.clone(), means: means.clone() })
+            let (identity, means) = (identity.clone(), means.clone());
+            SharedCredentialsProvider::new(provide_credentials_fn(move || ask(identity.clone(), means.clone())))
         }
     }
 }
@@ -104,54 +96,31 @@ fn credentials_of(keys: &AccessKeys) -> Credentials {
     found
 }
 
-/// A source that takes a call or two.
-struct EndpointProvider {
-    identity: Identity,
-    means: Means,
-}
-
-impl fmt::Debug for EndpointProvider {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EndpointProvider")
-    }
-}
-
-impl EndpointProvider {
-    async fn ask(&self) -> Result<Credentials, CredentialsError> {
-        let means = &self.means;
-        let answer = match &self.identity {
-            Identity::Sso(_) if [means.sts.use_fips(), means.sts.use_dual_stack()].contains(&Some(true)) => {
-                let words = "an SSO profile beside FIPS or dual-stack endpoints is not supported";
-                Err(StoreError::new(Cause::NotSupported, CREDENTIALS, words))
-            }
-            Identity::Sso(login) => sso::ask(login, means.sso.as_deref(), &means.http).await,
-            Identity::Container(container) => endpoints::container(container, &means.direct).await,
-            Identity::Instance(instance) => endpoints::instance(instance, &means.direct).await,
-            Identity::Process(process) => match &means.printed {
-                Some(printed) => printed.credentials(process),
-                None => Err(StoreError::new(Cause::ProcessFails, CREDENTIALS, "the credential_process was not run")),
-            },
-            Identity::Keys(_) | Identity::Role(_) | Identity::WebIdentity(_) => {
-                Err(StoreError::new(Cause::NoCredentials, CREDENTIALS, "none found"))
-            }
-        };
-        let mut found = answer.map_err(CredentialsError::provider_error)?;
-        match self.identity {
-            Identity::Container(_) => found.set_property(Origin::Container),
-            Identity::Instance(_) => found.set_property(Origin::Instance),
-            _ => {}
+/// Asks a source that takes a call or two.
+async fn ask(identity: Identity, means: Means) -> Result<Credentials, CredentialsError> {
+    let answer = match &identity {
+        Identity::Sso(_) if [means.sts.use_fips(), means.sts.use_dual_stack()].contains(&Some(true)) => {
+            let words = "an SSO profile beside FIPS or dual-stack endpoints is not supported";
+            Err(StoreError::new(Cause::NotSupported, CREDENTIALS, words))
         }
-        Ok(found)
+        Identity::Sso(login) => sso::ask(login, means.sso.as_deref(), &means.http).await,
+        Identity::Container(container) => endpoints::container(container, &means.direct).await,
+        Identity::Instance(instance) => endpoints::instance(instance, &means.direct).await,
+        Identity::Process(process) => match &means.printed {
+            Some(printed) => printed.credentials(process),
+            None => Err(StoreError::new(Cause::ProcessFails, CREDENTIALS, "the credential_process was not run")),
+        },
+        Identity::Keys(_) | Identity::Role(_) | Identity::WebIdentity(_) => {
+            Err(StoreError::new(Cause::NoCredentials, CREDENTIALS, "none found"))
+        }
+    };
+    let mut found = answer.map_err(CredentialsError::provider_error)?;
+    match identity {
+        Identity::Container(_) => found.set_property(Origin::Container),
+        Identity::Instance(_) => found.set_property(Origin::Instance),
+        _ => {}
     }
-}
-
-impl ProvideCredentials for EndpointProvider {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(self.ask())
-    }
+    Ok(found)
 }
 
 /// A part of the configuration that can't be used, as an error of the credentials.

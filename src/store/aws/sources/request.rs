@@ -1,5 +1,6 @@
 //! One small request to an endpoint that hands out credentials, and its answer.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::time::Duration;
 
@@ -50,18 +51,6 @@ impl EndpointAnswer {
     }
 }
 
-/// Nothing that the endpoint says is an error of the request.
-#[derive(Debug)]
-struct Never;
-
-impl fmt::Display for Never {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("never")
-    }
-}
-
-impl std::error::Error for Never {}
-
 impl Request {
     pub const fn new(method: &'static str, uri: String) -> Self {
         Self { method, uri, headers: Vec::new() }
@@ -101,9 +90,10 @@ impl Request {
             .sleep_impl(TokioSleep::new())
             .timeout_config(TimeoutConfig::builder().connect_timeout(patience).operation_timeout(patience).build())
             .serializer(Self::http)
+            // Nothing that the endpoint says is an error of the request.
             .deserializer(|response: &HttpResponse| {
                 let body = response.body().bytes().unwrap_or_default().to_vec();
-                Ok::<_, OrchestratorError<Never>>(EndpointAnswer { status: response.status().as_u16(), body })
+                Ok::<_, OrchestratorError<Infallible>>(EndpointAnswer { status: response.status().as_u16(), body })
             })
             .build();
         operation.invoke(self).await.map_err(|error| match error {

@@ -11,10 +11,9 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use super::request::Request;
 use crate::config::aws::refusal::unusable;
 use crate::config::aws::sso::Login;
-use crate::config::aws::time;
 use crate::model::cause::Cause;
 use crate::store::error::{CREDENTIALS, StoreError};
-use crate::text::{os_error, printable};
+use crate::text::{os_error, parse_time, printable};
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -66,7 +65,7 @@ fn token(login: &Login) -> Result<String, StoreError> {
     let json: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&text).map_err(|_| refuse("is no JSON object"))?;
     let text = |key: &str| json.get(key).and_then(serde_json::Value::as_str);
-    let (Some(token), Some(expiry)) = (text("accessToken"), text("expiresAt").and_then(time::parse)) else {
+    let (Some(token), Some(expiry)) = (text("accessToken"), text("expiresAt").and_then(parse_time)) else {
         return Err(refuse("lacks accessToken or expiresAt"));
     };
     if expiry <= SystemTime::now() {
