@@ -312,7 +312,7 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
         )
     } else {
         format!(
-            "no {thing} is left that could be written of {places}; mend what is left out, or allow an empty file with \
+            "no {thing} is left that could be written of {places}; correct what is left out, or allow an empty file with \
              SECRETS_INIT_ON_EMPTY=warn"
         )
     }

@@ -111,7 +111,6 @@ impl Failure {
         Self { exit, lines }
     }
 
-    /// The exit code.
     pub const fn exit(&self) -> Exit {
         self.exit
     }
@@ -180,7 +179,6 @@ impl ConfigErrors {
         self.lines.is_empty()
     }
 
-    /// How many there are.
     pub fn len(&self) -> usize {
         self.lines.len()
     }

@@ -1,7 +1,7 @@
 //! Small text rules that several stages share: showing foreign names safely, splitting lists, Python's `rstrip`.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -60,6 +60,15 @@ pub fn os_error(error: &std::io::Error) -> String {
 /// The seconds since 1970 at a moment such as `2026-11-24T18:25:00Z`; `None` where the text is none.
 pub fn seconds_at(moment: &str) -> Option<u64> {
     u64::try_from(DateTime::from_str(moment, Format::DateTime).ok()?.secs()).ok()
+}
+
+/// A time as AWS's tools write it: `2026-01-31T12:00:00Z` or `2026-01-31T12:00:00+00:00`; without a zone it is UTC.
+pub fn parse_time(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    let text = text.strip_suffix("UTC").map_or(text.to_owned(), |time| format!("{}Z", time.trim_end()));
+    let read = |text: &str| DateTime::from_str(text, Format::DateTimeWithOffset).ok();
+    let time = read(&text).or_else(|| read(&format!("{text}Z")))?;
+    SystemTime::try_from(time).ok()
 }
 
 /// `3 days`, `1 hour`, `20 minutes`: the largest unit that there is one of.

@@ -28,9 +28,6 @@ fn bytes(bytes: &[u8], stdout: &mut dyn Write) -> Result<(), Failure> {
 }
 
 /// Prints what a command found, as text for people or as a document.
-///
-/// # Errors
-/// As [`data`].
 pub fn in_form(
     form: OutputForm,
     found: &impl Serialize,
@@ -49,9 +46,6 @@ pub fn in_colour(env: &Env) -> bool {
 }
 
 /// Prints files; several with a line before each that names its target.
-///
-/// # Errors
-/// As [`data`].
 pub fn files(files: &[FinishedFile], stdout: &mut dyn Write) -> Result<(), Failure> {
     for file in files {
         if files.len() > 1 {

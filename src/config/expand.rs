@@ -40,9 +40,12 @@ pub fn expand(text: &str, env: &Env) -> Result<Expanded, Endless> {
 /// The longest text that names may make, in bytes.
 const LONGEST: usize = 1 << 20;
 
-/// One pass of `posixpath.expandvars`: what is put in is not looked at again in this pass. It ends where the text gets too long:
+/// One pass of `posixpath.expandvars`, with the names that are not set: what is put in is not looked at again in this pass. It ends where the text gets too long:
 /// a thousand names of a large variable are a gigabyte.
-fn once(text: &str, env: &Env) -> Result<(String, BTreeSet<String>), Endless> {
+///
+/// # Errors
+/// [`Endless`] there.
+pub fn once(text: &str, env: &Env) -> Result<(String, BTreeSet<String>), Endless> {
     let longest = LONGEST.max(text.len());
     let mut out = String::with_capacity(text.len());
     let mut unset = BTreeSet::new();

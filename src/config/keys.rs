@@ -1,11 +1,9 @@
 //! The keys of `backend_kwargs`, one row each: all that is known of a key, but for what its value comes to
 //! (`kwargs_reader.rs`). The tables of keys in docs/CONFIGURATION.md are these rows; a test compares them.
 
-use serde_json::Value;
-
 use crate::model::kind::Kind;
+use crate::python::json::Json;
 
-/// A key.
 pub struct Key {
     /// Its name at the top of the object.
     pub name: &'static str,
@@ -52,17 +50,14 @@ impl Key {
 
 impl Shape {
     /// What is wrong with a value, by its type alone.
-    pub fn problem(self, value: &Value) -> Option<&'static str> {
-        let is_text = value.is_string();
-        match self {
-            Self::Text if !is_text && !value.is_null() => Some("must be a string"),
-            Self::Separator if !is_text => Some("must be a string"),
-            Self::Prefix if !is_text && !value.is_null() => Some("must be a string, or null to switch it off"),
-            Self::List => {
-                let is_list = value.as_array().is_some_and(|items| items.iter().all(Value::is_string));
-                (!is_list && !is_text && !value.is_null()).then_some("must be an array of strings")
-            }
-            _ => None,
+    pub fn problem(self, value: &Json) -> Option<&'static str> {
+        match (self, value) {
+            (Self::Separator, Json::String(_)) | (Self::Account | Self::OfItsOwn, _) => None,
+            (Self::Text | Self::Prefix | Self::List, Json::String(_) | Json::Null) => None,
+            (Self::List, Json::Array(items)) if items.iter().all(|item| item.as_str().is_some()) => None,
+            (Self::Text | Self::Separator, _) => Some("must be a string"),
+            (Self::Prefix, _) => Some("must be a string, or null to switch it off"),
+            (Self::List, _) => Some("must be an array of strings"),
         }
     }
 }

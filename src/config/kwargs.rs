@@ -61,11 +61,8 @@ pub struct OwnAccess {
 /// Static credentials from the kwargs.
 #[derive(Clone)]
 pub struct StaticKeys {
-    /// `aws_access_key_id`.
     pub id: String,
-    /// `aws_secret_access_key`.
     pub secret: SecretString,
-    /// `aws_session_token`.
     pub token: Option<SecretString>,
 }
 
@@ -93,7 +90,6 @@ pub enum RoleVia {
     WebIdentity,
 }
 
-/// One shared account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SharedAccount {
     pub account: AccountId,

@@ -9,7 +9,6 @@ use std::str::FromStr;
 
 use indexmap::IndexMap;
 use secrecy::SecretString;
-use serde_json::{Map, Number, Value};
 
 use crate::airflow::pattern::LookupPattern;
 use crate::config::aws::refusal::unusable;
@@ -36,20 +35,19 @@ pub fn parse(
     (overlay, unset): (&[(String, String)], &BTreeSet<String>),
     errors: &mut ConfigErrors,
 ) -> Option<BackendKwargs> {
-    let parsed = python::json::loads(text).map(value_of);
-    let mut overlaid = Map::new();
+    let mut overlaid = IndexMap::new();
     for (key, value) in overlay {
         if READER_KEYS.contains(&key.as_str()) {
             let variable = format!("AIRFLOW__SECRETS__BACKEND_KWARG__{}", key.to_uppercase());
             let problem = "is of LocalFilesystemBackend, which reads the file; unset it in the init container";
             errors.add(&variable, problem);
         } else {
-            overlaid.insert(key.clone(), Value::String(value.clone()));
+            overlaid.insert(key.clone(), Json::String(value.clone()));
         }
     }
-    let mut object = match parsed {
-        Ok(Value::Object(object)) => object,
-        Ok(Value::String(text)) if text.trim_start().starts_with('{') => {
+    let mut object = match python::json::loads(text) {
+        Ok(Json::Object(object)) => object,
+        Ok(Json::String(text)) if text.trim_start().starts_with('{') => {
             errors.add(
                 place,
                 "is JSON, but a text that holds an object: leave the quotes around it and its backslashes out",
@@ -90,25 +88,11 @@ pub fn parse(
     Some(kwargs)
 }
 
-/// A document of Python's as one of serde's. `NaN` stays a number that is none, as in Python.
-fn value_of(json: Json) -> Value {
-    match json {
-        Json::Null => Value::Null,
-        Json::Bool(value) => Value::Bool(value),
-        Json::Number(number) => Value::Number(Number::from_string_unchecked(number.token().to_owned())),
-        Json::String(text) => Value::String(text),
-        Json::Array(items) => Value::Array(items.into_iter().map(value_of).collect()),
-        Json::Object(entries) => {
-            Value::Object(entries.into_iter().map(|(key, value)| (key, value_of(value))).collect())
-        }
-    }
-}
-
 /// Airflow leaves a `$NAME` that is not set as it stands. In a prefix, an account, a region, a role or an id nothing can be
 /// called so, and the run would read something else: an error. Gives whether one stays elsewhere.
 fn refuse_unset_names(
     place: &str,
-    object: &Map<String, Value>,
+    object: &IndexMap<String, Json>,
     unset: &BTreeSet<String>,
     errors: &mut ConfigErrors,
 ) -> bool {
@@ -130,35 +114,24 @@ fn refuse_unset_names(
 }
 
 /// Whether a text within a value holds one of these.
-fn holds(value: &Value, forms: &[String]) -> bool {
+fn holds(value: &Json, forms: &[String]) -> bool {
     match value {
-        Value::String(text) => forms.iter().any(|form| text.contains(form)),
-        Value::Array(items) => items.iter().any(|item| holds(item, forms)),
-        Value::Object(entries) => entries.values().any(|entry| holds(entry, forms)),
+        Json::String(text) => forms.iter().any(|form| text.contains(form)),
+        Json::Array(items) => items.iter().any(|item| holds(item, forms)),
+        Json::Object(entries) => entries.values().any(|entry| holds(entry, forms)),
         _ => false,
     }
 }
 
-/// Python's truth value of a JSON value.
-fn truthy(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::Bool(b) => *b,
-        Value::Number(n) => n.as_f64() != Some(0.0),
-        Value::String(s) => !s.is_empty(),
-        Value::Array(a) => !a.is_empty(),
-        Value::Object(o) => !o.is_empty(),
-    }
-}
-
-fn strings(array: &Value) -> Option<Vec<String>> {
-    array.as_array()?.iter().map(|item| item.as_str().map(str::to_owned)).collect()
+fn strings(array: &Json) -> Option<Vec<String>> {
+    let Json::Array(items) = array else { return None };
+    items.iter().map(|item| item.as_str().map(str::to_owned)).collect()
 }
 
 /// Reads typed values out of one object, the whole or an entry of `shared`, and reports what does not fit.
 struct KwargsReader<'a> {
     place: &'a str,
-    object: &'a Map<String, Value>,
+    object: &'a IndexMap<String, Json>,
     in_shared: bool,
     errors: &'a mut ConfigErrors,
 }
@@ -186,8 +159,8 @@ impl KwargsReader<'_> {
     }
 
     /// What is given and not `null`.
-    fn value(&self, key: &str) -> Option<&Value> {
-        self.object.get(key).filter(|value| !value.is_null())
+    fn value(&self, key: &str) -> Option<&Json> {
+        self.object.get(key).filter(|value| **value != Json::Null)
     }
 
     /// A text; the empty string is `None`, as every AWS session treats it.
@@ -197,7 +170,7 @@ impl KwargsReader<'_> {
 
     fn list(&self, key: &str) -> Option<Vec<String>> {
         match self.value(key)? {
-            Value::String(text) => Some(split_list(text)),
+            Json::String(text) => Some(split_list(text)),
             value => strings(value),
         }
     }
@@ -248,14 +221,14 @@ impl KwargsReader<'_> {
     fn kwargs(mut self) -> BackendKwargs {
         self.check_keys();
         let mut notices = Vec::new();
-        let sep = self.object.get("sep").and_then(Value::as_str).unwrap_or("/").to_owned();
+        let sep = self.object.get("sep").and_then(Json::as_str).unwrap_or("/").to_owned();
         self.check_name_part("sep", &sep);
         let names = ByKind::from_fn(|kind| OwnNames {
             prefix: self.prefix(kind.prefix_key(), &sep),
             is_given: self.value(kind.prefix_key()).is_some(),
             lookup_pattern: self.pattern(kind.pattern_key()),
         });
-        let urlencoded = self.object.get("are_secret_values_urlencoded").is_some_and(truthy);
+        let urlencoded = self.object.get("are_secret_values_urlencoded").is_some_and(Json::is_truthy);
         self.accept_for_compatibility(&mut notices);
         let aws_region = self.parsed("aws_region");
         BackendKwargs {
@@ -284,8 +257,8 @@ impl KwargsReader<'_> {
         let fields: Vec<(&str, Field)> =
             Field::ALL.map(|field| (field.name(), field)).into_iter().chain([("user", Field::Login)]).collect();
         let mut words: IndexMap<Field, Vec<String>> = IndexMap::new();
-        let Some(value) = self.object.get(KEY).filter(|value| !value.is_null()) else { return words };
-        let Value::Object(object) = value else {
+        let Some(value) = self.object.get(KEY).filter(|value| **value != Json::Null) else { return words };
+        let Json::Object(object) = value else {
             self.wrong(KEY, "must be an object of field to list of key names");
             return words;
         };
@@ -298,7 +271,7 @@ impl KwargsReader<'_> {
             };
             let items: Option<Vec<String>> = match list {
                 // Python iterates over a string: each of its characters becomes a key name.
-                Value::String(text) => Some(text.chars().map(String::from).collect()),
+                Json::String(text) => Some(text.chars().map(String::from).collect()),
                 list => strings(list),
             };
             match items {
@@ -328,8 +301,8 @@ impl KwargsReader<'_> {
             self.wrong("endpoint_url", problem);
         }
         let ca_file = match self.value("verify") {
-            None | Some(Value::Bool(true)) => None,
-            Some(Value::String(path)) if !path.is_empty() => Some(path.clone()),
+            None | Some(Json::Bool(true)) => None,
+            Some(Json::String(path)) if !path.is_empty() => Some(path.clone()),
             Some(_) => {
                 let problem = "can't switch the check of certificates off; give the path of a CA bundle instead";
                 self.wrong("verify", problem);
@@ -351,14 +324,14 @@ impl KwargsReader<'_> {
         let mut external_id = self.text("external_id");
         let mut session_name = None;
         match self.object.get(KEY) {
-            None | Some(Value::Null) => {}
-            Some(Value::Object(kwargs)) => {
+            None | Some(Json::Null) => {}
+            Some(Json::Object(kwargs)) => {
                 for (key, value) in kwargs {
                     match (key.as_str(), value) {
-                        ("ExternalId", Value::String(id)) => external_id = Some(id.clone()),
-                        ("RoleSessionName", Value::String(name)) => session_name = Some(name.clone()),
+                        ("ExternalId", Json::String(id)) => external_id = Some(id.clone()),
+                        ("RoleSessionName", Json::String(name)) => session_name = Some(name.clone()),
                         // The run lasts seconds: every duration that AWS allows is long enough.
-                        ("DurationSeconds", Value::Number(_)) => {}
+                        ("DurationSeconds", Json::Number(_)) => {}
                         (known, _) if KNOWN.contains(&known) => self.wrong(KEY, format!("{known} has the wrong type")),
                         _ => self.errors.add_unknown("key in assume_role_kwargs", key, &KNOWN),
                     }
@@ -383,20 +356,20 @@ impl KwargsReader<'_> {
 
     /// Keys that are taken so that an existing object works as it is. What each does is a row in docs/COMPATIBILITY.md.
     fn accept_for_compatibility(&mut self, notices: &mut Vec<String>) {
-        if let Some(Value::String(_)) = self.object.get("are_secret_values_urlencoded") {
+        if let Some(Json::String(_)) = self.object.get("are_secret_values_urlencoded") {
             notices.push(format!(
                 "{}: are_secret_values_urlencoded is a string; Python takes any non-empty string as true, so \"false\" too",
                 self.place
             ));
         }
-        if self.object.get("use_ssl") == Some(&Value::Bool(false)) {
+        if self.object.get("use_ssl") == Some(&Json::Bool(false)) {
             self.wrong(
                 "use_ssl",
                 "can't be false: secrets do not travel unencrypted (for an emulator set endpoint_url)",
             );
         }
         self.refuse_what_would_be_another();
-        if ["service_config", "session_kwargs"].iter().any(|key| self.object.get(*key).is_some_and(truthy)) {
+        if ["service_config", "session_kwargs"].iter().any(|key| self.object.get(*key).is_some_and(Json::is_truthy)) {
             notices.push(format!(
                 "{}: service_config and session_kwargs have no effect here; use AWS_ENDPOINT_URL_STS, AWS_PROFILE and AWS_REGION",
                 self.place
@@ -415,12 +388,13 @@ impl KwargsReader<'_> {
             ("signature_version", "nothing"),
         ];
         let in_object = |key: &str, inner: &str| {
-            let held = self.object.get(key).and_then(Value::as_object).and_then(|object| object.get(inner));
-            held.filter(|value| truthy(value)).cloned()
+            let Some(Json::Object(object)) = self.object.get(key) else { return None };
+            object.get(inner).filter(|value| value.is_truthy())
         };
         let has_role = self.value("role_arn").is_some();
         let of_config = OF_STS.into_iter().find(|(key, _)| in_object("config_kwargs", key).is_some());
-        let sts = in_object("service_config", "sts").is_some_and(|sts| sts.get("endpoint_url").is_some_and(truthy));
+        let sts = in_object("service_config", "sts");
+        let sts = matches!(sts, Some(Json::Object(sts)) if sts.get("endpoint_url").is_some_and(Json::is_truthy));
         let keys = ["aws_access_key_id", "aws_secret_access_key", "aws_session_token"];
         let has_keys = keys.iter().any(|key| in_object("session_kwargs", key).is_some());
         if let Some((key, instead)) = of_config.filter(|_| has_role) {
@@ -449,11 +423,11 @@ impl KwargsReader<'_> {
             }
         }
         match self.object.get("shared") {
-            None | Some(Value::Null) => {}
-            Some(Value::Array(items)) => {
+            None | Some(Json::Null) => {}
+            Some(Json::Array(items)) => {
                 for (position, item) in items.iter().enumerate() {
                     let place = format!("{} key shared[{position}]", self.place);
-                    let Value::Object(object) = item else {
+                    let Json::Object(object) = item else {
                         self.errors.add(&place, "must be an object");
                         continue;
                     };
@@ -479,7 +453,7 @@ impl KwargsReader<'_> {
         let prefix_keys = ByKind::from_fn(|kind| self.name_of(kind.prefix_key()));
         let mut prefixes = ByKind::from_fn(|kind| self.prefix(prefix_keys[kind], sep));
         let connections = prefix_keys[Kind::Connection];
-        if self.object.get(connections).is_some_and(Value::is_null) {
+        if self.object.get(connections).is_some_and(|prefix| *prefix == Json::Null) {
             // The Python backend would look for secrets called `None/...`.
             self.wrong(connections, "can't be null; remove the shared account instead");
         }
@@ -519,9 +493,9 @@ impl KwargsReader<'_> {
     fn account(&mut self) -> Option<AccountId> {
         let key = self.name_of("account");
         let account = match self.object.get(key) {
-            Some(Value::String(text)) => text.clone(),
+            Some(Json::String(text)) => text.clone(),
             // The Python backend puts it into an f-string, so a number works there as well.
-            Some(Value::Number(number)) => number.to_string(),
+            Some(Json::Number(number)) => number.token().to_owned(),
             _ => String::new(),
         };
         account.parse().map_err(|problem| self.wrong(key, problem)).ok()
@@ -532,7 +506,7 @@ impl KwargsReader<'_> {
         let external_id = self.text(id_key);
         let words = [("assume_role", RoleVia::AssumeRole), ("web_identity", RoleVia::WebIdentity)];
         let via = self.one_of(via_key, words);
-        if self.value(arn_key).is_none_or(|arn| arn == "") {
+        if self.value(arn_key).is_none_or(|arn| arn.as_str() == Some("")) {
             for key in [id_key, via_key] {
                 if self.value(key).is_some() {
                     self.wrong(key, format!("needs {arn_key} beside it"));

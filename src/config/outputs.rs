@@ -51,7 +51,6 @@ pub struct TemplateFile {
     pub target: PathBuf,
 }
 
-/// A file to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutputFile {
     pub path: PathBuf,

@@ -225,26 +225,15 @@ impl SettingsReader<'_> {
         }
     }
 
-    /// Whether Kubernetes made the variable of a Service in the namespace whose name begins with `secrets-init`
-    /// (pkg/kubelet/envvars/envvars.go, `FromServices`).
+    /// Whether Kubernetes made the variable of a Service in the namespace whose name begins with `secrets-init`: each has one that
+    /// ends in `_SERVICE_HOST` (pkg/kubelet/envvars/envvars.go, `FromServices`).
     fn is_service_link(&self, name: &str) -> bool {
-        const PROTOCOLS: [&str; 3] = ["TCP", "UDP", "SCTP"];
-        let is_port = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-        let name = name.strip_prefix(VARIABLE_PREFIX).map(|rest| format!("_{rest}")).unwrap_or_default();
-        if name.ends_with("_SERVICE_HOST") || name.ends_with("_SERVICE_PORT") || name.contains("_SERVICE_PORT_") {
-            return true;
-        }
-        let Some((_, after)) = name.rsplit_once("_PORT_").filter(|(_, after)| !after.is_empty()) else {
-            let link =
-                name.ends_with("_PORT").then(|| self.env.raw(&format!("{VARIABLE_PREFIX}{}", &name[1..]))).flatten();
-            return link.is_some_and(|link| ["tcp://", "udp://", "sctp://"].iter().any(|form| link.starts_with(form)));
-        };
-        let mut parts = after.split('_');
-        let (port, protocol, field) = (parts.next(), parts.next(), parts.next());
-        port.is_some_and(is_port)
-            && protocol.is_some_and(|protocol| PROTOCOLS.contains(&protocol))
-            && field.is_none_or(|field| ["PROTO", "PORT", "ADDR"].contains(&field))
-            && parts.next().is_none()
+        let hosts = self.env.names_with_prefix(VARIABLE_PREFIX);
+        let mut services = hosts.filter_map(|host| host.strip_suffix("_SERVICE_HOST"));
+        services.any(|service| {
+            let rest = name.strip_prefix(service).unwrap_or_default();
+            rest == "_PORT" || ["_SERVICE_", "_PORT_"].iter().any(|start| rest.starts_with(start))
+        })
     }
 
     /// With this variable set the SDK writes whole bodies, secrets included, into its logs.

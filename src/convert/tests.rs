@@ -211,7 +211,7 @@ fn a_run_that_finds_nothing_says_where_it_looked() {
     let entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, Vec::new(), &shared);
     let left = String::from(
         "no connection is left that could be written of own account under \"o/\", shared account 222222222222 in eu-west-1 \
-         under \"airflow/connections/\"; mend what is left out, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn",
+         under \"airflow/connections/\"; correct what is left out, or allow an empty file with SECRETS_INIT_ON_EMPTY=warn",
     );
     let denied = format!("conn_id b (own account) can't be read: {}", denied());
     assert_eq!(lines(&entries, &shared, Policy::Error), Some((Exit::Denied, vec![denied, left])));

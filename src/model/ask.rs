@@ -8,14 +8,12 @@ pub enum Ask {
     Nothing,
     /// These and no more.
     Named(Vec<String>),
-    /// Whatever there is.
     Everything,
 }
 
 /// What all outputs together need, of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Need {
-    /// Whatever there is.
     pub everything: bool,
     /// These by name, each once, even where a listing misses them.
     pub named: Vec<String>,

@@ -161,9 +161,6 @@ pub fn ends_like_an_arn(name: &str) -> bool {
 }
 
 /// Checks an endpoint: `http` or `https`, a host, and a port where one is given.
-///
-/// # Errors
-/// When it is none.
 pub fn check_endpoint(url: &str) -> Result<(), &'static str> {
     let rest = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://")).unwrap_or_default();
     let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();

@@ -20,7 +20,6 @@ pub const FORM: &str =
 /// Who may read an index, and the secrets that it names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Readers {
-    /// Accounts.
     pub accounts: Vec<AccountId>,
     /// Every account of these organisations: `o-a1b2c3d4e5`.
     pub organizations: Vec<String>,

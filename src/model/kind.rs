@@ -91,22 +91,12 @@ impl<T> Index<Kind> for ByKind<T> {
     type Output = T;
 
     fn index(&self, kind: Kind) -> &T {
-        let [connection, variable, config] = &self.0;
-        match kind {
-            Kind::Connection => connection,
-            Kind::Variable => variable,
-            Kind::Config => config,
-        }
+        &self.0[kind as usize]
     }
 }
 
 impl<T> IndexMut<Kind> for ByKind<T> {
     fn index_mut(&mut self, kind: Kind) -> &mut T {
-        let [connection, variable, config] = &mut self.0;
-        match kind {
-            Kind::Connection => connection,
-            Kind::Variable => variable,
-            Kind::Config => config,
-        }
+        &mut self.0[kind as usize]
     }
 }

@@ -13,7 +13,6 @@ pub enum Policy {
 }
 
 impl Policy {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Error, Self::Warn, Self::Ignore];
 
     /// Its name in the settings.

@@ -34,18 +34,12 @@ impl Signals {
     }
 
     /// Listens to SIGHUP as well.
-    ///
-    /// # Errors
-    /// As [`Signals::listen`].
     pub fn listen_to_hangup(&mut self) -> Result<(), Failure> {
         self.hangup = Some(listen(SignalKind::hangup())?);
         Ok(())
     }
 
     /// Waits so long, or until SIGHUP comes.
-    ///
-    /// # Errors
-    /// As [`Signals::or`].
     pub async fn sleep(&mut self, wait: Duration) -> Result<(), Failure> {
         let mut hangup = self.hangup.take();
         let hung_up = async {
@@ -79,9 +73,6 @@ impl Signals {
     }
 
     /// Whether a signal came while this thread was busy.
-    ///
-    /// # Errors
-    /// As [`Signals::or`].
     pub async fn check(&mut self) -> Result<(), Failure> {
         // The runtime sees signals only when it is given the thread.
         tokio::task::yield_now().await;

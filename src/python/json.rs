@@ -21,9 +21,7 @@ pub const MAX_DEPTH: usize = 500;
 /// A JSON document as `json.loads` reads it: a secret or a part of one.
 #[derive(Clone, PartialEq)]
 pub enum Json {
-    /// `null`
     Null,
-    /// `true` or `false`
     Bool(bool),
     /// A number, with `NaN`, `Infinity` and `-Infinity`.
     Number(Number),

@@ -44,7 +44,6 @@ impl Number {
         Self { token: digits, is_float: false }
     }
 
-    /// A float.
     pub fn of_float(value: f64) -> Self {
         Self { token: float_repr(value), is_float: true }
     }

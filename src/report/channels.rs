@@ -11,7 +11,6 @@ use crate::error::{Exit, Failure};
 use crate::report::summary::Summary;
 use crate::report::{log, stderr, termination};
 
-/// Where a run speaks.
 #[derive(Clone, Default)]
 pub struct Channels {
     level: Option<String>,

@@ -10,8 +10,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::settings::{LOG_LEVELS, LogFormat};
-use crate::report::progress::Stderr;
-use crate::report::stderr::Log;
+use crate::report::progress::Log;
 
 /// Whether the log goes to a terminal, in the form for people.
 pub fn is_for_people(format: Option<LogFormat>) -> bool {
@@ -32,7 +31,7 @@ pub fn start(level: Option<&str>, format: Option<LogFormat>, colour: bool) -> De
     match form(format) {
         LogFormat::Text => {
             let layer = fmt::layer()
-                .with_writer(Stderr::default)
+                .with_writer(Log::default)
                 .with_target(false)
                 .with_ansi(colour && std::io::stderr().is_terminal());
             // A reader that has gone away must not end the run: without this the layer would panic about it.

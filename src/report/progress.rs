@@ -73,11 +73,11 @@ fn set_message(message: String) {
     }
 }
 
-/// stderr, with the line out of the way while something is written.
+/// What the log's layers write to, with the line out of the way meanwhile. Each event is one write.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Stderr;
+pub struct Log;
 
-impl Write for Stderr {
+impl Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let live = LIVE.lock().ok();
         match live.as_ref().and_then(|live| live.as_ref()) {

@@ -144,18 +144,3 @@ fn write_at_once(stderr: &Stderr, kind: FileType, part: &[u8]) -> rustix::io::Re
     }
     rustix::io::write(stderr, part)
 }
-
-/// What the log's layers write to. Each event is one write.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Log;
-
-impl io::Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        line(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}

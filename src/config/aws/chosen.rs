@@ -4,7 +4,7 @@ use super::profiles::{Profile, Profiles};
 use super::refusal::Refusal;
 use crate::config::env::Env;
 use crate::model::cause::Cause;
-use crate::text::printable;
+use crate::text::{printable, shown};
 
 /// Which profile counts, and what says so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,9 +47,4 @@ impl Chosen {
         };
         Err(Refusal::new(Cause::ProfileMissing, words))
     }
-}
-
-/// A path made safe for a log line.
-pub fn shown(path: &std::path::Path) -> String {
-    printable(&path.display().to_string())
 }

@@ -6,14 +6,16 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::chosen::{Chosen, shown};
+use super::chosen::Chosen;
 use super::metadata::{self, Container, Instance};
 use super::profiles::{Profile, Profiles, expanded};
 use super::refusal::{Refusal, unusable};
 use super::{ini, sso};
 use crate::config::env::Env;
+use crate::config::kwargs::OwnAccess;
+use crate::model::aws::{AccountId, Arn};
 use crate::model::cause::Cause;
-use crate::text::printable;
+use crate::text::{os_error, parse_time, printable, shown};
 
 /// Where the credentials come from.
 #[derive(Clone)]
@@ -32,7 +34,6 @@ pub enum Identity {
     Instance(Instance),
 }
 
-/// Access keys.
 #[derive(Clone)]
 pub struct AccessKeys {
     pub id: String,
@@ -69,7 +70,6 @@ pub struct WebIdentity {
     pub in_variables: bool,
 }
 
-/// A `credential_process`.
 #[derive(Clone)]
 pub struct CredentialProcess {
     /// The program and its arguments, of which any may be a secret.
@@ -111,6 +111,28 @@ pub fn find(chosen: &Chosen, env: &Env, profiles: &Profiles) -> Result<Identity,
         Some(instance) => Ok(Identity::Instance(instance)),
         None => Err(finder.nothing(chosen)),
     }
+}
+
+/// The account of the role that the own secrets are read with; `None` where other credentials read them, whose account only AWS
+/// knows, and where what is set up can't be used.
+pub fn own_account(access: &OwnAccess, env: &Env) -> Option<AccountId> {
+    if let Some(role) = &access.role {
+        return Some(role.arn.account.clone());
+    }
+    if access.keys.is_some() {
+        return None;
+    }
+    let profiles = Profiles::read(env).ok()?;
+    let arn = match find(&Chosen::of(access.profile_name.as_deref(), env), env, &profiles).ok()? {
+        Identity::WebIdentity(identity) => identity.role,
+        Identity::Role(role) => role.arn,
+        Identity::Keys(_)
+        | Identity::Sso(_)
+        | Identity::Process(_)
+        | Identity::Container(_)
+        | Identity::Instance(_) => return None,
+    };
+    arn.parse::<Arn>().ok().map(|arn| arn.account)
 }
 
 /// A profile with `role_arn`, unless it is for a web identity.
@@ -158,7 +180,7 @@ impl<'a> Finder<'a> {
     fn not_expired(&self) -> Result<(), Refusal> {
         const NAME: &str = "AWS_CREDENTIAL_EXPIRATION";
         let Some((text, _)) = self.variable(&[NAME])? else { return Ok(()) };
-        match super::time::parse(text) {
+        match parse_time(text) {
             None => Err(Refusal::new(Cause::UnusableValue, format!("{NAME} is no time such as 2026-01-31T12:00:00Z"))),
             Some(time) if time <= std::time::SystemTime::now() => Err(Refusal::new(
                 Cause::Expired,
@@ -189,8 +211,7 @@ impl<'a> Finder<'a> {
         let Some(path) = self.env.raw(NAME) else { return Ok(None) };
         let path = expanded(self.env, path);
         let text = crate::config::files::read_text(path.as_ref(), 1 << 20).map_err(|error| {
-            let words =
-                format!("{NAME} names {}, which can't be read: {}", printable(&path), crate::text::os_error(&error));
+            let words = format!("{NAME} names {}, which can't be read: {}", printable(&path), os_error(&error));
             Refusal::new(Cause::TokenFile, words)
         })?;
         let mut keys = ini::Section::new();

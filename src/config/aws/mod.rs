@@ -4,14 +4,12 @@ pub mod chosen;
 pub mod identity;
 pub mod ini;
 pub mod metadata;
-pub mod own_account;
 pub mod profiles;
 pub mod proxies;
 pub mod refusal;
 pub mod session;
 pub mod shell;
 pub mod sso;
-pub mod time;
 
 #[cfg(test)]
 mod tests;

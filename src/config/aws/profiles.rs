@@ -2,15 +2,14 @@
 //!
 //! Rules: botocore 1.44 `configloader.py` (`build_profile_map`) and `session.py` (`full_config`, `get_scoped_config`).
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::ini::{self, IniValue, Section, Sections};
 use super::refusal::Refusal;
 use crate::config::env::Env;
-use crate::config::files;
+use crate::config::{expand, files};
 use crate::model::cause::Cause;
-use crate::text::{os_error, printable};
+use crate::text::{os_error, printable, shown};
 
 /// The most bytes that a configuration file may have.
 const LIMIT: u64 = 4 << 20;
@@ -115,7 +114,6 @@ impl Profiles {
         self.merged.get(name).map(|keys| Profile { name, keys })
     }
 
-    /// An SSO session.
     pub fn sso_session(&self, name: &str) -> Option<&Section> {
         self.sso_sessions.get(name)
     }
@@ -150,9 +148,6 @@ impl Profiles {
 }
 
 /// Reads one file that has no profiles by other names than its sections.
-///
-/// # Errors
-/// As [`Profiles::read`].
 pub fn read(env: &Env, path: &str) -> Result<ProfileFile, Refusal> {
     let path = PathBuf::from(expanded(env, path));
     // As `os.path.isfile`: what is no regular file is not there, whatever the reason.
@@ -160,11 +155,7 @@ pub fn read(env: &Env, path: &str) -> Result<ProfileFile, Refusal> {
         return Ok(ProfileFile { path, profiles: Sections::new() });
     }
     let text = files::read_text(&path, LIMIT).map_err(|error| {
-        let words = format!(
-            "the configuration file {} can't be read: {}",
-            printable(&path.display().to_string()),
-            os_error(&error)
-        );
+        let words = format!("the configuration file {} can't be read: {}", shown(&path), os_error(&error));
         Refusal::new(Cause::BadConfigurationFile, words)
     })?;
     ProfileFile::parse(path, &text)
@@ -175,11 +166,8 @@ impl ProfileFile {
         match ini::parse(text) {
             Ok(profiles) => Ok(Self { path, profiles }),
             Err(malformed) => {
-                let shown = printable(&path.display().to_string());
-                let words = format!(
-                    "the configuration file {shown} is malformed at line {}: {}",
-                    malformed.line, malformed.problem
-                );
+                let (shown, line, problem) = (shown(&path), malformed.line, malformed.problem);
+                let words = format!("the configuration file {shown} is malformed at line {line}: {problem}");
                 Err(Refusal::new(Cause::BadConfigurationFile, words))
             }
         }
@@ -188,24 +176,7 @@ impl ProfileFile {
 
 /// A path with `$NAME`, `${NAME}` and a leading `~` as Python's `expandvars` and `expanduser` have them.
 pub fn expanded(env: &Env, path: &str) -> String {
-    let mut known = BTreeMap::new();
-    let mut out = String::with_capacity(path.len());
-    let mut rest = path;
-    while let Some((before, after)) = rest.split_once('$') {
-        out.push_str(before);
-        let braced = after.strip_prefix('{').and_then(|inner| inner.split_once('}'));
-        let end = after.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).unwrap_or(after.len());
-        let (name, beyond) = braced.unwrap_or_else(|| after.split_at(end));
-        let value = known.entry(name).or_insert_with(|| env.raw(name)).filter(|_| !name.is_empty());
-        if let Some(value) = value {
-            out.push_str(value);
-            rest = beyond;
-        } else {
-            out.push('$');
-            rest = after;
-        }
-    }
-    out.push_str(rest);
+    let out = expand::once(path, env).map_or_else(|_| path.to_owned(), |(expanded, _)| expanded);
     let home = env.get("HOME").ok().flatten().map(|home| home.trim_end_matches('/'));
     match (out.strip_prefix('~'), home) {
         (Some(beyond), Some(home)) if beyond.is_empty() || beyond.starts_with('/') => format!("{home}{beyond}"),

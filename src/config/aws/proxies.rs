@@ -19,7 +19,6 @@ pub struct Proxies {
     exempt: Exempt,
 }
 
-/// One proxy.
 #[derive(Clone)]
 pub struct Proxy {
     pub uri: http::Uri,
