@@ -61,18 +61,18 @@ pub fn describe(error: &clap::Error, args: &[OsString], command: &Command) -> St
         .map(|flag| flag.split(['=', ' ']).next().unwrap_or_default())
         .filter(|flag| is_flag(command, flag));
     let tail = "see airflow-secrets-init --help";
+    let did_you_mean = |meant: Option<&str>| match meant {
+        Some(meant) => format!("did you mean {meant}? ({tail})"),
+        None => tail.to_owned(),
+    };
     match (error.kind(), flag) {
         (ErrorKind::UnknownArgument, _) if given.is_some() => {
             let given = given.unwrap_or_default();
             let at = args.iter().skip(1).position(|arg| arg.as_encoded_bytes().starts_with(given.as_bytes()));
             let which = at.map_or_else(|| "an argument".to_owned(), |at| format!("argument {}", at + 1));
-            if let Some(meant) = meant_by(given.split(['=', ' ']).next().unwrap_or_default()) {
-                return format!("{which} is an unknown flag; did you mean {meant}? ({tail})");
-            }
-            match text(ContextKind::SuggestedArg).filter(|near| is_flag(command, near)) {
-                Some(near) => format!("{which} is an unknown flag; did you mean {near}? ({tail})"),
-                None => format!("{which} is an unknown flag; {tail}"),
-            }
+            let meant = meant_by(given.split(['=', ' ']).next().unwrap_or_default()).map(str::to_owned);
+            let meant = meant.or_else(|| text(ContextKind::SuggestedArg).filter(|near| is_flag(command, near)));
+            format!("{which} is an unknown flag; {}", did_you_mean(meant.as_deref()))
         }
         (ErrorKind::ArgumentConflict, Some(flag)) => format!("the flag {flag} is given twice; give it once"),
         (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, Some(flag)) => {
@@ -80,17 +80,9 @@ pub fn describe(error: &clap::Error, args: &[OsString], command: &Command) -> St
         }
         (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
         _ => {
-            let meant = args.iter().skip(1).filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-'));
-            match { meant }.find_map(meant_by) {
-                Some(meant) => format!(
-                    "an argument is neither a flag nor one of render, check, diff, iam, status, publish-index; did you mean {meant}? ({tail})"
-                ),
-                None => {
-                    format!(
-                        "an argument is neither a flag nor one of render, check, diff, iam, status, publish-index; {tail}"
-                    )
-                }
-            }
+            let typed = args.iter().skip(1).filter_map(|arg| arg.to_str()).filter(|arg| !arg.starts_with('-'));
+            let hint = did_you_mean({ typed }.find_map(meant_by));
+            format!("an argument is neither a flag nor one of render, check, diff, iam, status, publish-index; {hint}")
         }
     }
 }

@@ -175,6 +175,12 @@ pub fn check_endpoint(url: &str) -> Result<(), &'static str> {
     is_endpoint.then_some(()).ok_or("is not a URL such as https://host or http://host:port")
 }
 
+/// The address of an endpoint, where a request can carry it.
+pub fn address(url: &str) -> Option<http::Uri> {
+    check_endpoint(url).ok()?;
+    url.parse().ok().filter(|uri: &http::Uri| uri.host().is_some_and(|host| !host.is_empty()))
+}
+
 /// Gives a checked text its plain reading.
 macro_rules! text {
     ($($name:ident),*) => {

@@ -20,7 +20,6 @@ pub mod action {
 pub mod variable {
     pub const REGION: &str = "AWS_REGION";
     pub const DEFAULT_REGION: &str = "AWS_DEFAULT_REGION";
-    pub const PROFILE: &str = "AWS_PROFILE";
     pub const ACCESS_KEY_ID: &str = "AWS_ACCESS_KEY_ID";
     pub const SECRET_ACCESS_KEY: &str = "AWS_SECRET_ACCESS_KEY";
     pub const ROLE_ARN: &str = "AWS_ROLE_ARN";

@@ -14,6 +14,7 @@ use super::{ini, sso};
 use crate::config::env::Env;
 use crate::config::kwargs::OwnAccess;
 use crate::model::aws::{AccountId, Arn};
+use crate::model::aws_names::variable::{ACCESS_KEY_ID as ID, SECRET_ACCESS_KEY as SECRET};
 use crate::model::cause::Cause;
 use crate::text::{os_error, parse_time, printable, shown};
 
@@ -144,9 +145,6 @@ struct Finder<'a> {
     env: &'a Env,
     profiles: &'a Profiles,
 }
-
-const ID: &str = "AWS_ACCESS_KEY_ID";
-const SECRET: &str = "AWS_SECRET_ACCESS_KEY";
 
 impl<'a> Finder<'a> {
     // ---- keys --------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::profiles::Profile;
 use super::refusal::Refusal;
 use crate::config::env::Env;
-use crate::model::aws::check_endpoint;
+use crate::model::aws::address;
 use crate::model::cause::Cause;
 
 /// Where a relative URI leads.
@@ -93,11 +93,7 @@ fn empty(variable: &str) -> Refusal {
 
 /// The host of an address with a scheme and a path that a request can carry.
 fn host(uri: &str) -> Option<String> {
-    check_endpoint(uri).ok()?;
-    let parsed: http::Uri = uri.parse().ok()?;
-    let is_http = matches!(parsed.scheme_str(), Some("http" | "https"));
-    let host = parsed.host().filter(|host| is_http && !host.is_empty())?;
-    Some(host.trim_matches(['[', ']']).to_owned())
+    Some(address(uri)?.host()?.trim_matches(['[', ']']).to_owned())
 }
 
 /// The instance metadata service.

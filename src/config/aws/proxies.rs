@@ -6,7 +6,7 @@
 
 use super::refusal::Refusal;
 use crate::config::env::Env;
-use crate::model::aws::check_endpoint;
+use crate::model::aws::address;
 
 /// The proxies of the environment. A proxy's address can hold a password, so this has no `Debug`.
 #[derive(Clone, Default)]
@@ -96,11 +96,7 @@ fn proxy(env: &Env, variables: &[&'static str]) -> Result<Option<Proxy>, Refusal
         text if text.contains("://") => text.to_owned(),
         text => format!("http://{}", text.trim_start_matches('/')),
     };
-    let uri: Option<http::Uri> = with_scheme.parse().ok();
-    let is_proxy = |uri: &http::Uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some_and(|host| !host.is_empty())
-    };
-    match uri.filter(|uri| is_proxy(uri) && check_endpoint(&with_scheme).is_ok()) {
+    match address(&with_scheme) {
         Some(uri) => Ok(Some(Proxy { uri, variable })),
         None => Err(Refusal::of_setting(format!(
             "{variable}: must be an address such as http://proxy.example.org:3128; in a password write / as %2F, @ as %40, # as \

@@ -7,7 +7,7 @@ use super::chosen::Chosen;
 use super::profiles::{Profile, Profiles};
 use super::refusal::Refusal;
 use crate::config::env::Env;
-use crate::model::aws::{Region, check_endpoint};
+use crate::model::aws::{Region, address};
 use crate::text::printable;
 
 /// What stands in a variable, else in a key of the profile; and the name of what it stands in.
@@ -134,13 +134,7 @@ fn endpoint(
 
 /// An endpoint that a request can be sent to.
 fn checked(url: &str, by: &str) -> Result<String, Refusal> {
-    let parsed: Option<http::Uri> = url.parse().ok();
-    let is_usable = parsed.is_some_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https"))
-            && url.host().is_some_and(|host| !host.is_empty())
-            && url.query().is_none()
-    });
-    if is_usable && check_endpoint(url).is_ok() {
+    if address(url).is_some_and(|uri| uri.query().is_none()) {
         return Ok(url.to_owned());
     }
     Err(Refusal::of_setting(format!(

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::python::json::Json;
+use crate::python::json::{Json, dumps};
 use crate::python::number::Number;
 use crate::python::str::py_strip;
 
@@ -108,7 +108,7 @@ fn json_into(value: &Json, indent: Option<usize>, depth: usize, out: &mut String
             out.push('}');
         }
         Json::String(text) => json_text_into(text, out),
-        scalar => out.push_str(&crate::python::json::dumps(scalar)),
+        scalar => out.push_str(&dumps(scalar)),
     }
     Ok(())
 }
@@ -148,50 +148,55 @@ fn escape_into(c: char, out: &mut String) {
     let _ = if code <= 0xffff { write!(out, "\\u{code:04x}") } else { write!(out, "\\U{code:08x}") };
 }
 
-/// Items with a comma between them.
-fn list_into<T>(
-    items: impl IntoIterator<Item = T>,
-    out: &mut String,
-    mut write: impl FnMut(T, &mut String) -> Result<(), Cannot>,
-) -> Result<(), Cannot> {
-    items.into_iter().enumerate().try_for_each(|(position, item)| {
-        out.push_str(if position > 0 { ", " } else { "" });
-        write(item, out)
-    })
+/// How a format writes data on one line: its texts, its scalars, and what stands between a key and its value.
+struct OneLine {
+    text: fn(&str, &mut String),
+    scalar: fn(&Json) -> Result<String, Cannot>,
+    after_key: &'static str,
+}
+
+impl OneLine {
+    fn written(&self, value: &Json) -> Result<String, Cannot> {
+        let mut out = String::new();
+        self.write(value, &mut out)?;
+        Ok(out)
+    }
+
+    fn write(&self, value: &Json, out: &mut String) -> Result<(), Cannot> {
+        match value {
+            Json::String(text) => (self.text)(text, out),
+            Json::Array(items) => {
+                out.push('[');
+                for (position, item) in items.iter().enumerate() {
+                    out.push_str(if position > 0 { ", " } else { "" });
+                    self.write(item, out)?;
+                }
+                out.push(']');
+            }
+            Json::Object(entries) => {
+                out.push('{');
+                for (position, (key, item)) in entries.iter().enumerate() {
+                    out.push_str(if position > 0 { ", " } else { "" });
+                    (self.text)(key, out);
+                    out.push_str(self.after_key);
+                    self.write(item, out)?;
+                }
+                out.push('}');
+            }
+            scalar => out.push_str(&(self.scalar)(scalar)?),
+        }
+        Ok(())
+    }
 }
 
 /// YAML on one line, in ASCII: every text in double quotes, so that no reader takes it for a number, a date or a boolean.
-///
-/// # Errors
-/// For a lone surrogate, which YAML can't hold.
+/// It can carry whatever there is.
 pub fn yaml(value: &Json) -> Result<String, Cannot> {
-    let mut out = String::new();
-    yaml_into(value, &mut out)?;
-    Ok(out)
-}
-
-fn yaml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
-    match value {
-        Json::Null => out.push_str("null"),
-        Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Json::Number(number) => out.push_str(&yaml_number(number)),
-        Json::String(text) => yaml_text_into(text, out),
-        Json::Array(items) => {
-            out.push('[');
-            list_into(items, out, yaml_into)?;
-            out.push(']');
-        }
-        Json::Object(entries) => {
-            out.push('{');
-            list_into(entries, out, |(key, item), out| {
-                yaml_text_into(key, out);
-                out.push_str(": ");
-                yaml_into(item, out)
-            })?;
-            out.push('}');
-        }
-    }
-    Ok(())
+    let scalar = |scalar: &Json| match scalar {
+        Json::Number(number) => Ok(yaml_number(number)),
+        other => Ok(dumps(other)),
+    };
+    OneLine { text: yaml_text_into, scalar, after_key: ": " }.written(value)
 }
 
 /// YAML 1.1 takes a float only with a point in it (PyYAML 6, `resolver.py`), and has words of its own for what is no number.
@@ -202,7 +207,7 @@ fn yaml_number(number: &Number) -> String {
         _ if value.is_nan() => ".nan".to_owned(),
         _ if value.is_infinite() => if value > 0.0 { ".inf" } else { "-.inf" }.to_owned(),
         _ => {
-            let mut text = crate::python::json::dumps(&Json::Number(Number::of_float(value)));
+            let mut text = dumps(&Json::Number(Number::of_float(value)));
             if let (false, Some(exponent)) = (text.contains('.'), text.find('e')) {
                 text.insert_str(exponent, ".0");
             }
@@ -225,48 +230,28 @@ pub fn yaml_text_into(text: &str, out: &mut String) {
 /// # Errors
 /// For null, which TOML does not have, and for integers beyond 64 bits.
 pub fn toml(value: &Json) -> Result<String, Cannot> {
-    let mut out = String::new();
-    toml_into(value, &mut out)?;
-    Ok(out)
-}
-
-fn toml_into(value: &Json, out: &mut String) -> Result<(), Cannot> {
-    match value {
-        Json::Null => return Err("TOML has no null; give a default(\"...\", true), or ask with `is none`"),
-        Json::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
-        Json::Number(number) if !number.is_float() => {
-            let integer: i64 = number.token().parse().map_err(|_| "TOML has no integers beyond 64 bits")?;
-            out.push_str(&integer.to_string());
-        }
-        Json::Number(number) => {
-            let value = number.as_f64();
-            match value.is_finite() {
-                true => out.push_str(&crate::python::json::dumps(&Json::Number(Number::of_float(value)))),
-                false if value.is_nan() => out.push_str("nan"),
-                false => out.push_str(if value > 0.0 { "inf" } else { "-inf" }),
-            }
-        }
-        Json::String(text) => toml_text_into(text, out),
-        Json::Array(items) => {
-            out.push('[');
-            list_into(items, out, toml_into)?;
-            out.push(']');
-        }
-        Json::Object(entries) => {
-            out.push('{');
-            list_into(entries, out, |(key, item), out| {
-                toml_text_into(key, out);
-                out.push_str(" = ");
-                toml_into(item, out)
-            })?;
-            out.push('}');
-        }
-    }
-    Ok(())
+    OneLine { text: toml_text_into, scalar: toml_scalar, after_key: " = " }.written(value)
 }
 
 fn toml_text_into(text: &str, out: &mut String) {
     quoted_into(text, out, escape_into);
+}
+
+fn toml_scalar(scalar: &Json) -> Result<String, Cannot> {
+    let Json::Number(number) = scalar else {
+        let null = "TOML has no null; give a default(\"...\", true), or ask with `is none`";
+        return if *scalar == Json::Null { Err(null) } else { Ok(dumps(scalar)) };
+    };
+    if !number.is_float() {
+        let integer: i64 = number.token().parse().map_err(|_| "TOML has no integers beyond 64 bits")?;
+        return Ok(integer.to_string());
+    }
+    let value = number.as_f64();
+    Ok(match value.is_finite() {
+        true => dumps(&Json::Number(Number::of_float(value))),
+        false if value.is_nan() => "nan".to_owned(),
+        false => if value > 0.0 { "inf" } else { "-inf" }.to_owned(),
+    })
 }
 
 // ---- single values ---------------------------------------------------------------------------------------------

@@ -152,30 +152,15 @@ struct Party<'a> {
 
 /// The regions whose calls of STS went to the one global endpoint before there were others (botocore 1.44 `args.py`,
 /// `LEGACY_GLOBAL_STS_REGIONS`).
-const LEGACY_STS: [&str; 16] = [
-    "ap-northeast-1",
-    "ap-south-1",
-    "ap-southeast-1",
-    "ap-southeast-2",
-    "aws-global",
-    "ca-central-1",
-    "eu-central-1",
-    "eu-north-1",
-    "eu-west-1",
-    "eu-west-2",
-    "eu-west-3",
-    "sa-east-1",
-    "us-east-1",
-    "us-east-2",
-    "us-west-1",
-    "us-west-2",
-];
+const LEGACY_STS: &str = "ap-northeast-1 ap-south-1 ap-southeast-1 ap-southeast-2 aws-global ca-central-1 eu-central-1 eu-north-1 \
+    eu-west-1 eu-west-2 eu-west-3 sa-east-1 us-east-1 us-east-2 us-west-1 us-west-2";
 
 impl Party<'_> {
     /// The configuration of STS for a region; also the base of every other client's.
     fn sts(&self, region: &str) -> aws_types::sdk_config::Builder {
         let session = &self.side.session;
-        let is_legacy = session.sts_legacy && session.sts.is_none() && LEGACY_STS.contains(&region);
+        let is_legacy =
+            session.sts_legacy && session.sts.is_none() && LEGACY_STS.split(' ').any(|legacy| legacy == region);
         let global = is_legacy.then(|| "https://sts.amazonaws.com".to_owned());
         let mut builder = SdkConfig::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())

@@ -141,6 +141,7 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
     // An answer that can't come any more was a connection at first.
     is_timeout |= matches!(io, Some(io) if io.kind() == std::io::ErrorKind::TimedOut);
     let words = io.map(|io| format!(": {}", os_error(io))).unwrap_or_default();
+    let with = |preposition: &str| if to.is_empty() { String::new() } else { format!(" {preposition}{to}") };
     let (cause, message) = if let Some(tls) = tls {
         // No CA mends what is not the certificate's fault.
         let is_distrust = matches!(tls, rustls::Error::InvalidCertificate(_));
@@ -152,16 +153,13 @@ pub fn unreached(action: &'static str, error: &(dyn Error + 'static)) -> StoreEr
     } else if !is_http {
         (Cause::NotAws, format!("what{to} answers is not HTTP/1.1"))
     } else if is_timeout {
-        (Cause::NoAnswer, format!("no answer in time{}", if to.is_empty() { to } else { format!(" from{to}") }))
+        (Cause::NoAnswer, format!("no answer in time{}", with("from")))
     } else if io.is_some()
         || chain(error).any(|e| e.downcast_ref::<ConnectorError>().is_some_and(ConnectorError::is_io))
     {
-        (Cause::Connect, format!("can't connect{}{words}", if to.is_empty() { to } else { format!(" to{to}") }))
+        (Cause::Connect, format!("can't connect{}{words}", with("to")))
     } else if is_cut {
-        (
-            Cause::Connect,
-            format!("no answer: the connection{} was closed", if to.is_empty() { to } else { format!(" to{to}") }),
-        )
+        (Cause::Connect, format!("no answer: the connection{} was closed", with("to")))
     } else {
         (Cause::Unsent, "the request could not be made".to_owned())
     };
