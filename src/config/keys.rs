@@ -52,8 +52,9 @@ impl Shape {
     /// What is wrong with a value, by its type alone.
     pub fn problem(self, value: &Json) -> Option<&'static str> {
         match (self, value) {
-            (Self::Separator, Json::String(_)) | (Self::Account | Self::OfItsOwn, _) => None,
-            (Self::Text | Self::Prefix | Self::List, Json::String(_) | Json::Null) => None,
+            (Self::Account | Self::OfItsOwn, _)
+            | (Self::Separator, Json::String(_))
+            | (Self::Text | Self::Prefix | Self::List, Json::String(_) | Json::Null) => None,
             (Self::List, Json::Array(items)) if items.iter().all(|item| item.as_str().is_some()) => None,
             (Self::Text | Self::Separator, _) => Some("must be a string"),
             (Self::Prefix, _) => Some("must be a string, or null to switch it off"),

@@ -142,6 +142,9 @@ fn written(value: &Value, state: &State, escape: Escape) -> Result<String, Error
 
 // ---- filters ---------------------------------------------------------------------------------------------------
 
+type OfText = fn(&str) -> Result<String, Cannot>;
+type OfData = fn(&Json) -> Result<String, Cannot>;
+
 fn add_filters(environment: &mut Environment<'static>) {
     // These write what a file holds: nothing is escaped after them.
     environment.add_filter("tojson", |state: &State, value: &Value, options: Kwargs| {
@@ -155,7 +158,6 @@ fn add_filters(environment: &mut Environment<'static>) {
         options.assert_all_used()?;
         safe(quote::ini(&to_text(value, state)?, interpolation.unwrap_or(false)))
     });
-    type OfText = fn(&str) -> Result<String, Cannot>;
     let of_text: [(&str, OfText); 6] = [
         ("properties", |text| Ok(quote::properties(text))),
         ("xml", quote::xml),
@@ -167,7 +169,7 @@ fn add_filters(environment: &mut Environment<'static>) {
     for (name, write) in of_text {
         environment.add_filter(name, move |state: &State, value: &Value| safe(write(&to_text(value, state)?)));
     }
-    let of_data: [(&str, fn(&Json) -> Result<String, Cannot>); 2] = [("yaml", quote::yaml), ("toml", quote::toml)];
+    let of_data: [(&str, OfData); 2] = [("yaml", quote::yaml), ("toml", quote::toml)];
     for (name, write) in of_data {
         environment.add_filter(name, move |state: &State, value: &Value| safe(write(&to_json(value, state)?)));
     }
