@@ -99,13 +99,19 @@ fn ascii(bytes: &[u8]) -> Result<&str, String> {
 // ---- the three formats -----------------------------------------------------------------------------------------
 
 fn json(bytes: &[u8]) -> Result<IndexMap<String, Entry>, String> {
-    let document = loads_within(ascii(bytes)?, DEEPEST).map_err(|error| format!("JSON at byte {}", error.offset))?;
-    let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
     let object = |(position, (conn_id, entry))| match entry {
         Json::Object(fields) => Ok((conn_id, fields)),
         _ => Err(format!("entry {} is not an object", position + 1)),
     };
-    entries.into_iter().enumerate().map(object).collect()
+    top_of(ascii(bytes)?, DEEPEST)?.into_iter().enumerate().map(object).collect()
+}
+
+/// What stands in a JSON object.
+fn top_of(text: &str, deepest: usize) -> Result<Entry, String> {
+    match loads_within(text, deepest).map_err(|error| format!("JSON at byte {}", error.offset))? {
+        Json::Object(entries) => Ok(entries),
+        _ => Err("the top is not an object".to_owned()),
+    }
 }
 
 /// The part of YAML that the template writes, line by line: anything else is refused.
@@ -179,13 +185,11 @@ fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> 
     let text = ascii(bytes)?;
     match format {
         Format::Json => {
-            let document = loads_within(text, 2).map_err(|error| format!("JSON at byte {}", error.offset))?;
-            let Json::Object(entries) = document else { return Err("the top is not an object".to_owned()) };
             let pair = |(position, (key, value))| match value {
                 Json::String(value) => Ok((key, value)),
                 _ => Err(format!("entry {} is not text", position + 1)),
             };
-            entries.into_iter().enumerate().map(pair).collect()
+            top_of(text, 2)?.into_iter().enumerate().map(pair).collect()
         }
         Format::Yaml if text == "{}\n" => Ok(Vec::new()),
         Format::Yaml => {

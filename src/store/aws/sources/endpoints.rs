@@ -7,12 +7,13 @@ use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::super::codes;
+use super::error;
 use super::keys::from_json;
 use super::request::{EndpointAnswer, Request};
 use crate::config::aws::metadata::{Container, EndpointToken, Instance};
 use crate::config::aws::refusal::unusable;
 use crate::model::cause::Cause;
-use crate::store::error::{CREDENTIALS, StoreError};
+use crate::store::error::StoreError;
 use crate::text::{os_error, printable};
 
 /// What a container's endpoint has for one answer: the Pod Identity agent asks AWS itself.
@@ -21,10 +22,6 @@ const AGENT: Duration = Duration::from_secs(5);
 const INSTANCE: Duration = Duration::from_secs(1);
 const SERVICE: &str = "the instance metadata service";
 const ROLES: &str = "/latest/meta-data/iam/security-credentials/";
-
-fn error(cause: Cause, message: impl Into<String>) -> StoreError {
-    StoreError::new(cause, CREDENTIALS, message)
-}
 
 /// What a status means that is no success.
 fn refusal(place: &str, status: u16, otherwise: Cause) -> StoreError {

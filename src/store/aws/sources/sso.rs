@@ -8,25 +8,23 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
+use super::error;
 use super::request::Request;
 use crate::config::aws::refusal::unusable;
 use crate::config::aws::sso::Login;
 use crate::model::cause::Cause;
-use crate::store::error::{CREDENTIALS, StoreError};
+use crate::python::str::quote;
+use crate::store::error::StoreError;
 use crate::text::{os_error, parse_time, printable};
 
 const PATIENCE: Duration = Duration::from_secs(10);
-
-fn error(cause: Cause, message: impl Into<String>) -> StoreError {
-    StoreError::new(cause, CREDENTIALS, message)
-}
 
 /// Asks the portal.
 pub async fn ask(login: &Login, endpoint: Option<&str>, http: &SharedHttpClient) -> Result<Credentials, StoreError> {
     let token = token(login)?;
     let host = format!("https://portal.sso.{}.{}", login.region, suffix(&login.region));
     let endpoint = endpoint.map_or(host.as_str(), |endpoint| endpoint.trim_end_matches('/'));
-    let [role, account] = [&login.role, &login.account].map(|text| encoded(text));
+    let [role, account] = [&login.role, &login.account].map(|text| quote(text));
     let uri = format!("{endpoint}/federation/credentials?role_name={role}&account_id={account}");
     let place = format!("the SSO portal of the profile {}", printable(&login.profile));
     let answer = Request::new("GET", uri).header("x-amz-sso_bearer_token", token).send(http, PATIENCE).await?;
@@ -84,13 +82,4 @@ fn suffix(region: &str) -> &'static str {
         Some("eusc") => "amazonaws.eu",
         _ => "amazonaws.com",
     }
-}
-
-/// Percent-encoded, but for what needs none.
-fn encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-        _ => format!("%{byte:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
