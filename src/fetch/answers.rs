@@ -7,7 +7,7 @@ use crate::model::kind::{ByKind, Kind};
 use crate::plan::Source;
 use crate::store::error::StoreError;
 use crate::store::secret_store::{NotThere, SecretValue};
-use crate::text::printable;
+use crate::text::{count, printable};
 
 /// What came of asking: for each kind that is wanted.
 #[derive(Default)]
@@ -43,6 +43,8 @@ pub struct EmptyAccount {
     pub region: String,
     /// What the names would begin with, or the index that names none.
     pub under: Under,
+    /// The nearest prefix that holds names, and how many, where a listing shows one.
+    pub near: Option<(String, usize)>,
 }
 
 /// What an account was asked for.
@@ -87,6 +89,10 @@ impl std::fmt::Display for EmptyAccount {
             }
         }
         f.write_str(", while another account has some, which then takes every name")?;
+        match &self.near {
+            Some((near, names)) => write!(f, "; \"{}\" has {}", printable(near), count(*names, "name"))?,
+            None => f.write_str("; no other prefix with names was seen")?,
+        }
         f.write_str(
             "; correct the prefix or the region, or set SECRETS_INIT_ON_EMPTY_ACCOUNT=ignore where that is right",
         )

@@ -52,7 +52,7 @@ async fn resolve<S: SecretStore>(
     ask_by_name((plan, selection), stores, &mut answers, shared, &mut skipped).await?;
     let first_skipped = skipped.keys().next().copied().unwrap_or(stores.len());
     answers.retain(|(_, account), _| *account < first_skipped);
-    let mut fetched = Fetched { empty: empty::find(plan, &answers), ..Fetched::default() };
+    let mut fetched = Fetched { empty: empty::find(plan, stores, &answers).await, ..Fetched::default() };
     for (place, account) in plan.accounts.iter().enumerate().skip(first_skipped) {
         let failure = skipped.remove(&place);
         fetched.skipped_accounts.push(SkippedAccount { source: account.source.clone(), failure });

@@ -124,6 +124,10 @@ impl SecretStore for TestStore {
         Ok(found)
     }
 
+    async fn names_under(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.memory.names_under(prefix).await
+    }
+
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.asked.borrow_mut().extend(ids.iter().map(|id| id.as_str().to_owned()));
         if self.slow {
@@ -778,10 +782,12 @@ fn an_account_without_names_is_reported_only_beside_one_that_has_some() {
             source: Source::Own,
             region: "the profile's region".to_owned(),
             under: Under::Prefix("o/".to_owned()),
+            near: Some(("own/".to_owned(), 2)),
         }]
     );
     let line = found[0].to_string();
     assert!(line.starts_with("own account in the profile's region has no connection under \"o/\""), "{line}");
+    assert!(line.contains("\"own/\" has 2 names"), "{line}");
     // Neither has any: SECRETS_INIT_ON_EMPTY is about that.
     assert_eq!(empty(&both, &[TestStore::default(), TestStore::default()], &Selection::default()), []);
     // What a filter leaves out is there.

@@ -45,6 +45,11 @@ impl SecretStore for MemoryStore {
         Ok(Enumerated { secrets: listed.zip(answers).collect(), skipped, account: None })
     }
 
+    async fn names_under(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.calls.set(self.calls.get() + 1);
+        Ok(self.secrets.keys().filter(|name| name.starts_with(prefix)).cloned().collect())
+    }
+
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.calls.set(self.calls.get() + 1);
         let found = |id: &SecretId| match self.secrets.get(name_of(id)) {

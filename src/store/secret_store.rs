@@ -113,6 +113,12 @@ pub trait SecretStore {
     fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>)
     -> impl Future<Output = Result<Enumerated, StoreError>>;
 
+    /// Some of the names that begin with `prefix`: what one call gives. For a hint.
+    ///
+    /// # Errors
+    /// When the listing fails.
+    fn names_under(&self, prefix: &str) -> impl Future<Output = Result<Vec<String>, StoreError>>;
+
     /// Reads these secrets: one answer for each id, in the same order.
     fn read(&self, ids: &[SecretId]) -> impl Future<Output = Vec<Answer>>;
 

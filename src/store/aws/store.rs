@@ -361,6 +361,12 @@ impl SecretStore for AwsStore {
         Ok(enumerated)
     }
 
+    async fn names_under(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        let filters = if prefix.is_empty() { Vec::new() } else { vec![vec![prefix.to_owned()]] };
+        let page = self.page(Query { filters, ..Query::default() }).await?;
+        Ok(page.listed.into_iter().map(|listed| listed.name).filter(|name| name.starts_with(prefix)).collect())
+    }
+
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         let mut answers = self.values.read(ids).await;
         self.explain_all(&mut answers).await;
