@@ -87,7 +87,8 @@ def good_cases():
     for executor in (CELERY, BOTH):
         for version in ("1.21.0", "1.22.0"):
             yield functools.partial(official, "official-1.21.yaml", version, "3.3.2", executor, snippets.REFRESH)
-        yield functools.partial(community, "community-8.9.yaml", "8.9.0", executor, snippets.REFRESH)
+        for name in ("community-8.9.yaml", "community-8.9-keep-config.yaml"):
+            yield functools.partial(community, name, "8.9.0", executor, snippets.REFRESH)
     for name, on in itertools.product(snippets.SNIPPETS, snippets.MODES):
         yield functools.partial(same_to_both_parsers, name, on)
     for chart, version, name in (

@@ -30,7 +30,7 @@ REFRESHING = re.compile(r"^( *)#(?=extraInitContainers: .*-refresh\]$)", re.MULT
 AS_IT_IS, ON, REFRESH = False, True, "refresh"
 MODES = (AS_IT_IS, ON, REFRESH)
 # The files that have the sidecar. Pods of the KubernetesExecutor never do: each is made for one task.
-HAVE_REFRESH = {"official-1.21.yaml", "community-8.9.yaml"}
+HAVE_REFRESH = {"official-1.21.yaml", "community-8.9.yaml", "community-8.9-keep-config.yaml"}
 
 OFFICIAL = {
     "scheduler": ("scheduler",),
