@@ -1,5 +1,5 @@
 # What a developer types. CI runs .ci/run, which needs no make.
-.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-herd-virtual bench-airflow bench-outputs bench-soak bench-refresh bench-instructions bench-programs site install dist
+.PHONY: test quick lint e2e ci image release-check fuzz mutants supply-chain bench bench-goals bench-herd bench-herd-virtual bench-airflow bench-outputs bench-soak bench-refresh bench-rotation bench-instructions bench-programs site install dist
 
 test:
 	cargo test --workspace
@@ -110,6 +110,14 @@ bench-instructions:
 # One process that reads again ten thousand times: memory, calls, how fast it ends. Half an hour.
 bench-refresh: bench-programs
 	python3 benches/refresh.py $(ARGS)
+
+# A process of Airflow that looks up while a thousand passwords rotate, and ten more by the interval alone; in three releases, a quarter of
+# an hour each. `cargo test --test airflow rotated` does a hundred of each.
+bench-rotation: bench-programs
+	python3 tests/airflow/venv.py 2.8.1 3.3.2 3.4.0b2
+	for version in 2.8.1 3.3.2 3.4.0b2; do \
+	    target/airflow/$$version/bin/python tests/airflow/rotation.py --bin target/release/airflow-secrets-init --rotations 1000 --by-interval 10 || exit 1; \
+	done
 
 bench-programs:
 	cargo build --release --locked -p airflow-secrets-init

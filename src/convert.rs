@@ -25,7 +25,7 @@ use crate::text::printable;
 use left_out::{LeftOut, Why, gravest, judge};
 
 /// Everything that a run renders.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Entries {
     /// By conn_id, in order.
     pub connections: BTreeMap<String, Connection>,
@@ -209,26 +209,15 @@ impl Entries {
         self.details[kind].get(id).map_or(0, |detail| detail.source)
     }
 
-    /// The values, with what is known of them, and what templates may see; nothing of what is not there.
-    pub fn values(&self) -> Self {
-        Self {
-            connections: self.connections.clone(),
-            variables: self.variables.clone(),
-            configs: self.configs.clone(),
-            env: self.env.clone(),
-            taken: self.taken.clone(),
-            shadowed: self.shadowed.clone(),
-            details: self.details.clone(),
-            names: self.names.clone(),
-            ..Self::default()
-        }
-    }
-
     /// Removes the value of an id, and what is known of it.
     pub fn remove(&mut self, kind: Kind, id: &str) {
         self.details[kind].remove(id);
         match kind {
-            Kind::Connection => drop(self.connections.remove(id)),
+            Kind::Connection => {
+                self.connections.remove(id);
+                self.for_variable_alone.remove(id);
+                self.false_passwords.remove(id);
+            }
             Kind::Variable => drop(self.variables.remove(id)),
             Kind::Config => drop(self.configs.remove(id)),
         }
@@ -241,7 +230,11 @@ impl Entries {
         }
         one(&mut self.details[kind], id, &from.details[kind]);
         match kind {
-            Kind::Connection => one(&mut self.connections, id, &from.connections),
+            Kind::Connection => {
+                one(&mut self.connections, id, &from.connections);
+                one(&mut self.for_variable_alone, id, &from.for_variable_alone);
+                one(&mut self.false_passwords, id, &from.false_passwords);
+            }
             Kind::Variable => one(&mut self.variables, id, &from.variables),
             Kind::Config => one(&mut self.configs, id, &from.configs),
         }

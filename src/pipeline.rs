@@ -49,6 +49,8 @@ pub fn render(mut run: Run<'_>) -> Result<Exit, Failure> {
             Change::Written => "written",
             Change::Unchanged => "unchanged",
         };
+        // A process that reads again lives on, and is not to hold them for its life.
+        drop(files);
         run.summary.done(outcome, &run.inputs.settings);
         match run.inputs.settings.refresh.clone() {
             None => Ok(Exit::Ok),
@@ -72,6 +74,7 @@ async fn refresh_until_signal(
     let mut journal = Journal::start(refresh, (settings.file_mode, settings.policies), plan, &first, now);
     let mut last = LastGood::of(entries, &not_carried, now);
     run.policies = settings.policies.of_a_later_reading();
+    run.is_later = true;
     let directories = Directories::of(settings.outputs.targets());
     for notice in mounts::notices(settings.outputs.targets(), run.env) {
         tracing::warn!("{notice}");

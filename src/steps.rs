@@ -46,6 +46,8 @@ pub struct Run<'a> {
     /// What a file can't hold; known once everything has rendered.
     pub not_carried: Vec<LeftOut>,
     pub policies: Policies,
+    /// Whether files of this process are in place: what is wrong with the status alone no longer keeps them from being refreshed.
+    pub is_later: bool,
     /// Whether a thread still renders: one that took too long is not waited for.
     rendering: Weak<()>,
 }
@@ -94,7 +96,8 @@ impl<'a> Run<'a> {
         let overdue = Overdue::watch(process);
         let policies = settings.policies;
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
-        Self { inputs, env, aws, process, summary, overdue, not_carried: Vec::new(), policies, rendering: Weak::new() }
+        let (not_carried, rendering) = (Vec::new(), Weak::new());
+        Self { inputs, env, aws, process, summary, overdue, not_carried, policies, is_later: false, rendering }
     }
 
     /// Asks and converts.
@@ -265,11 +268,11 @@ impl<'a> Run<'a> {
         signals: &mut Signals,
         finish: impl FnOnce(Prepared<'_>) -> T + Send + 'static,
     ) -> Result<T, Failure> {
-        let (inputs, entries, policies) = (self.inputs.clone(), entries.clone(), self.policies);
+        let (inputs, entries, judged_by) = (self.inputs.clone(), entries.clone(), (self.policies, self.is_later));
         let rendering = Arc::new(());
         self.rendering = Arc::downgrade(&rendering);
         let working = on_thread(signals, self.inputs.settings.deadline, move || {
-            let prepared = prepare(&inputs, &entries, policies);
+            let prepared = prepare(&inputs, &entries, judged_by);
             let done = (prepared.not_carried.clone(), finish(prepared));
             drop(rendering);
             done
@@ -292,7 +295,7 @@ impl<'a> Run<'a> {
 }
 
 /// Judges, renders and verifies.
-fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, policies: Policies) -> Prepared<'a> {
+fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, (policies, is_later): (Policies, bool)) -> Prepared<'a> {
     let Inputs { settings, templates, plan } = inputs;
     let (mut files, mut not_carried) = (Vec::new(), Vec::new());
     let verdict = entries.judge(&policies, plan).and_then(|()| {
@@ -300,7 +303,7 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, policies: Policies) -> 
         judge(&not_carried, &policies)?;
         files::refuse_emptied(&files, &not_carried, policies.empty)?;
         files.iter().try_for_each(|file| verify::check(file, settings.target))?;
-        let status = settings.refresh.iter().map(|refresh| refresh.status_file.as_path());
+        let status = settings.refresh.iter().filter(|_| !is_later).map(|refresh| refresh.status_file.as_path());
         write::check_targets(files.iter().map(|file| file.path).chain(status))
     });
     Prepared { files, not_carried, verdict }

@@ -548,6 +548,21 @@ fn every_promise_of_the_security_model_names_tests_that_run_and_assert() {
     let promises = page.split("## Promises").nth(1).unwrap().split("## What is not promised").next().unwrap();
     let rows: Vec<Vec<String>> = rows(promises).into_iter().filter(|cells| cells[0] != "promise").collect();
     assert!(rows.len() > 20, "{}", rows.len());
+    each_names_tests_that_run_and_assert(rows);
+}
+
+/// What becomes of an entry: each kind of answer, by the same rule.
+#[test]
+fn every_fate_of_an_entry_names_tests_that_run_and_assert() {
+    let page = read("docs/REFRESH.md");
+    let fates = page.split("## What becomes of an entry").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows: Vec<Vec<String>> =
+        rows(fates).into_iter().filter(|cells| cells[0] != "what the reading says of it").collect();
+    assert!(rows.len() > 10, "{}", rows.len());
+    each_names_tests_that_run_and_assert(rows);
+}
+
+fn each_names_tests_that_run_and_assert(rows: Vec<Vec<String>>) {
     for cells in rows {
         let tests = code_spans(cells.last().unwrap());
         assert!(!tests.is_empty(), "no test holds: {}", cells[0]);

@@ -19,15 +19,19 @@ use common::Run;
 use common::accounts::{OWN, POD, POD_KEY, REGION};
 use common::canary::canary;
 use fake_aws::{FakeAws, Principal, Scenario, Secret, Statement};
-use tracer::{Act, Call, Process, Side, Traced};
+use tracer::{Act, Call, Process, Side, Signal, Traced};
 
-/// A fake AWS with twenty connections, each with the canary.
-fn aws(canary: &str) -> FakeAws {
+/// Twenty connections, each with the canary.
+fn scenario(canary: &str) -> Scenario {
     let pod = Principal::new(POD_KEY, POD).can_all(Statement::secrets_reader(OWN, REGION, "airflow/"));
-    FakeAws::start((0..20).fold(Scenario::new().principal(pod), |scenario, number| {
+    (0..20).fold(Scenario::new().principal(pod), |scenario, number| {
         let name = format!("airflow/connections/c{number}");
         scenario.secret(OWN, REGION, &name, Secret::text(format!("mysql://u:{canary}@h/db")))
-    }))
+    })
+}
+
+fn aws(canary: &str) -> FakeAws {
+    FakeAws::start(scenario(canary))
 }
 
 fn run_on(aws: &FakeAws) -> Run {
@@ -174,6 +178,40 @@ fn freed_memory_holds_no_secret() {
     println!("20 secrets: {counts:?} copies in memory at the end");
     // The search finds what is there: the entries.
     assert!((20..=24).contains(&counts[0]), "{counts:?}");
+}
+
+/// The same of a process that reads again. Once a reading has ended, it holds its own values and those of the one before, which are about
+/// to be freed; of earlier ones hardly more than what stacks and buffers keep.
+#[test]
+fn values_of_past_readings_are_wiped() {
+    let canaries: Vec<String> = (20..26).map(canary).collect();
+    let aws = aws(&canaries[0]);
+    let run = run_on(&aws).var("SECRETS_INIT_REFRESH", "24h");
+    let mut readings: Vec<Vec<usize>> = Vec::new();
+    let ended = trace(&run, |process, call, side| {
+        let is_status = call.files.iter().any(|file| file.ends_with("refresh-status.json"));
+        if side == Side::Before || !call.name.starts_with("rename") || !is_status {
+            return Act::Go;
+        }
+        readings.push(canaries.iter().map(|canary| process.count_in_memory(canary).unwrap()).collect());
+        match canaries.get(readings.len()) {
+            Some(next) => {
+                aws.replace(scenario(next)).unwrap();
+                Act::Send(Signal::SIGHUP)
+            }
+            None => Act::Send(Signal::SIGTERM),
+        }
+    });
+    assert_eq!(ended.code, 0, "{}", ended.stderr);
+    println!("20 secrets of each reading, copies in memory after each: {readings:?}");
+    assert_eq!(readings.len(), canaries.len());
+    for (reading, counts) in readings.iter().enumerate() {
+        assert!((20..=24).contains(&counts[reading]), "reading {reading}: {counts:?}");
+        assert!(
+            counts.iter().take(reading.saturating_sub(1)).all(|copies| *copies <= 4),
+            "reading {reading}: {counts:?}"
+        );
+    }
 }
 
 // ---- the sandbox -----------------------------------------------------------------------------------------------------

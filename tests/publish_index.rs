@@ -314,7 +314,8 @@ fn what_does_not_fit_is_an_error_that_says_how_to_split_and_the_parts_are_all() 
 #[test]
 fn every_mistake_in_the_settings_is_reported_in_one_run() {
     let run = || Run::new().var("AWS_REGION", REGION).arg("publish-index");
-    let ended = run().kwargs(r#"{"shared_account": "222222222222"}"#).var("SECRETS_INIT_CONN_IDS", "a").go().code(78);
+    let wrong = run().kwargs(r#"{"shared_account": "222222222222"}"#).var("SECRETS_INIT_CONN_IDS", "a");
+    let ended = wrong.var("SECRETS_INIT_REFRESH", "5m").go().code(78).says("SECRETS_INIT_REFRESH: is of render alone");
     let ended = ended.says("SECRETS_INIT_INDEX: is not set").says("backend_kwargs: name a shared account");
     ended.says("SECRETS_INIT_CONN_IDS: reads by name");
     let ended = run().kwargs("{}").arg("--create").var("SECRETS_INIT_INDEX", "i").go().code(78);

@@ -396,6 +396,36 @@ fn a_directory_in_which_nothing_can_be_made_is_a_failed_reading() {
     assert_eq!(common::names(&out), ["connections.json"]);
 }
 
+/// The files are what it is for. Probes find the last status too old after a while, and the log says why.
+#[test]
+fn a_status_that_cannot_be_written_keeps_no_file_from_being_refreshed() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let run = on_aws(&aws, "{}");
+    let beside = run.path("beside");
+    let path = beside.join("status.json");
+    let missing =
+        on_aws(&aws, "{}").var("SECRETS_INIT_REFRESH", "5m").var("SECRETS_INIT_STATUS_FILE", "none/status.json");
+    missing.go().code(73).says("none");
+    fs::create_dir(&beside).unwrap();
+    let run = run.var("SECRETS_INIT_REFRESH", "24h").var("SECRETS_INIT_STATUS_FILE", path.to_str().unwrap());
+    let log = fs::File::create(run.path("log")).unwrap();
+    let child = run.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let refreshing = Refreshing { run, child, readings: 0 };
+    wait_until("the first status", || path.exists());
+    fs::rename(&beside, refreshing.run.path("aside")).unwrap();
+    for password in ["a2", "a3"] {
+        aws.replace(scenario(&[("a", password)], &[])).unwrap();
+        signal("HUP", &refreshing.child);
+        wait_until("the new password", || refreshing.passwords() == [format!("a={password}")]);
+    }
+    fs::rename(refreshing.run.path("aside"), &beside).unwrap();
+    signal("HUP", &refreshing.child);
+    let status = || serde_json::from_str::<Value>(&fs::read_to_string(&path).unwrap()).unwrap();
+    wait_until("the fourth reading", || status()["attempts"] == 4);
+    assert_eq!((&status()["failures_in_a_row"], &status()["failure"]), (&0.into(), &Value::Null));
+    assert_eq!(refreshing.said("the status can't be written"), 1, "{}", refreshing.log());
+}
+
 #[test]
 fn a_full_disk_is_a_failed_reading_and_leaves_the_old_file() {
     let document = |length: usize| format!("own:\n  airflow/connections/a: 'http://u:{}@h'\n", "p".repeat(length));
@@ -439,17 +469,26 @@ fn a_credential_process_is_run_for_each_reading_where_it_may_be() {
     let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
     let run = Run::on_aws(&aws.endpoint(), "{}").var("SECRETS_INIT_SANDBOX", "off").var("AWS_PROFILE", "p");
     let program = format!(
-        "#!/bin/sh\necho >>runs\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
+        "#!/bin/sh\necho >>runs\n[ -e slow ] && exec sleep 3600\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
     );
     fs::write(run.path("program"), program).unwrap();
     fs::write(run.path("config"), "[profile p]\ncredential_process = sh program\n").unwrap();
     let config = run.path("config").to_str().unwrap().to_owned();
+    let confined = Run::on_aws(&aws.endpoint(), "{}").var("AWS_PROFILE", "p").var("AWS_CONFIG_FILE", &config);
+    confined.var("SECRETS_INIT_REFRESH", "5m").go().code(78).says("set SECRETS_INIT_SANDBOX=off");
     let mut refreshing = Refreshing::start(run.var("AWS_CONFIG_FILE", &config).var("PATH", "/usr/bin:/bin"));
     aws.extend(Scenario::new().secret(OWN, REGION, &name("a"), uri("a2"))).unwrap();
     refreshing.read_again();
     assert_eq!(refreshing.passwords(), ["a=a2"], "{}", refreshing.log());
-    assert_eq!(fs::read_to_string(refreshing.run.path("runs")).unwrap().lines().count(), 2);
+    let path = refreshing.run.path("runs");
+    let runs = || fs::read_to_string(&path).unwrap().lines().count();
+    assert_eq!(runs(), 2);
+    // One that does not end holds up no signal.
+    fs::write(refreshing.run.path("slow"), "").unwrap();
+    signal("HUP", &refreshing.child);
+    wait_until("its third run", || runs() == 3);
     assert_eq!(refreshing.end("TERM").0, Some(0));
+    assert_eq!(refreshing.passwords(), ["a=a2"]);
 }
 
 /// How many TCP connections a process has open.

@@ -63,6 +63,12 @@ pub fn is_meant(command: CommandName, settings: Option<&Settings>, errors: &mut 
         Some(index) if create => check_create(index, errors),
         Some(_) => {}
     }
+    if settings.refresh.is_some() {
+        errors.add(
+            "SECRETS_INIT_REFRESH",
+            "is of render alone; publish-index ends after one reading: start it by a CronJob, and unset this",
+        );
+    }
     if settings.store != StoreChoice::Aws {
         errors.add("SECRETS_INIT_STORE", "is a file, and an index is a secret in AWS; unset it");
     }

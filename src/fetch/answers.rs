@@ -57,6 +57,7 @@ pub enum Under {
 }
 
 /// A shared account that the run goes on without.
+#[derive(Clone)]
 pub struct SkippedAccount {
     pub source: Source,
     /// Why; `None` where it comes after one that failed: it is not known which of its secrets that one would have replaced.

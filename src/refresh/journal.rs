@@ -229,7 +229,7 @@ impl Journal {
         match written {
             Ok(()) => drop(self.repeats.over(|trouble| *trouble == Trouble::StatusFile, now)),
             Err(failure) if self.repeats.is_due(&Trouble::StatusFile, now) => {
-                warn!("the status can't be written: {failure}");
+                warn!("the status can't be written, and probes will find the last one too old: {failure}");
             }
             Err(_) => {}
         }

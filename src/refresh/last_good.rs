@@ -99,7 +99,8 @@ impl LastGood {
 
     /// The ids of a kind with their sources: what has a value, and what was dropped.
     fn marks(&self, kind: Kind) -> BTreeMap<&str, usize> {
-        let ids = self.entries.ids(kind).into_iter();
+        let alone = (kind == Kind::Connection).then(|| self.entries.for_variable_alone.keys().map(String::as_str));
+        let ids = self.entries.ids(kind).into_iter().chain(alone.into_iter().flatten());
         let mut marks: BTreeMap<&str, usize> = ids.map(|id| (id, self.entries.source_of(kind, id))).collect();
         let dropped = self.doubts.iter().filter(|((of, _), doubt)| *of == kind && doubt.is_dropped);
         marks.extend(dropped.map(|((_, id), doubt)| (id.as_str(), doubt.source)));
@@ -160,7 +161,9 @@ impl LastGood {
     ) -> Fate {
         let (kind, id) = entry;
         let winner = read.details[*kind].get(id).map(|detail| detail.source);
-        let is_good = read.has(*kind, id);
+        // What the env file alone can hold is as good as before where it was so before.
+        let was_alone = *kind == Kind::Connection && self.entries.for_variable_alone.contains_key(id);
+        let is_good = read.has(*kind, id) || (was_alone && read.for_variable_alone.contains_key(id));
         let before = self.doubts.get(entry).and_then(|doubt| doubt.absent_since);
         if is_good && winner.is_some_and(|winner| winner <= source) {
             return Fate::Fresh;
@@ -199,7 +202,7 @@ impl LastGood {
         let longest = max_stale?;
         let all =
             Kind::ALL.into_iter().flat_map(|kind| self.marks(kind).into_iter().map(move |(id, of)| (kind, id, of)));
-        let mut entries = self.entries.values();
+        let mut entries = Entries::clone(&self.entries);
         let mut merged = Merged { doubts: self.doubts.clone(), emptied: Vec::new(), listed: self.listed.clone() };
         let mut is_new = false;
         for (kind, id, source) in all {
@@ -240,7 +243,7 @@ impl LastGood {
             let confirmed = self.confirmed(&entry);
             let is_dropped = max_stale.is_some_and(|longest| at - confirmed >= longest);
             let doubt = Doubt { source, confirmed, absent_since: None, is_dropped, clause, detail };
-            self.keep((entries.get_or_insert_with(|| read.values()), merged), entry, doubt);
+            self.keep((entries.get_or_insert_with(|| read.clone()), merged), entry, doubt);
         }
         if let Some(entries) = &mut entries {
             entries.count_by_source();

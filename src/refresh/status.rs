@@ -161,7 +161,8 @@ pub struct Judgement {
 struct StatusReport<'a> {
     healthy: bool,
     judged_by: &'static str,
-    age_seconds: u64,
+    /// Below zero where the status is dated in the future.
+    age_seconds: i64,
     max_age_seconds: u64,
     #[serde(flatten)]
     status: &'a Status,
@@ -195,12 +196,14 @@ pub fn show(
         if judgement.by_attempt { ("attempt", &status.last_attempt) } else { ("success", &status.last_success) };
     let then = DateTime::from_str(time, Format::DateTime).ok().and_then(|time| SystemTime::try_from(time).ok());
     let then = then.ok_or_else(|| foreign("has a time that is none"))?;
-    // A clock that was set back makes no status old.
-    let age = now.duration_since(then).unwrap_or_default();
     let max_age = judgement.max_age.unwrap_or_else(|| Duration::from_secs(status.interval_seconds.saturating_mul(3)));
-    let healthy = age <= max_age;
-    let (age_seconds, max_age_seconds) = (age.as_secs(), max_age.as_secs());
-    let report = StatusReport { healthy, judged_by, age_seconds, max_age_seconds, status: &status };
+    // Dated in the future: the clock was set back since. A process that still reads dates it anew before it would be too old.
+    let (distance, is_ahead) =
+        now.duration_since(then).map_or_else(|ahead| (ahead.duration(), true), |age| (age, false));
+    let healthy = distance <= max_age;
+    let seconds = i64::try_from(distance.as_secs()).unwrap_or(i64::MAX);
+    let age_seconds = if is_ahead { -seconds } else { seconds };
+    let report = StatusReport { healthy, judged_by, age_seconds, max_age_seconds: max_age.as_secs(), status: &status };
     print::in_form(form, &report, || report.text(), stdout)?;
     Ok(if healthy { Exit::Ok } else { Exit::Different })
 }
@@ -223,11 +226,16 @@ pub fn run(path: &Path, judgement: Judgement, form: Option<&str>, stdout: &mut d
 impl StatusReport<'_> {
     fn text(&self) -> String {
         let Self { status, .. } = self;
-        let judged = if self.healthy { "healthy" } else { "too old" };
+        let (judged, when) = match (self.healthy, self.age_seconds) {
+            (true, 0..) => ("healthy", "s ago"),
+            (false, 0..) => ("too old", "s ago"),
+            (true, _) => ("healthy", "s from now, because the clock was set back"),
+            (false, _) => ("of unknown age", "s from now, because the clock was set back"),
+        };
         let mut out = format!(
-            "{judged}: the last {} was {} s ago, and {} s are allowed\nlast success {}, last attempt {}, last change {}; {}, {} failed in a row\nconnections {}, variables {}, config values {}\n",
+            "{judged}: the last {} was {} {when}, and {} s are allowed\nlast success {}, last attempt {}, last change {}; {}, {} failed in a row\nconnections {}, variables {}, config values {}\n",
             self.judged_by,
-            self.age_seconds,
+            self.age_seconds.unsigned_abs(),
             self.max_age_seconds,
             status.last_success,
             status.last_attempt,
@@ -290,14 +298,27 @@ mod tests {
         assert_eq!((by(true), by(false)), (Exit::Ok, Exit::Different));
     }
 
+    /// A process that reads on dates its status anew within an interval; one that hangs must not be well until the clock has caught up.
     #[test]
-    fn a_clock_that_was_set_back_makes_nothing_old() {
+    fn a_status_of_the_future_is_well_for_as_long_as_one_of_the_past_and_says_that_the_clock_was_set_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("s.json");
         status().write(&path, 0o440).unwrap();
         let judgement = Judgement { max_age: None, by_attempt: false };
-        let shown = show(&path, judgement, OutputForm::Text, SystemTime::UNIX_EPOCH, &mut std::io::sink());
-        assert_eq!(shown.unwrap(), Exit::Ok);
+        let shown = |before: u64| {
+            let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 - before);
+            let mut text = Vec::new();
+            let exit = show(&path, judgement, OutputForm::Text, now, &mut text).unwrap();
+            (exit, String::from_utf8(text).unwrap().lines().next().unwrap().to_owned())
+        };
+        let line = |judged: &str, seconds: u64| {
+            format!(
+                "{judged}: the last success was {seconds} s from now, because the clock was set back, and 900 s are allowed"
+            )
+        };
+        assert_eq!(shown(900), (Exit::Ok, line("healthy", 900)));
+        assert_eq!(shown(901), (Exit::Different, line("of unknown age", 901)));
+        assert_eq!(shown(1_000_000).0, Exit::Different);
     }
 
     #[test]

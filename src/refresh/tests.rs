@@ -21,7 +21,7 @@ use crate::fetch::tests::{TestStore, plan, run_until, until};
 use crate::model::connection::Field;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
-use crate::plan::{Enumerate, Plan};
+use crate::plan::{Access, AccountPlan, AddressedBy, Enumerate, Plan, Source, SourcePlan};
 use crate::report::log::tests::logged;
 use crate::store::error::ErrorKind;
 
@@ -191,6 +191,17 @@ fn an_index_that_is_suddenly_empty_is_a_failure_of_that_account() {
 }
 
 #[test]
+fn what_an_index_refuses_keeps_its_last_good_value() {
+    let plan = plan(Enumerate::Listing, Enumerate::Index(vec!["index".to_owned()]));
+    let mut house = House::with(plan, &[B1], &[("index", "[\"a\", \"c\"]"), SHARED_A, SHARED_C]);
+    let of_another_account = "{\"a\": \"arn:aws:secretsmanager:eu-central-1:999999999999:secret:x-AbCdEf\"}";
+    let shared = secrets(&[("index", of_another_account), ("s/a", "http://u:new@h"), SHARED_C]);
+    assert_eq!(house.later(MINUTE, secrets(&[B2]), shared), ["a=shared", "b=b2", "c=c1"]);
+    assert_eq!(house.doubts().len(), 1);
+    assert!(house.doubts()[0].starts_with("a, 1 min: ") && house.doubts()[0].contains("index"), "{:?}", house.doubts());
+}
+
+#[test]
 fn what_a_listing_lacks_is_asked_for_by_name_in_its_own_account() {
     let mut house = House::of(&[A1, B1], &[SHARED_A, SHARED_C]);
     for _ in 0..3 {
@@ -220,6 +231,30 @@ fn a_shared_account_that_fails_keeps_its_entries_and_the_own_ones_move() {
         let shared = secrets(&[]).away(kind);
         assert_eq!(house.later(MINUTE, secrets(&[A1, B2]), shared), ["a=a1", "b=b2", "c=c1"], "{kind:?}");
     }
+}
+
+/// What comes after an account that is away may be that account's: it is not known.
+#[test]
+fn the_accounts_after_one_that_fails_stay_as_they_are() {
+    let other = || Source::shared("333333333333", "eu-central-1");
+    let mut plan = plan(Enumerate::Listing, Enumerate::Listing);
+    plan.accounts.push(AccountPlan { source: other(), access: Access::Pod });
+    let (kind, by) = (Kind::Connection, Enumerate::Listing);
+    plan.wants[0].sources.push(SourcePlan::for_tests((kind, 2), other(), by, AddressedBy::Name, "t/"));
+    let stores = |password: &str, shared: TestStore| {
+        let text = |user: &str| format!("http://{user}:{password}@h");
+        let (b, d) = (text("b"), text("d"));
+        [TestStore::with(&[("o/b", &b)]), shared, TestStore::with(&[("t/d", &d)])]
+    };
+    let first = read(&plan, &stores("1", secrets(&[SHARED_C])), &Selection::default()).unwrap();
+    let now = Instant::now();
+    let last = LastGood::of(Arc::new(first), &[], now);
+    let away = stores("2", secrets(&[]).away(ErrorKind::Throttled));
+    let selection = Selection { known: last.known(&plan), ..Selection::default() };
+    let (entries, merged) = last.merge(read(&plan, &away, &selection).unwrap(), &plan, now + MINUTE, None);
+    let password = |id: &str| entries.connections[id].text(Field::Password).unwrap();
+    assert_eq!(["b", "c", "d"].map(password), ["2", "c1", "1"]);
+    assert_eq!(merged.doubts.len(), 2);
 }
 
 #[test]
@@ -263,7 +298,9 @@ fn what_is_unconfirmed_for_too_long_is_dropped_and_no_other_account_takes_its_pl
 #[test]
 fn a_new_value_that_a_file_cannot_hold_leaves_the_last_one_in_place() {
     let house = House::of(&[A1, B1], &[]);
-    let read = read(&house.plan, &[secrets(&[A2, B2]), secrets(&[])], &Selection::default()).unwrap();
+    let own = secrets(&[A2, B2, ("o/new", "http://u:p@h:port")]);
+    let away = secrets(&[]).away(ErrorKind::Unavailable);
+    let read = read(&house.plan, &[own, away], &Selection::default()).unwrap();
     let (entries, mut merged) = house.last.merge(read, &house.plan, house.now + MINUTE, None);
     let refused = |id: &str| LeftOut {
         kind: Kind::Connection,
@@ -278,10 +315,42 @@ fn a_new_value_that_a_file_cannot_hold_leaves_the_last_one_in_place() {
     let password = |id: &str| back.connections[id].text(Field::Password).unwrap().to_owned();
     assert_eq!([password("a"), password("b")], ["a1", "b2"]);
     assert_eq!(merged.doubts.len(), 1);
+    // Of the others it is known what it was.
+    assert_eq!((back.left_out.len(), back.skipped_accounts.len()), (1, 1));
     // What could not be held before either is left out as in any run.
     let last = LastGood::of(house.last.entries.clone(), &[refused("a")], house.now);
     let (entries, mut merged) = last.merge(entries, &house.plan, house.now + MINUTE, None);
     assert!(last.put_back((&entries, &mut merged), &[refused("a")], house.now + MINUTE, None).is_none());
+}
+
+/// An extra that is no object is refused by a file, and a password that is false in Python has no place in one.
+#[test]
+fn what_the_env_file_alone_can_hold_keeps_its_last_good_value_too() {
+    let alone =
+        |login: &str| format!("{{\"conn_type\": \"http\", \"login\": \"{login}\", \"password\": 0, \"extra\": \"x\"}}");
+    let (one, two) = (alone("one"), alone("two"));
+    let zero = ("o/zero", "{\"conn_type\": \"http\", \"password\": 0}");
+    let login = |house: &House| {
+        let entries = &house.last.entries;
+        let login = entries.for_variable_alone.get("a").and_then(|of| of.text(Field::Login)).map(str::to_owned);
+        (login, entries.false_passwords.keys().cloned().collect::<Vec<_>>().join(" "))
+    };
+    let logged_in = |login: &str| (Some(login.to_owned()), "a zero".to_owned());
+    let mut house = House::of(&[("o/a", &one), zero, B1], &[]);
+    assert_eq!(login(&house), logged_in("one"));
+    for kind in [ErrorKind::Denied, ErrorKind::Kms] {
+        let own = TestStore::with(&[("o/a", two.as_str()), zero, B1]).refusing("o/a", kind).refusing("o/zero", kind);
+        house.later(MINUTE, own, secrets(&[]));
+        assert_eq!((login(&house), house.doubts().len()), (logged_in("one"), 2));
+    }
+    house.later(MINUTE, TestStore::with(&[("o/a", two.as_str()), zero, B1]), secrets(&[]));
+    assert_eq!((login(&house), house.doubts().len()), (logged_in("two"), 0));
+    // A good value of before is not given up for one that only the env file can hold.
+    house.later(MINUTE, secrets(&[A1, zero, B1]), secrets(&[]));
+    assert_eq!(house.file(), ["a=a1", "b=b1", "zero=-"]);
+    house.later(MINUTE, TestStore::with(&[("o/a", two.as_str()), zero, B1]), secrets(&[]));
+    assert_eq!((house.file(), house.doubts().len()), (vec!["a=a1".to_owned(), "b=b1".into(), "zero=-".into()], 1));
+    assert_eq!(login(&house), (None, "zero".to_owned()));
 }
 
 #[test]

@@ -10,11 +10,14 @@ import os
 import pathlib
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
+import urllib.request
+from collections.abc import Callable
 from datetime import datetime
 
 from certificate import certificate
@@ -46,7 +49,7 @@ def main() -> None:
         sys.exit("e2e: needs root")
     with tempfile.TemporaryDirectory(dir=PROJECT / "target/e2e") as work, contextlib.ExitStack() as stack:
         lab = Lab(options, pathlib.Path(work), stack)
-        for part in [confinement, contents, any_user, names_and_tls, pod, pod_that_fails, compose]:
+        for part in [confinement, contents, any_user, names_and_tls, refresh, pod, pod_that_fails, compose]:
             if options.only not in (None, part.__name__):
                 continue
             before = time.monotonic()
@@ -184,6 +187,50 @@ def names_and_tls(lab: Lab) -> None:
     nowhere = [word.replace(NAME, "absent.fake.test") for word in command]
     unknown = podman(*nowhere, "--env=AWS_CA_BUNDLE=", lab.options.image, fails=True)
     check("ASI-501" in unknown.stderr, unknown.stderr)
+
+
+def refresh(lab: Lab) -> None:
+    """It goes on and reads again, in 32 MiB: its probes by exec, a rotation that reaches the file, SIGTERM"""
+    name, file = "asi-e2e-refresh", lab.tmpfs("refresh") / "connections.json"
+    port = lab.aws()
+    environment = environment_of(f"https://localhost:{port}") | {"AWS_CA_BUNDLE": "/ca.pem", "SECRETS_INIT_REFRESH": "24h"}
+    command = ["run", "--detach", f"--name={name}", *CONFINED, "--network=host", "-v", f"{lab.ca}:/ca.pem:ro"]
+    command += ["-v", f"{file.parent}:/opt/airflow/secrets", *(f"--env={key}={value}" for key, value in environment.items())]
+    lab.stack.callback(run, ["podman", "rm", "--force", "--ignore", name])
+    podman(*command, lab.options.image)
+
+    def probe(*flags: str) -> int:
+        return execute(["podman", "exec", name, "/airflow-secrets-init", "status", *flags]).returncode
+
+    def wait_until(has_come: Callable[[], bool], what: str) -> float:
+        began = time.monotonic()
+        while not has_come():
+            check(time.monotonic() - began < 120, f"{what}: {podman('logs', name).stderr}")
+            time.sleep(0.05)
+        return time.monotonic() - began
+
+    wait_until(lambda: probe() == 0, "the startup probe")
+    check(probe("--alive") == 0, "the liveness probe")
+    password = lambda: json.loads(file.read_text())["warehouse"]["password"]
+    check(password() == "pw" and len(json.loads(file.read_text())) == 1002, "the first file")
+    rotated = {"airflow/connections/warehouse": "mysql://own:rotated@h/db"}
+    document = json.dumps({"accounts": {ACCOUNT: {"regions": {REGION: {"secrets": rotated}}}}}).encode()
+    trust = ssl.create_default_context(cafile=str(lab.ca))
+    urllib.request.urlopen(f"https://localhost:{port}/_fake/scenario", document, context=trust).close()
+    podman("kill", "--signal=HUP", name)
+    took = wait_until(lambda: password() == "rotated", "the rotated password")
+    check(probe() == 0, "the probe after a reading")
+    [container] = json.loads(podman("inspect", name).stdout)
+    memory = pathlib.Path(f"/proc/{container['State']['Pid']}/status").read_text()
+    resident, most = (re.search(rf"{field}:\s+(\d+)", memory)[1] for field in ("VmRSS", "VmHWM"))
+    began = time.monotonic()
+    podman("kill", "--signal=TERM", name)
+    code = podman("wait", name).stdout.strip()
+    check(code == "0", f"SIGTERM: {code}")
+    left = sorted(path.name for path in file.parent.iterdir())
+    check(left == ["connections.json", "refresh-status.json"], left)
+    print(f"   1,002 connections: the rotated password in the file after {took * 1000:.0f} ms, asked for by SIGHUP")
+    print(f"   {int(resident) / 1024:.1f} MiB resident, {int(most) / 1024:.1f} at most; SIGTERM: 0, after {(time.monotonic() - began) * 1000:.0f} ms of podman's")
 
 
 def pod(lab: Lab) -> None:
