@@ -290,7 +290,7 @@ impl<'a> Run<'a> {
         left_out::report(entries.left_out.iter().chain(&self.not_carried), &settings.policies);
         left_out::notes(entries);
         left_out::teams(entries, &settings.teams);
-        left_out::large_set(entries.connections.len(), settings);
+        left_out::large_set(entries, settings);
     }
 }
 

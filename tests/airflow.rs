@@ -73,6 +73,14 @@ fn the_lazy_backend_finds_and_raises_what_the_stock_one_does() {
     });
 }
 
+/// The WARN about a slow first lookup counts the patterns that the log masker of each Airflow learns.
+#[test]
+fn the_log_masker_learns_what_the_program_counts() {
+    for interpreter in interpreters(&ALL) {
+        python(&interpreter, &["tests/airflow/masker.py", "--bin", PROGRAM]);
+    }
+}
+
 /// The whole way as a deployment has it: the example is rendered, Airflow is configured by its own variables, and a lookup
 /// goes through Airflow's chain of backends. With the class of Airflow, and with ours from the module.
 #[test]
@@ -157,6 +165,51 @@ fn airflow_does_not_start_without_the_module_that_it_is_told_of() {
             .unwrap();
         let said = String::from_utf8_lossy(&ended.stderr);
         assert!(!ended.status.success() && said.contains("The object could not be loaded"), "{interpreter}: {said}");
+    }
+}
+
+/// Airflow makes its backends while it imports its configuration, and puts its own folders on Python's path after that: the module is
+/// found among the installed packages, where the wheel puts it, or on PYTHONPATH. docs/LARGE-SETS.md says so.
+#[test]
+fn the_class_of_the_wheel_needs_no_pythonpath_and_no_folder_of_airflows_serves_instead() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let script = "from airflow.configuration import ensure_secrets_loaded
+from airflow.models.connection import Connection
+print('host', Connection.get_connection_from_secrets('a').host, type(ensure_secrets_loaded()[0]).__name__)";
+    for interpreter in interpreters(&["2.8.1", "2.11.2", "3.3.2", "3.4.0b2"]) {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("connections.json");
+        std::fs::write(&file, r#"{"a": "http://found.example"}"#).unwrap();
+        let look_up = |python: &Path, class: &str| {
+            let mut command = Command::new(python);
+            command.env_clear().env("AIRFLOW_HOME", home.path()).env("AIRFLOW__SECRETS__BACKEND", class);
+            command.env(
+                "AIRFLOW__SECRETS__BACKEND_KWARGS",
+                format!(r#"{{"connections_file_path": "{}"}}"#, file.display()),
+            );
+            let ended = command.args(["-c", script]).current_dir("/").output().unwrap();
+            (ended.status.success(), [ended.stdout, ended.stderr].map(|text| String::from_utf8(text).unwrap()).concat())
+        };
+        for folder in ["config", "plugins", "dags"] {
+            std::fs::create_dir(home.path().join(folder)).unwrap();
+            std::fs::write(home.path().join(folder).join("secrets_init_backend.py"), lazy_backend::SOURCE).unwrap();
+        }
+        let (found, said) = look_up(Path::new(&interpreter), "secrets_init_backend.LazyLocalFilesystemBackend");
+        assert!(!found && said.contains("The object could not be loaded"), "{interpreter}: {said}");
+
+        // An environment of its own that has the package, as pip installs it, and the Airflow of the shared one.
+        let own = home.path().join("own");
+        let site = own.join("lib/python3.11/site-packages");
+        assert!(Command::new(&interpreter).args(["-m", "venv", "--without-pip"]).arg(&own).status().unwrap().success());
+        let package = site.join("airflow_secrets_init");
+        std::fs::create_dir(&package).unwrap();
+        for name in ["__init__.py", "secrets_init_backend.py"] {
+            std::fs::copy(root.join("python/airflow_secrets_init").join(name), package.join(name)).unwrap();
+        }
+        let of_airflow = Path::new(&interpreter).ancestors().nth(2).unwrap().join("lib/python3.11/site-packages");
+        std::fs::write(site.join("airflow.pth"), of_airflow.to_str().unwrap()).unwrap();
+        let (found, said) = look_up(&own.join("bin/python"), "airflow_secrets_init.LazyLocalFilesystemBackend");
+        assert!(found && said.contains("host found.example LazyLocalFilesystemBackend"), "{interpreter}: {said}");
     }
 }
 

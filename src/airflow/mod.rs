@@ -7,6 +7,7 @@ pub mod get_uri;
 pub mod invalid;
 mod json_secret;
 pub mod lazy_backend;
+pub mod masker;
 pub mod note;
 pub mod pattern;
 pub mod secret;

@@ -24,6 +24,12 @@ pub fn quote(text: &str) -> Cow<'_, str> {
     utf8_percent_encode(text, &QUOTED).into()
 }
 
+/// Python's `quote(text)`, which leaves slashes as they are.
+pub fn quote_path(text: &str) -> Cow<'_, str> {
+    const QUOTED_PATH: &AsciiSet = &QUOTED.remove(b'/');
+    utf8_percent_encode(text, QUOTED_PATH).into()
+}
+
 /// Python's `quote_plus(text)`.
 pub fn quote_plus(text: &str) -> String {
     // A percent sign of the text is written `%25`, so each `%20` is a space.

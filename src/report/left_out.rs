@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tracing::{debug, warn};
 
 use crate::airflow::lazy_backend;
+use crate::airflow::masker::FirstLookup;
 use crate::config::settings::Settings;
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
@@ -14,8 +15,11 @@ use crate::model::policy::{Policies, Policy};
 use crate::model::team::Teams;
 use crate::text::{count, printable};
 
-/// From here on the time that Airflow takes shows in every task; docs/LARGE-SETS.md has the measurements.
-const LARGE_SET: usize = 200;
+/// From here on the CPU time of a first lookup is worth a warning: each task is a process, and pays it.
+const SLOW_LOOKUP_SECONDS: u64 = 1;
+
+/// The most ids in a sentence about many that have the same in common.
+const FEW_NAMES: usize = 5;
 
 /// The most ids in one line; each has a line of its own before.
 const MOST_NAMES: usize = 100;
@@ -74,8 +78,12 @@ pub fn report<'a>(all: impl IntoIterator<Item = &'a LeftOut>, policies: &Policie
 
 /// The first names of a list, and how many more there are.
 pub fn first_of(ids: &[String]) -> String {
-    let first = ids.iter().take(MOST_NAMES).cloned().collect::<Vec<_>>().join(", ");
-    let more = ids.len().saturating_sub(MOST_NAMES);
+    first_few(ids, MOST_NAMES)
+}
+
+fn first_few(ids: &[String], most: usize) -> String {
+    let first = ids.iter().take(most).cloned().collect::<Vec<_>>().join(", ");
+    let more = ids.len().saturating_sub(most);
     if more > 0 { format!("{first} and {more} more") } else { first }
 }
 
@@ -118,14 +126,32 @@ pub fn notes(entries: &Entries) {
 }
 
 /// Says what a large file costs Airflow, unless the module that makes it cheap is written beside it.
-pub fn large_set(connections: usize, settings: &Settings) {
+pub fn large_set(entries: &Entries, settings: &Settings) {
     let outputs = &settings.outputs;
-    if connections <= LARGE_SET || outputs.backend_module.is_some() || outputs.connections.is_none() {
+    if outputs.backend_module.is_some() || outputs.connections.is_none() {
         return;
     }
+    let lookup = FirstLookup::of(&entries.connections, settings.target);
+    let FirstLookup { connections, patterns, characters, .. } = lookup;
+    debug!(
+        "the first lookup by LocalFilesystemBackend builds {connections} connections, and the log masker learns {patterns} patterns of {characters} characters"
+    );
+    let seconds = lookup.cpu_time().as_secs();
+    if seconds < SLOW_LOOKUP_SECONDS {
+        return;
+    }
+    let twice: Vec<String> = lookup.twice.iter().map(|conn_id| printable(conn_id)).collect();
+    let twice = match twice.as_slice() {
+        [] => String::new(),
+        ids => format!(
+            " Of {} it learns two, because a URL escapes characters of the password: {}.",
+            count(ids.len(), "connection"),
+            first_few(ids, FEW_NAMES)
+        ),
+    };
     warn!(
-        "{connections} connections are in the file, and LocalFilesystemBackend builds them all in each process that looks one \
-         up: with 1000 the first lookup took 1.8 s on Airflow 2.8.1 and 23 s on 3.3.2. Write what the component needs \
+        "{connections} connections are in the file: LocalFilesystemBackend builds them all, and the first lookup of each process takes more \
+         than {seconds} s of CPU time, for the log masker compiles {patterns} patterns.{twice} Write what the component needs \
          (SECRETS_INIT_INCLUDE, SECRETS_INIT_EXCLUDE, SECRETS_INIT_CONN_IDS), or set SECRETS_INIT_BACKEND_MODULE_FILE and \
          let Airflow use {}; see docs/LARGE-SETS.md",
         lazy_backend::CLASS

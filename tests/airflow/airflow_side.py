@@ -68,6 +68,15 @@ def lazy_module():
     return secrets_init_backend
 
 
+def masked_patterns() -> set[str]:
+    """What the log masker of server processes knows by now: the patterns that it has joined into one regular expression."""
+    try:
+        from airflow._shared.secrets_masker import _secrets_masker
+    except ImportError:
+        from airflow.utils.log.secrets_masker import _secrets_masker  # 2.x
+    return set(_secrets_masker().patterns)
+
+
 def versions() -> dict:
     """The versions that an answer comes from."""
     return {

@@ -20,7 +20,7 @@ DIST = pathlib.Path(sys.argv[1]).resolve()
 LIMIT = 6_000_000
 MACHINES = {"x86_64": 62, "aarch64": 183}  # e_machine of ELF
 HERE = os.uname().machine
-AIRFLOWS = ["2.8.1", "3.3.2"]
+AIRFLOWS = ["2.8.1", "3.3.2", "3.4.0b2"]
 
 IMPORTS = """
 import sys
