@@ -34,11 +34,13 @@ def main() -> None:
     print(compare.report(entries, late, compare.SIZES, options.rtt), flush=True)
     text, times, goals_late = goals.time_goals(options.program, options.rtt, options.runs)
     print(f"\nThe goals\n\n{text}\n", flush=True)
+    text, floors = goals.floor_goals(options.program, options.rtt, options.runs)
+    print(f"{text}\n", flush=True)
     text, costs = goals.cost_goals(options.program, options.runs)
     print(f"{text}\n", flush=True)
     if options.write_docs:
         pages.write("compare", compare.figures(entries, compare.SIZES, options.rtt), late["others"])
-        goals.write(options, times, costs, goals_late)
+        goals.write(options, times, floors, costs, goals_late)
     else:
         print(f"Without latency, plain HTTP\n\n{render.report(render.rows(options.program, options.runs))}")
 

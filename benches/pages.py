@@ -115,6 +115,15 @@ def goals_part(document: dict) -> str:
         [row["goal"], f"{row['wall_ms']:.1f}", f"{row['trips']:.2f}", f"{row['limit']:.2f}", judged(row), row["calls"], f"{row['cpu_ms']:.1f}", f"{row['servers_ms']:.1f}", f"{row['peak_mib']:.1f}"]
         for row in figures["time"]
     ]
+    # Figures that were written before there was a floor have none.
+    floors = [
+        [row["goal"].split()[0], f"{row['wall_ms']:.1f}", f"{row['floor_ms']:.1f}", f"{row['ratio']:.2f}", f"{row['limit']:g}", judged(row), row["calls"], row["floor_calls"]]
+        for row in figures.get("floor", [])
+    ]
+    floor = [
+        "The same beside a client that knows all names beforehand, parses nothing and only moves the bytes over 40 connections:",
+        markdown(["connections", "wall ms", "its", "ratio", "goal", "", "calls", "its"], floors),
+    ]
     costs = [[row["goal"], f"{row['measured']:.1f} {row['unit']}", f"{row['limit']:g}", judged(row)] for row in figures["cost"]]
     rendered = [[row["scenario"], *(f"{row[key]:.1f}" for key in ("wall_ms", "cpu_ms", "peak_mib")), row["calls"]] for row in figures["render"]]
     late = figures["late_us"]
@@ -123,6 +132,7 @@ def goals_part(document: dict) -> str:
             "### Goals",
             f"Over TLS 1.3 with a round trip of {figures['rtt_ms']:g} ms:",
             markdown(["connections", "wall ms", "round trips", "goal", "", "calls", "CPU ms", "servers' CPU ms", "peak MiB"], times),
+            *(floor if floors else []),
             "Plain HTTP, no latency:",
             markdown(["what", "measured", "goal", ""], costs),
             markdown(["own + shared", "wall ms", "CPU ms", "peak MiB", "calls"], rendered),

@@ -10,11 +10,12 @@ use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
 use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::SemaphorePermit;
 
 use super::errors;
 use super::listing::{Page, Query};
 use super::retries::Retries;
+use super::turns::Turns;
 use crate::model::aws::{SecretId, is_id};
 use crate::model::aws_names::action::{
     BATCH_GET_SECRET_VALUE as BATCH_GET, CREATE_SECRET as CREATE, GET_SECRET_VALUE as GET, LIST_SECRETS as LIST,
@@ -34,8 +35,7 @@ pub struct Calls {
     /// A shared account's number; `None` for the own one, which is not named.
     pub account: Option<String>,
     pub retries: Retries,
-    /// One for each request that may be in flight, whatever it is.
-    permits: Semaphore,
+    turns: Turns,
     made: Cell<u64>,
 }
 
@@ -55,7 +55,7 @@ impl Calls {
         retries: Retries,
         concurrency: usize,
     ) -> Self {
-        Self { client, identity, account, retries, permits: Semaphore::new(concurrency), made: Cell::new(0) }
+        Self { client, identity, account, retries, turns: Turns::new(concurrency), made: Cell::new(0) }
     }
 
     /// How many were made, retries not counted.
@@ -65,7 +65,7 @@ impl Calls {
 
     /// Waits until one more request may be in flight. Hold what it gives until the answer is there.
     pub async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.permits.acquire().await.ok()
+        self.turns.of_value().await
     }
 
     /// Waits for credentials. Asked for here and not by the SDK within a call: its own time limit for that is shorter than
@@ -97,7 +97,7 @@ impl Calls {
 
     /// One page of a listing, by name.
     pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
-        let _turn = self.turn().await;
+        let _turn = self.turns.of_page().await;
         let filters: Vec<Filter> = query.filters.iter().cloned().map(name_filter).collect();
         let order = if query.descending { SortOrderType::Desc } else { SortOrderType::Asc };
         let attempt = || async {

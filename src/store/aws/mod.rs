@@ -17,4 +17,5 @@ pub mod sources;
 mod store;
 mod transport;
 mod trust;
+mod turns;
 mod values;
