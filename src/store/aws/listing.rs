@@ -294,7 +294,7 @@ impl Part {
     fn gap(&self) -> Option<usize> {
         let (up, down) = (self.known(&self.up), self.known(&self.down));
         let ends = [*up.first()?, *up.last()?, *down.last()?, *down.first()?];
-        let scale = Scale::of(up.iter().chain(&down).copied(), common(&ends));
+        let scale = Scale::of(&up.iter().chain(&down).copied(), common(&ends));
         let [first, low, high, last] = ends.map(|name| scale.place(name));
         let walked = low.checked_sub(first)? + last.checked_sub(high)?;
         let walked = if walked == 0 { 2 * scale.of_cell() } else { walked };
@@ -335,7 +335,7 @@ impl<'a> Cut<'a> {
         let (low, high) = (*up.last()?, *down.last()?);
         let at = common(&[low, high]);
         let head = high.get(..at).filter(|_| low < high && low.is_ascii() && high.is_ascii())?;
-        let scale = Scale::of(up.iter().chain(&down).copied().filter(|name| name.starts_with(head)), at);
+        let scale = Scale::of(&up.iter().chain(&down).copied().filter(|name| name.starts_with(head)), at);
         let between = low.as_bytes().get(at).copied().unwrap_or(0)..=*high.as_bytes().get(at)?;
         let (from, to) = (scale.place(low), scale.place(high));
         let cell = |byte: &u8| {
@@ -406,7 +406,9 @@ impl<'a> Cut<'a> {
     fn by_alphabet(&self, count: usize, gap: usize) -> Option<Vec<Part>> {
         let mut groups = self.groups(count.max(ALPHABET.len().div_ceil(MOST_VALUES)).min(self.cells.len()));
         let is_next = |value: &String| value.len() == self.head.len() + 1 && value.starts_with(self.head);
-        groups.iter_mut().for_each(|group| group.retain(is_next));
+        for group in &mut groups {
+            group.retain(is_next);
+        }
         let taken: Values = groups.iter().flatten().cloned().collect();
         let next = ALPHABET.iter().map(|byte| format!("{}{}", self.head, char::from(*byte)));
         let mut others = next.filter(|value| !taken.contains(value) && !value.starts_with('!'));
@@ -443,7 +445,7 @@ struct Scale {
 const DIGITS: usize = 5;
 
 impl Scale {
-    fn of<'a>(names: impl Iterator<Item = &'a str> + Clone, at: usize) -> Self {
+    fn of<'a>(names: &(impl Iterator<Item = &'a str> + Clone), at: usize) -> Self {
         let likely = (at..at + DIGITS).map(|place| {
             let seen: BTreeSet<u8> = names.clone().filter_map(|name| name.as_bytes().get(place).copied()).collect();
             let is_like = |byte: u8, other: u8| {
