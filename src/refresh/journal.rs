@@ -33,7 +33,8 @@ type DoubtOf<'a> = (&'a str, &'a Doubt);
 /// What can be wrong for longer than one reading.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
-    Reading,
+    /// A reading that failed as a whole, by the code that says how: another is another trouble.
+    Reading(Exit),
     StatusFile,
     /// An account, as lines name it.
     Account(String),
@@ -155,7 +156,8 @@ impl Journal {
         self.status.failures_in_a_row = 0;
         self.status.failure = None;
         self.succeeded = now;
-        for (_, lasted) in self.repeats.over(|trouble| *trouble == Trouble::Reading, now) {
+        let failures = self.repeats.over(|trouble| matches!(trouble, Trouble::Reading(_)), now);
+        if let Some(lasted) = failures.into_iter().map(|(_, lasted)| lasted).max() {
             info!("read again, after {} without success", age(lasted));
         }
         self.say_changes(changes, now);
@@ -175,7 +177,7 @@ impl Journal {
         self.attempted(true);
         self.status.failures_in_a_row += 1;
         let reasons = failure.lines().to_vec();
-        if self.repeats.is_due(&Trouble::Reading, now) {
+        if self.repeats.is_due(&Trouble::Reading(failure.exit()), now) {
             let line = format!(
                 "reading failed ({} in a row); the files stay as they were {} ago: {failure}",
                 self.status.failures_in_a_row,
@@ -399,7 +401,7 @@ mod tests {
         let mut repeats = Repeats::default();
         let start = Instant::now();
         let minutes: Vec<u64> = (0..7 * 24 * 60)
-            .filter(|minute| repeats.is_due(&Trouble::Reading, start + Duration::from_mins(*minute)))
+            .filter(|minute| repeats.is_due(&Trouble::Reading(Exit::TempFail), start + Duration::from_mins(*minute)))
             .collect();
         assert_eq!(minutes[..6], [0, 10, 30, 70, 150, 310]);
         let days = minutes.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
@@ -411,7 +413,7 @@ mod tests {
         let mut repeats = Repeats::default();
         let start = Instant::now();
         let [a, b] = ["a", "b"].map(|id| Trouble::Entry { id: (Kind::Connection, id.to_owned()), is_dropped: false });
-        let other = Trouble::Reading;
+        let other = Trouble::Reading(Exit::Unavailable);
         assert!(repeats.is_due(&a, start) && repeats.is_due(&b, start) && repeats.is_due(&other, start));
         let later = start + Duration::from_secs(90);
         let over = repeats.over(|trouble| *trouble == a, later);

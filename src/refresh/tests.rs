@@ -379,6 +379,7 @@ fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
     let entries = house.last.entries.clone();
     let schedule = Schedule::of(interval, "host");
     let failure = Failure::new(Exit::Unavailable, "AWS is away");
+    let other = Failure::new(Exit::CantCreate, "a directory is gone");
     let mut waits = Vec::new();
     let log = logged(|| {
         let first = Reading { entries: &entries, not_carried: &[], merged: None };
@@ -389,6 +390,9 @@ fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
             now += waits[waits.len() - 1];
             journal.failed(&house.plan, &failure, None, now);
         }
+        // Another reason is said at once, and once.
+        journal.failed(&house.plan, &other, None, now);
+        journal.failed(&house.plan, &other, None, now);
         let quiet_from = now;
         while now - quiet_from < MINUTE * 120 {
             let read = read(&house.plan, &[secrets(&[A1]), secrets(&[])], &Selection::default()).unwrap();
@@ -402,6 +406,7 @@ fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
     assert_eq!(seconds[..7], [300, 30, 60, 120, 240, 300, 300]);
     let said = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!((said("WARN reading failed"), said("read again, after 57 min")), (3, 1), "{log}");
+    assert_eq!((said("ERROR reading failed"), said("read again, after")), (1, 1), "{log}");
     assert_eq!(said("nothing changed for 1 h"), 2, "{log}");
     assert!(log.contains("the files stay as they were 5 min 0 s ago: AWS is away"), "{log}");
 }
