@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::model::cause::Cause;
 use crate::store::error::{ErrorKind, StoreError};
@@ -33,21 +33,27 @@ const MOST_FAULTS: u32 = 7;
 /// How often the instance metadata service may be silent. Where there is no such service, as mostly, that does not change.
 const MOST_SILENCES: u32 = 3;
 
-/// The longest of the first wait, and of any.
-struct Backoff {
-    first: Duration,
-    longest: Duration,
+/// The longest wait after the first fault, and after any: the bound doubles with each.
+const FIRST_FAULT: Duration = Duration::from_millis(100);
+const LONGEST_AFTER_FAULT: Duration = Duration::from_secs(3);
+
+/// Full jitter: anything from nothing to the bound.
+fn wait_after_fault(faults: u32) -> Duration {
+    let bound = FIRST_FAULT.saturating_mul(1_u32 << (faults - 1).min(10)).min(LONGEST_AFTER_FAULT);
+    bound.mul_f64(fastrand::f64())
 }
 
-const THROTTLED: Backoff = Backoff { first: Duration::from_millis(250), longest: Duration::from_secs(4) };
-const FAULT: Backoff = Backoff { first: Duration::from_millis(100), longest: Duration::from_secs(3) };
+/// The shortest and the longest bound of a wait after throttling, and how much of the time it is that the call was throttled.
+const LEAST_THROTTLED: Duration = Duration::from_millis(250);
+const LONGEST_THROTTLED: Duration = Duration::from_secs(4);
+const OF_THROTTLED: f64 = 0.3;
 
-impl Backoff {
-    /// Full jitter: anything from nothing to the bound, which doubles with each failure.
-    fn wait(&self, failures: u32) -> Duration {
-        let bound = self.first.saturating_mul(1_u32 << failures.min(10)).min(self.longest);
-        bound.mul_f64(fastrand::f64())
-    }
+/// The second half of a bound that grows with the time for which the call was throttled. The quota is used up as long as
+/// more pods come back each second than it lets through. Once few are left it waits for them, and they for nothing: so none
+/// waits long beside what the herd has taken already (`benches/virtual-herd` shows what that costs and brings).
+fn wait_after_throttling(throttled_for: Duration) -> Duration {
+    let bound = throttled_for.mul_f64(OF_THROTTLED).clamp(LEAST_THROTTLED, LONGEST_THROTTLED);
+    bound.mul_f64(0.5 + fastrand::f64() / 2.0)
 }
 
 /// No retries by the SDK.
@@ -93,6 +99,7 @@ impl Retries {
         F: Future<Output = Result<T, StoreError>>,
     {
         let (mut faults, mut timeouts, mut throttles, mut silences) = (0, 0, 0, 0);
+        let mut throttled_since = None;
         loop {
             let made = faults + throttles + silences;
             let error = match timeout(patience, RETRIES.scope(made, attempt())).await {
@@ -108,7 +115,7 @@ impl Retries {
                 _ if error.cause == Cause::Tls => return Err(error),
                 ErrorKind::Throttled => {
                     throttles += 1;
-                    THROTTLED.wait(throttles - 1)
+                    wait_after_throttling(throttled_since.get_or_insert_with(Instant::now).elapsed())
                 }
                 ErrorKind::Unavailable => {
                     faults += 1;
@@ -118,11 +125,11 @@ impl Retries {
                     if faults - timeouts == MOST_FAULTS {
                         return Err(error);
                     }
-                    FAULT.wait(faults - 1)
+                    wait_after_fault(faults)
                 }
                 _ if error.cause == Cause::ImdsSilent && silences + 1 < MOST_SILENCES => {
                     silences += 1;
-                    FAULT.wait(silences - 1)
+                    wait_after_fault(silences)
                 }
                 _ => return Err(error),
             };
@@ -147,5 +154,29 @@ impl Retries {
     /// How many calls AWS throttled.
     pub fn throttled(&self) -> u64 {
         self.met.lock().unwrap_or_else(PoisonError::into_inner).throttled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throttled_call_waits_a_part_of_what_it_has_waited() {
+        for (throttled_for, least, most) in [(0, 125, 250), (500, 125, 250), (2_000, 300, 600), (60_000, 2_000, 4_000)]
+        {
+            let waits = || wait_after_throttling(Duration::from_millis(throttled_for)).as_millis();
+            let waits: Vec<u128> = (0..100).map(|_| waits()).collect();
+            assert!(waits.iter().all(|wait| (least..=most).contains(wait)), "{throttled_for}: {waits:?}");
+            // Pods that were throttled together do not come back together.
+            assert!(waits.iter().any(|wait| *wait != waits[0]), "{waits:?}");
+        }
+    }
+
+    #[test]
+    fn the_bound_after_faults_doubles_up_to_three_seconds() {
+        for (faults, most) in [(1, 100), (2, 200), (4, 800), (6, 3_000), (40, 3_000)] {
+            assert!((0..100).all(|_| wait_after_fault(faults).as_millis() <= most), "{faults}");
+        }
     }
 }
