@@ -48,9 +48,9 @@ const LEAST_THROTTLED: Duration = Duration::from_millis(250);
 const LONGEST_THROTTLED: Duration = Duration::from_secs(4);
 const OF_THROTTLED: f64 = 0.3;
 
-/// The second half of a bound that grows with the time for which the call was throttled. The quota is used up as long as
-/// more pods come back each second than it lets through. Once few are left it waits for them, and they for nothing: so none
-/// waits long beside what the herd has taken already (`benches/virtual-herd` shows what that costs and brings).
+/// Anything in the upper half of a bound that grows with the time for which the call was throttled. While many pods come back
+/// each second, the quota is used up, and a longer wait loses nothing. Once few are left, part of the quota is unused while they
+/// wait: so no wait is long beside the time that the herd has taken already (`benches/virtual-herd` measures it).
 fn wait_after_throttling(throttled_for: Duration) -> Duration {
     let bound = throttled_for.mul_f64(OF_THROTTLED).clamp(LEAST_THROTTLED, LONGEST_THROTTLED);
     bound.mul_f64(0.5 + fastrand::f64() / 2.0)
