@@ -46,6 +46,11 @@ impl StoreError {
         Self { cause, action, subject: None, code: None, message: message.into(), request_id: None, asked: None }
     }
 
+    /// Why there are no credentials, in our own words.
+    pub fn of_credentials(cause: Cause, message: impl Into<String>) -> Self {
+        Self::new(cause, CREDENTIALS, message)
+    }
+
     /// What kind of trouble it is.
     pub const fn kind(&self) -> ErrorKind {
         self.cause.kind()

@@ -201,7 +201,7 @@ impl AssumedRole {
         let (path, by) = (&file.path, &file.named_by);
         let refuse = |cause, problem: &str| {
             let shown = shown(path);
-            StoreError::new(cause, CREDENTIALS, format!("{by} names {shown}, which {problem}"))
+            StoreError::of_credentials(cause, format!("{by} names {shown}, which {problem}"))
         };
         let token = crate::config::files::read_text(path, 1 << 20)
             .map_err(|error| refuse(Cause::TokenFile, &format!("can't be read: {}", os_error(&error))))?;

@@ -213,5 +213,5 @@ pub fn of_credentials(error: &CredentialsError) -> StoreError {
 /// A provider's error that is none of ours.
 fn of_provider(error: &CredentialsError) -> StoreError {
     refused(CREDENTIALS, error)
-        .unwrap_or_else(|| StoreError::new(Cause::Unaccepted, CREDENTIALS, "the source of the credentials gives none"))
+        .unwrap_or_else(|| StoreError::of_credentials(Cause::Unaccepted, "the source of the credentials gives none"))
 }

@@ -7,7 +7,6 @@ use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::super::codes;
-use super::error;
 use super::keys::from_json;
 use super::request::{EndpointAnswer, Request};
 use crate::config::aws::metadata::{Container, EndpointToken, Instance};
@@ -30,7 +29,7 @@ fn refusal(place: &str, status: u16, otherwise: Cause) -> StoreError {
         500.. => Cause::ServerFault,
         _ => otherwise,
     };
-    error(cause, format!("{place} answers HTTP {status}"))
+    StoreError::of_credentials(cause, format!("{place} answers HTTP {status}"))
 }
 
 /// Asks a container's endpoint.
@@ -44,11 +43,13 @@ pub async fn container(container: &Container, http: &SharedHttpClient) -> Result
     if answer.status != 200 {
         return Err(refusal(&place, answer.status, Cause::AgentRefuses));
     }
-    let json =
-        answer.json().ok_or_else(|| error(Cause::NotAws, format!("{place} gives something else than credentials")))?;
+    let json = answer.json().ok_or_else(|| {
+        StoreError::of_credentials(Cause::NotAws, format!("{place} gives something else than credentials"))
+    })?;
     let mut keys = from_json(&json, ["AccessKeyId", "SecretAccessKey", "Token", "Expiration"], &place);
     if !json.contains_key("Expiration") {
-        keys = Err(error(Cause::AgentRefuses, format!("{place} gives an answer without Expiration")));
+        keys =
+            Err(StoreError::of_credentials(Cause::AgentRefuses, format!("{place} gives an answer without Expiration")));
     }
     keys.map_err(|problem| match problem.cause {
         Cause::NotAws => StoreError { cause: Cause::AgentRefuses, ..problem },
@@ -65,10 +66,16 @@ fn token(container: &Container) -> Result<Option<String>, StoreError> {
     };
     let shown = printable(path);
     let token = crate::config::files::read_text(path.as_ref(), 1 << 20).map_err(|problem| {
-        error(Cause::TokenFile, format!("{variable} names {shown}, which can't be read: {}", os_error(&problem)))
+        StoreError::of_credentials(
+            Cause::TokenFile,
+            format!("{variable} names {shown}, which can't be read: {}", os_error(&problem)),
+        )
     })?;
     match unusable(&token) {
-        Some(problem) => Err(error(Cause::UnusableValue, format!("the file {shown} that {variable} names {problem}"))),
+        Some(problem) => Err(StoreError::of_credentials(
+            Cause::UnusableValue,
+            format!("the file {shown} that {variable} names {problem}"),
+        )),
         None => Ok(Some(token)),
     }
 }
@@ -94,7 +101,7 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
     };
     let token = match (token, instance.without_token) {
         (None, Err(by)) => {
-            return Err(error(
+            return Err(StoreError::of_credentials(
                 Cause::ImdsSilent,
                 format!("{SERVICE} gives no token for version 2, and {by} forbids version 1"),
             ));
@@ -116,26 +123,35 @@ pub async fn instance(instance: &Instance, http: &SharedHttpClient) -> Result<Cr
             (_, Some(status)) => Err(refusal(SERVICE, status, Cause::ImdsSilent)),
             (401, _) if token.is_none() => {
                 let words = format!("{SERVICE} does not answer the request for a token, and wants one");
-                Err(error(Cause::ImdsSilent, words))
+                Err(StoreError::of_credentials(Cause::ImdsSilent, words))
             }
-            (404, _) => Err(error(Cause::ImdsSilent, format!("{SERVICE} gives none: the instance has no role"))),
+            (404, _) => Err(StoreError::of_credentials(
+                Cause::ImdsSilent,
+                format!("{SERVICE} gives none: the instance has no role"),
+            )),
             (status, _) => Err(refusal(SERVICE, status, Cause::ImdsSilent)),
         }
     };
     let role = text(&get(ROLES).await?)?;
     if !is_role_name(&role) {
-        return Err(error(Cause::NotAws, format!("{SERVICE} gives something else than the name of a role")));
+        return Err(StoreError::of_credentials(
+            Cause::NotAws,
+            format!("{SERVICE} gives something else than the name of a role"),
+        ));
     }
     let answer = get(&format!("{ROLES}{role}")).await?;
-    let json = answer
-        .json()
-        .ok_or_else(|| error(Cause::NotAws, format!("{SERVICE} gives something else than credentials")))?;
+    let json = answer.json().ok_or_else(|| {
+        StoreError::of_credentials(Cause::NotAws, format!("{SERVICE} gives something else than credentials"))
+    })?;
     let keys = ["AccessKeyId", "SecretAccessKey", "Token", "Expiration"];
     if keys.iter().any(|key| !json.contains_key(*key)) {
         // Such as {"Code": "AssumeRoleUnauthorizedAccess", ...}: EC2 may not take the role.
         let code = json.get("Code").and_then(serde_json::Value::as_str).filter(|code| codes::is_code(code));
         let code = code.map(|code| format!(": {code}")).unwrap_or_default();
-        return Err(error(Cause::ImdsSilent, format!("{SERVICE} gives no keys of the instance's role{code}")));
+        return Err(StoreError::of_credentials(
+            Cause::ImdsSilent,
+            format!("{SERVICE} gives no keys of the instance's role{code}"),
+        ));
     }
     from_json(&json, keys, SERVICE)
 }
@@ -146,7 +162,7 @@ fn text(answer: &EndpointAnswer) -> Result<String, StoreError> {
     text.ok_or_else(|| {
         // A page of whatever stands in between may go away.
         let cause = if answer.body.starts_with(b"<") { Cause::NotAws } else { Cause::ImdsSilent };
-        error(cause, format!("{SERVICE} gives something else than a token or the name of a role"))
+        StoreError::of_credentials(cause, format!("{SERVICE} gives something else than a token or the name of a role"))
     })
 }
 
@@ -160,7 +176,7 @@ fn silent(unreached: StoreError) -> StoreError {
          help: {}",
         unreached.message
     );
-    error(Cause::ImdsSilent, message)
+    StoreError::of_credentials(Cause::ImdsSilent, message)
 }
 
 /// Whether a path can hold it (IAM API reference, RoleName).

@@ -4,7 +4,7 @@ use aws_credential_types::Credentials;
 
 use crate::config::aws::refusal::unusable;
 use crate::model::cause::Cause;
-use crate::store::error::{CREDENTIALS, StoreError};
+use crate::store::error::StoreError;
 
 /// The keys of an answer in JSON, under these names: id, secret, token, expiry. `place` is what gave it.
 pub fn from_json(
@@ -14,15 +14,14 @@ pub fn from_json(
 ) -> Result<Credentials, StoreError> {
     let text = |key: &str| answer.get(key).and_then(serde_json::Value::as_str);
     let missing =
-        |key: &str| StoreError::new(Cause::NotAws, CREDENTIALS, format!("{place} gives an answer without {key}"));
+        |key: &str| StoreError::of_credentials(Cause::NotAws, format!("{place} gives an answer without {key}"));
     let (key, hidden) = (text(id).ok_or_else(|| missing(id))?, text(secret).ok_or_else(|| missing(secret))?);
     let session = text(token).filter(|token| !token.is_empty());
     for (name, value) in [(id, Some(key)), (secret, Some(hidden)), (token, session)] {
         let problem = |value: &str| if value.is_empty() { Some("is empty") } else { unusable(value) };
         if let Some(problem) = value.and_then(problem) {
-            return Err(StoreError::new(
+            return Err(StoreError::of_credentials(
                 Cause::UnusableValue,
-                CREDENTIALS,
                 format!("the {name} that {place} gives {problem}"),
             ));
         }
@@ -30,7 +29,7 @@ pub fn from_json(
     let expiry = match answer.get(expiry) {
         None | Some(serde_json::Value::Null) => None,
         Some(value) => Some(value.as_str().and_then(crate::text::parse_time).ok_or_else(|| {
-            StoreError::new(Cause::NotAws, CREDENTIALS, format!("the {expiry} that {place} gives is no time"))
+            StoreError::of_credentials(Cause::NotAws, format!("the {expiry} that {place} gives is no time"))
         })?),
     };
     Ok(Credentials::new(key, hidden, session.map(str::to_owned), expiry, "endpoint"))

@@ -23,7 +23,7 @@ use super::transport::Opened;
 use crate::config::aws::identity::{AccessKeys, Identity};
 use crate::config::aws::refusal::Refusal;
 use crate::model::cause::Cause;
-use crate::store::error::{CREDENTIALS, StoreError};
+use crate::store::error::StoreError;
 
 pub use self::process::Printed;
 
@@ -101,17 +101,17 @@ async fn ask(identity: Identity, means: Means) -> Result<Credentials, Credential
     let answer = match &identity {
         Identity::Sso(_) if [means.sts.use_fips(), means.sts.use_dual_stack()].contains(&Some(true)) => {
             let words = "an SSO profile beside FIPS or dual-stack endpoints is not supported";
-            Err(error(Cause::NotSupported, words))
+            Err(StoreError::of_credentials(Cause::NotSupported, words))
         }
         Identity::Sso(login) => sso::ask(login, means.sso.as_deref(), &means.http).await,
         Identity::Container(container) => endpoints::container(container, &means.direct).await,
         Identity::Instance(instance) => endpoints::instance(instance, &means.direct).await,
         Identity::Process(process) => match &means.printed {
             Some(printed) => printed.credentials(process),
-            None => Err(error(Cause::ProcessFails, "the credential_process was not run")),
+            None => Err(StoreError::of_credentials(Cause::ProcessFails, "the credential_process was not run")),
         },
         Identity::Keys(_) | Identity::Role(_) | Identity::WebIdentity(_) => {
-            Err(error(Cause::NoCredentials, "none found"))
+            Err(StoreError::of_credentials(Cause::NoCredentials, "none found"))
         }
     };
     let mut found = answer.map_err(CredentialsError::provider_error)?;
@@ -123,12 +123,7 @@ async fn ask(identity: Identity, means: Means) -> Result<Credentials, Credential
     Ok(found)
 }
 
-/// Why a source gives no credentials.
-fn error(cause: Cause, message: impl Into<String>) -> StoreError {
-    StoreError::new(cause, CREDENTIALS, message)
-}
-
 /// A part of the configuration that can't be used, as an error of the credentials.
 pub fn refused(refusal: Refusal) -> StoreError {
-    error(refusal.cause.unwrap_or(Cause::BadConfiguration), refusal.words)
+    StoreError::of_credentials(refusal.cause.unwrap_or(Cause::BadConfiguration), refusal.words)
 }

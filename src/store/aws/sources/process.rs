@@ -16,7 +16,7 @@ use crate::error::Failure;
 use crate::model::cause::Cause;
 use crate::process::signals::Signals;
 use crate::process::threads::block_on;
-use crate::store::error::{CREDENTIALS, StoreError};
+use crate::store::error::StoreError;
 use crate::text::{os_error, printable};
 
 /// The most bytes that are read of what it prints.
@@ -27,7 +27,7 @@ pub struct Printed(Result<Vec<u8>, StoreError>);
 
 fn error(process: &CredentialProcess, problem: &str) -> StoreError {
     let words = format!("the credential_process of the profile {} {problem}", printable(&process.profile));
-    StoreError::new(Cause::ProcessFails, CREDENTIALS, words)
+    StoreError::of_credentials(Cause::ProcessFails, words)
 }
 
 impl Printed {

@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-use super::error;
 use super::request::Request;
 use crate::config::aws::refusal::unusable;
 use crate::config::aws::sso::Login;
@@ -30,17 +29,26 @@ pub async fn ask(login: &Login, endpoint: Option<&str>, http: &SharedHttpClient)
     let answer = Request::new("GET", uri).header("x-amz-sso_bearer_token", token).send(http, PATIENCE).await?;
     match answer.status {
         200 => {}
-        401 => return Err(error(Cause::LoginExpired, format!("{place} does not take the token of the login (sso)"))),
-        429 => return Err(error(Cause::Throttled, format!("{place} answers HTTP 429"))),
-        status @ 500.. => return Err(error(Cause::ServerFault, format!("{place} answers HTTP {status}"))),
+        401 => {
+            return Err(StoreError::of_credentials(
+                Cause::LoginExpired,
+                format!("{place} does not take the token of the login (sso)"),
+            ));
+        }
+        429 => return Err(StoreError::of_credentials(Cause::Throttled, format!("{place} answers HTTP 429"))),
+        status @ 500.. => {
+            return Err(StoreError::of_credentials(Cause::ServerFault, format!("{place} answers HTTP {status}")));
+        }
         status => {
             let words = format!("{place} answers HTTP {status}: the account, the role, or that it is assigned");
-            return Err(error(Cause::RoleRejected, words));
+            return Err(StoreError::of_credentials(Cause::RoleRejected, words));
         }
     }
     let json = answer.json();
     let keys = json.as_ref().and_then(|json| json.get("roleCredentials")).and_then(serde_json::Value::as_object);
-    let keys = keys.ok_or_else(|| error(Cause::NotAws, format!("{place} gives something else than credentials")))?;
+    let keys = keys.ok_or_else(|| {
+        StoreError::of_credentials(Cause::NotAws, format!("{place} gives something else than credentials"))
+    })?;
     let names = ["accessKeyId", "secretAccessKey", "sessionToken", "expires"];
     let found = super::keys::from_json(keys, names, &place)?;
     let expiry = keys.get("expiration").and_then(serde_json::Value::as_u64).map(Duration::from_millis);
@@ -53,7 +61,7 @@ pub async fn ask(login: &Login, endpoint: Option<&str>, http: &SharedHttpClient)
 fn token(login: &Login) -> Result<String, StoreError> {
     let (profile, path) = (printable(&login.profile), printable(&login.cache.display().to_string()));
     let refuse = |problem: &str| {
-        error(
+        StoreError::of_credentials(
             Cause::LoginExpired,
             format!("the profile {profile} uses sso, and {path}, where the login's token should be, {problem}"),
         )
