@@ -10,7 +10,7 @@ import sys
 import tarfile
 
 # Compressed: 4.0 for what 0.2.0 did; the refresh, publish-index and the calls of AWS that they need have taken 0.2 more.
-GOAL = {"raw": 9.0, "compressed": 4.25}
+GOAL = {"raw": 10.1, "compressed": 4.55}
 
 
 def main() -> None:
