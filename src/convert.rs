@@ -56,6 +56,8 @@ pub struct Entries {
     pub empty: Vec<EmptyAccount>,
     /// The indices that were read.
     pub indices: Vec<IndexSeen>,
+    /// The own account's number, where its listing tells it.
+    pub own_account: Option<String>,
     /// How many names each of the kind's sources has, before filters; `None` where it is only asked by name.
     pub names: ByKind<Vec<Option<usize>>>,
 }
@@ -71,6 +73,8 @@ pub struct Detail {
     pub bytes: Option<usize>,
     /// When its current version was made, where the store knows.
     pub changed: Option<String>,
+    /// Whether it is the run's own team's.
+    pub of_team: bool,
     /// What is odd about a connection. Not of a secret that is of another kind too: most likely it is meant to be that.
     pub note: Option<Note>,
 }
@@ -83,6 +87,7 @@ impl Entries {
             skipped_accounts: fetched.skipped_accounts,
             empty: fetched.empty,
             indices: fetched.indices,
+            own_account: fetched.own_account,
             ..Self::default()
         };
         for (kind, resolved) in fetched.kinds {
@@ -113,6 +118,7 @@ impl Entries {
                 shadowed: entry.shadowed,
                 bytes: value.map(|value| value.text.expose_secret().len()),
                 changed: value.and_then(|value| value.changed.clone()),
+                of_team: entry.of_team,
                 note: None,
             };
             let taken = match entry.state {
@@ -207,6 +213,11 @@ impl Entries {
     /// Which of the kind's sources an id is from.
     pub fn source_of(&self, kind: Kind, id: &str) -> usize {
         self.details[kind].get(id).map_or(0, |detail| detail.source)
+    }
+
+    /// The same, and whether it is the run's own team's.
+    pub fn origin_of(&self, kind: Kind, id: &str) -> (usize, bool) {
+        (self.source_of(kind, id), self.details[kind].get(id).is_some_and(|detail| detail.of_team))
     }
 
     /// Removes the value of an id, and what is known of it.

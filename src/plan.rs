@@ -173,6 +173,14 @@ impl SourcePlan {
         self.team_secret_name(id).map(|name| self.by_name(name))
     }
 
+    /// Whether a secret that is read for this id is the run's own team's.
+    pub fn is_secret_of_team(&self, id: &str, secret: &SecretId) -> bool {
+        let rest =
+            self.team_secret_id(id).and_then(|team| secret.as_str().strip_prefix(team.as_str()).map(str::to_owned));
+        // An ARN has six more characters than one that is made of the name.
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
+
     fn by_name(&self, name: String) -> SecretId {
         match (&self.source, self.addressed_by) {
             (Source::Shared { account, region }, AddressedBy::PartialArn) => {

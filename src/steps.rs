@@ -28,7 +28,7 @@ use crate::render::template::load::Templates;
 use crate::report::overdue::Overdue;
 use crate::report::summary::Summary;
 use crate::report::{left_out, log, progress};
-use crate::store::aws::configuration::Configuration;
+use crate::store::aws::configuration::{Configuration, CredentialSource};
 use crate::store::error::StoreError;
 use crate::store::secret_store::{IndexStore, SecretStore};
 use crate::write::Change;
@@ -40,6 +40,8 @@ pub struct Run<'a> {
     pub env: &'a Env,
     /// Where secrets come from AWS.
     aws: Option<Configuration>,
+    /// Where the credentials of the first reading came from.
+    credentials: Option<CredentialSource>,
     process: Process,
     pub summary: &'a mut Summary,
     pub overdue: Overdue,
@@ -97,7 +99,19 @@ impl<'a> Run<'a> {
         let policies = settings.policies;
         let inputs = shared_with_rendering(Inputs { settings, templates, plan }, process);
         let (not_carried, rendering) = (Vec::new(), Weak::new());
-        Self { inputs, env, aws, process, summary, overdue, not_carried, policies, is_later: false, rendering }
+        Self {
+            inputs,
+            env,
+            aws,
+            credentials: None,
+            process,
+            summary,
+            overdue,
+            not_carried,
+            policies,
+            is_later: false,
+            rendering,
+        }
     }
 
     /// Asks and converts.
@@ -144,7 +158,8 @@ impl<'a> Run<'a> {
         }
         self.overdue = Overdue::watch(self.process);
         let selection = Selection { known: last.known(plan), ..settings.selection.clone() };
-        let (failure, entries, mut merged) = match self.read(&selection, Duration::ZERO, signals).await {
+        let read = self.read(&selection, Duration::ZERO, signals).await;
+        let (failure, entries, mut merged) = match read.and_then(|read| last.of_same_account(read)) {
             Ok(read) => {
                 let (entries, merged) = last.merge(read, plan, Instant::now(), max_stale);
                 (None, entries, merged)
@@ -217,6 +232,13 @@ impl<'a> Run<'a> {
             Some(configuration) => configuration,
             None => Configuration::read(settings, plan, self.env)?,
         };
+        let source = configuration.source_of_credentials();
+        let before = *self.credentials.get_or_insert(source);
+        // What names no source that can be used is reported by itself.
+        if before.iter().zip(source).any(|(before, now)| before.is_some() && now.is_some() && *before != now) {
+            let line = "the credentials would come from another kind of source than at the start: a file, a profile or a variable that named them is gone; put it back, or restart the container where that is meant";
+            return Err(Failure::new(Exit::Denied, line));
+        }
         store::aws::client::open(settings, plan, &configuration, self.env)
     }
 
@@ -249,6 +271,7 @@ impl<'a> Run<'a> {
             // What is left to the own account is for what is asked by name after that.
             until: (policies.shared != Policy::Error).then(|| end - settings.deadline / 10),
             may_be_invalid: policies.about_shared(Exit::InvalidData) != Policy::Error,
+            was_read: self.is_later,
         };
         let failed = RefCell::default();
         let calls = || stores.iter().map(SecretStore::calls).sum::<u64>();

@@ -331,6 +331,35 @@ fn a_token_file_that_is_away_for_a_while_is_a_failed_reading() {
     assert_eq!(refreshing.passwords(), ["a=a2"]);
 }
 
+/// Without the file the chain goes on to the next source, which may be another account's.
+#[test]
+fn credentials_of_another_account_or_source_are_a_failed_reading() {
+    const OTHER_KEY: &str = "AKIAOTHER0000000000";
+    let other = "arn:aws:iam::222222222222:user/other";
+    let scenario = |password: &str| {
+        let principal = Principal::new(OTHER_KEY, other).can_all(Statement::secrets_reader(SHARED, REGION, PREFIX));
+        scenario(&[("a", password)], &[("a", "of-another-account")]).principal(principal)
+    };
+    let aws = FakeAws::start(scenario("a1"));
+    let run = Run::on_aws(&aws.endpoint(), "{}");
+    let file = run.path("credentials");
+    let keys = |key: &str| format!("[default]\naws_access_key_id = {key}\naws_secret_access_key = secret\n");
+    fs::write(&file, keys(POD_KEY)).unwrap();
+    let run = run.var("AWS_SHARED_CREDENTIALS_FILE", file.to_str().unwrap());
+    let mut refreshing = Refreshing::start(run.var("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:9/"));
+    aws.replace(scenario("a2")).unwrap();
+    for (content, words) in [(keys(OTHER_KEY), "of account 222222222222"), (String::new(), "another kind of source")] {
+        fs::write(&file, content).unwrap();
+        refreshing.read_again();
+        let failure = refreshing.status()["failure"].clone();
+        assert!(failure["exit_code"] == 77 && failure.to_string().contains(words), "{failure}");
+        assert_eq!(refreshing.passwords(), ["a=a1"]);
+    }
+    fs::write(&file, keys(POD_KEY)).unwrap();
+    refreshing.read_again();
+    assert_eq!(refreshing.passwords(), ["a=a2"]);
+}
+
 #[test]
 fn aws_away_and_credentials_that_expired_are_failed_readings_and_then_it_goes_on() {
     let aws = FakeAws::start(scenario(&[("a", "a1")], &[("c", "c1")]));

@@ -82,8 +82,17 @@ pub struct Selection {
     pub include: Option<GlobSet>,
     /// Of the listed conn_ids not these.
     pub exclude: Option<GlobSet>,
-    /// Of an earlier reading, with the account's place in the plan: asked for by name where a listing no longer has them.
-    pub known: ByKind<BTreeMap<String, usize>>,
+    /// Of an earlier reading: asked for by name where a listing no longer has them.
+    pub known: ByKind<BTreeMap<String, KnownEntry>>,
+}
+
+/// Where an entry of an earlier reading is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownEntry {
+    /// The account's place in the plan.
+    pub account: usize,
+    /// Whether it is the run's own team's.
+    pub of_team: bool,
 }
 
 impl Selection {

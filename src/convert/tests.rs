@@ -31,7 +31,7 @@ fn value(text: &str) -> SecretState {
 }
 
 fn entry(source: usize, state: SecretState) -> Winner {
-    Winner { source, state, shadowed: Vec::new(), ambiguous: false }
+    Winner { source, state, shadowed: Vec::new(), ambiguous: false, of_team: false }
 }
 
 fn of(kind: Kind, resolved: Resolved, aside: Vec<SkippedAccount>, plan: &Plan) -> Entries {
@@ -102,6 +102,7 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
         shadowed: vec![1],
         bytes: Some(5),
         changed: Some("2026-11-24T18:25:00Z".to_owned()),
+        of_team: false,
         note: None,
     };
     assert_eq!((details.len(), &details["fine"]), (6, &fine));

@@ -12,6 +12,8 @@ use crate::text::{count, printable};
 /// What came of asking: for each kind that is wanted.
 #[derive(Default)]
 pub struct Fetched {
+    /// The own account's number, where its listing tells it.
+    pub own_account: Option<String>,
     /// What is there and what is missing.
     pub kinds: ByKind<Resolved>,
     /// Shared accounts that the run goes on without, in order.
@@ -234,6 +236,8 @@ pub struct Winner {
     pub shadowed: Vec<usize>,
     /// The secret stands under the prefix of another kind too, and a listing can't tell which it is meant for.
     pub ambiguous: bool,
+    /// It is the run's own team's.
+    pub of_team: bool,
 }
 
 /// A secret that is there.
@@ -255,6 +259,8 @@ pub struct Reported {
     pub not_there: Option<NotThere>,
     /// As [`Winner::ambiguous`].
     pub ambiguous: bool,
+    /// As [`Winner::of_team`].
+    pub of_team: bool,
 }
 
 /// What one source reported about the ids it was asked for.

@@ -34,7 +34,14 @@ pub async fn ask_by_name<S: SecretStore>(
         for source in plan.sources_of(account) {
             let known = answers.get(&(source.kind, account));
             let is_reported = |id: &str| known.is_some_and(|known| known.reported.contains_key(id));
-            let earlier = selection.known[source.kind].iter().filter(|(id, of)| **of == account && !is_reported(id));
+            // The team's own secret may be missing where the one without a team is there.
+            let is_reported_as = |id: &str, of_team: bool| {
+                let reported = known.and_then(|known| known.reported.get(id));
+                reported.is_some_and(|reported| reported.of_team || !of_team)
+            };
+            let earlier = selection.known[source.kind]
+                .iter()
+                .filter(|(id, known)| known.account == account && !is_reported_as(id, known.of_team));
             let earlier = earlier.map(|(id, _)| id.as_str()).filter(|id| !open[source.kind].contains(id));
             for id in open[source.kind].iter().copied().chain(earlier) {
                 // A listing lags by minutes: what it does not name may be there all the same, and so may the team's.

@@ -23,7 +23,7 @@ use crate::store::secret_store::{SecretStore, Wanted};
 type Held = (AllAnswers, Option<String>);
 
 /// Every account side by side, but for those that must first know which account the own one is. Ends with the first error of the
-/// own account: nothing that a shared one answers could help. What is known to have failed is left in `failed`, for a run that
+/// own account: nothing that a shared one answers could help. Gives the own account's number too, where its listing tells it. What is known to have failed is left in `failed`, for a run that
 /// ends here by its deadline.
 ///
 /// # Errors
@@ -34,7 +34,7 @@ pub async fn enumerate<S: SecretStore>(
     selection: &Selection,
     shared: SharedPolicy,
     (skipped_accounts, failed): (&mut BTreeMap<usize, Failure>, &RefCell<Vec<Failure>>),
-) -> Result<AllAnswers, Failure> {
+) -> Result<Held, Failure> {
     let ask = async |place: usize, store: &S, of: &Source| {
         let sources: Vec<&SourcePlan> = plan.sources_of(place).collect();
         (place, shared.wait(of, hold(&sources, store, selection)).await)
@@ -85,7 +85,8 @@ pub async fn enumerate<S: SecretStore>(
         }
         answers.extend(all_or_every_failure(seconds)?.into_iter().flatten());
     }
-    Ok(answers)
+    let is_own = plan.accounts.first().is_some_and(|account| account.source == Source::Own);
+    Ok((answers, own_account.filter(|_| is_own)))
 }
 
 fn can_do_without(plan: &Plan, place: usize, shared: SharedPolicy, failure: &Failure) -> bool {
@@ -232,7 +233,8 @@ async fn list<S: SecretStore>(
         for source in members {
             let Some(id) = source.id_of(&secret.name) else { continue };
             let of_source = answers.entry((source.kind, source.account)).or_default();
-            of_source.add(id, Reported { ambiguous, ..reported.clone() });
+            let of_team = source.is_of_team(&secret.name);
+            of_source.add(id, Reported { ambiguous, of_team, ..reported.clone() });
         }
     }
     fatal.into_result((answers, listed.account))

@@ -176,7 +176,12 @@ fn wanted<'a>(
     selection: &Selection,
     answers: &mut Answers,
 ) -> Vec<SecretToRead<'a>> {
-    let refused = |reason| Reported { state: Some(SecretState::Refused(reason)), not_there: None, ambiguous: false };
+    let refused = |reason| Reported {
+        state: Some(SecretState::Refused(reason)),
+        not_there: None,
+        ambiguous: false,
+        of_team: false,
+    };
     let (named, nameless): (Vec<_>, Vec<_>) = entries.into_iter().partition(|(id, _)| is_id(id));
     if !nameless.is_empty() {
         // What they are is not repeated: the secret may be no index.

@@ -73,6 +73,7 @@ pub async fn read<S: SecretStore>(
     let mut fatal = Fatal::default();
     for ((when, SecretToRead { source, id, secret }), answer) in asked.into_iter().zip(store.read(&ids).await) {
         if let Some(reported) = fatal.sort(source.kind, &id, &secret, answer, when) {
+            let reported = Reported { of_team: source.is_secret_of_team(&id, &secret), ..reported };
             answers.entry((source.kind, source.account)).or_default().add(&id, reported);
         }
     }
@@ -107,7 +108,7 @@ impl Fatal {
                 return None;
             }
         };
-        Some(Reported { state, not_there, ambiguous: false })
+        Some(Reported { state, not_there, ambiguous: false, of_team: false })
     }
 
     /// The value, unless an answer fails the account.

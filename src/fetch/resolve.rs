@@ -48,11 +48,11 @@ async fn resolve<S: SecretStore>(
     failed: &RefCell<Vec<Failure>>,
 ) -> Result<Fetched, Failure> {
     let mut skipped = BTreeMap::new();
-    let mut answers = enumerate(plan, stores, selection, shared, (&mut skipped, failed)).await?;
+    let (mut answers, own_account) = enumerate(plan, stores, selection, shared, (&mut skipped, failed)).await?;
     ask_by_name((plan, selection), stores, &mut answers, shared, &mut skipped).await?;
     let first_skipped = skipped.keys().next().copied().unwrap_or(stores.len());
     answers.retain(|(_, account), _| *account < first_skipped);
-    let mut fetched = Fetched { empty: empty::find(plan, stores, &answers).await, ..Fetched::default() };
+    let mut fetched = Fetched { empty: empty::find(plan, stores, &answers).await, own_account, ..Fetched::default() };
     for (place, account) in plan.accounts.iter().enumerate().skip(first_skipped) {
         let failure = skipped.remove(&place);
         fetched.skipped_accounts.push(SkippedAccount { source: account.source.clone(), failure });
@@ -155,7 +155,8 @@ fn decide(
             match resolved.entries.entry(id) {
                 Entry::Occupied(mut winner) => winner.get_mut().shadowed.push(source),
                 Entry::Vacant(place) => {
-                    place.insert(Winner { source, state, shadowed: Vec::new(), ambiguous: reported.ambiguous });
+                    let Reported { ambiguous, of_team, .. } = reported;
+                    place.insert(Winner { source, state, shadowed: Vec::new(), ambiguous, of_team });
                 }
             }
         }

@@ -15,6 +15,8 @@ pub struct SharedPolicy {
     /// One that holds what no run takes: an index that is none, or too much. So says `SECRETS_INIT_ON_INVALID`; who writes
     /// secrets there has no say in whether the own connections are there.
     pub may_be_invalid: bool,
+    /// It was read with these settings before: what is wrong with them now is what the account holds.
+    pub was_read: bool,
 }
 
 impl SharedPolicy {
@@ -28,10 +30,12 @@ impl SharedPolicy {
         }
     }
 
-    /// Whether the run can go on without this account. A mistake in the settings is none of the account's.
+    /// Whether the run can go on without this account. A mistake in the settings is none of the account's, where they have not
+    /// served before.
     pub fn can_do_without(self, of: &Source, failure: &Failure) -> bool {
         let by_policy = match failure.exit() {
-            Exit::Config | Exit::Bug => false,
+            Exit::Bug => false,
+            Exit::Config => self.was_read,
             Exit::InvalidData => self.may_be_invalid,
             _ => self.until.is_some(),
         };

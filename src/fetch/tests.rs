@@ -78,6 +78,12 @@ impl TestStore {
         self
     }
 
+    /// Its secrets' ARNs are of this account.
+    pub(crate) fn of_account(mut self, account: &'static str) -> Self {
+        self.account = Some(account);
+        self
+    }
+
     /// It can't be listed.
     pub(crate) fn away(mut self, kind: ErrorKind) -> Self {
         self.list_fails = Some(kind);
@@ -172,7 +178,7 @@ fn want(plan: &mut Plan, kind: Kind, own: Enumerate, shared: Enumerate, [own_pre
 }
 
 /// The same, read for a team.
-fn of_team(mut plan: Plan) -> Plan {
+pub(crate) fn of_team(mut plan: Plan) -> Plan {
     for want in &mut plan.wants {
         let teams = || Teams::Of("team_a".to_owned());
         want.sources = std::mem::take(&mut want.sources).into_iter().map(|source| source.with_teams(teams())).collect();
@@ -203,13 +209,13 @@ pub(crate) fn run_until(
     runtime.block_on(fetch(plan, stores, selection, shared, &RefCell::default()))
 }
 
-const NEEDED: SharedPolicy = SharedPolicy { until: None, may_be_invalid: false };
+const NEEDED: SharedPolicy = SharedPolicy { until: None, may_be_invalid: false, was_read: false };
 
 /// An hour from now, or an hour ago.
 pub(crate) fn until(later: bool) -> SharedPolicy {
     let (now, hour) = (Instant::now(), std::time::Duration::from_hours(1));
     let until = if later { now + hour } else { now.checked_sub(hour).unwrap() };
-    SharedPolicy { until: Some(until), may_be_invalid: true }
+    SharedPolicy { until: Some(until), may_be_invalid: true, was_read: false }
 }
 
 /// All but the conn_ids that this glob takes.

@@ -10,8 +10,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::config::settings::KnownEntry;
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
+use crate::error::{Exit, Failure};
 use crate::model::kind::{ByKind, Kind};
 use crate::plan::{Plan, Source};
 use crate::text::count;
@@ -21,6 +23,9 @@ pub const GONE_AFTER: Duration = Duration::from_mins(5);
 
 /// Which entry.
 pub type EntryId = (Kind, String);
+
+/// Which of the kind's sources an entry is from, and whether it is the run's own team's.
+type Origin = (usize, bool);
 
 /// What is in the files since the last reading that succeeded.
 pub struct LastGood {
@@ -41,6 +46,8 @@ pub struct LastGood {
 pub struct Doubt {
     /// Which of the kind's sources it is from.
     pub source: usize,
+    /// Whether it is the run's own team's.
+    pub of_team: bool,
     /// When its value was last confirmed.
     pub confirmed: Instant,
     /// Since when complete readings lack it.
@@ -89,22 +96,41 @@ impl LastGood {
 
     /// Every id that is in the files or was dropped from them, with the account's place in the plan.
     #[must_use]
-    pub fn known(&self, plan: &Plan) -> ByKind<BTreeMap<String, usize>> {
+    pub fn known(&self, plan: &Plan) -> ByKind<BTreeMap<String, KnownEntry>> {
         ByKind::from_fn(|kind| {
             let sources = plan.want_of(kind).map_or(&[][..], |want| &want.sources);
-            let account = |source: usize| sources.get(source).map(|source| source.account);
-            self.marks(kind).into_iter().filter_map(|(id, source)| Some((id.to_owned(), account(source)?))).collect()
+            let entry = |(id, (source, of_team)): (&str, Origin)| {
+                Some((id.to_owned(), KnownEntry { account: sources.get(source)?.account, of_team }))
+            };
+            self.marks(kind).into_iter().filter_map(entry).collect()
         })
     }
 
-    /// The ids of a kind with their sources: what has a value, and what was dropped.
-    fn marks(&self, kind: Kind) -> BTreeMap<&str, usize> {
+    /// The ids of a kind and where they are from: what has a value, and what was dropped.
+    fn marks(&self, kind: Kind) -> BTreeMap<&str, Origin> {
         let alone = (kind == Kind::Connection).then(|| self.entries.for_variable_alone.keys().map(String::as_str));
         let ids = self.entries.ids(kind).into_iter().chain(alone.into_iter().flatten());
-        let mut marks: BTreeMap<&str, usize> = ids.map(|id| (id, self.entries.source_of(kind, id))).collect();
+        let mut marks: BTreeMap<&str, Origin> = ids.map(|id| (id, self.entries.origin_of(kind, id))).collect();
         let dropped = self.doubts.iter().filter(|((of, _), doubt)| *of == kind && doubt.is_dropped);
-        marks.extend(dropped.map(|((_, id), doubt)| (id.as_str(), doubt.source)));
+        marks.extend(dropped.map(|((_, id), doubt)| (id.as_str(), (doubt.source, doubt.of_team))));
         marks
+    }
+
+    /// What was read, unless it is another own account's: then the credentials are not those that were meant.
+    ///
+    /// # Errors
+    /// [`Exit::Denied`] for another account.
+    pub fn of_same_account(&self, read: Entries) -> Result<Entries, Failure> {
+        match (&self.entries.own_account, &read.own_account) {
+            (Some(before), Some(now)) if before != now => {
+                let line = format!(
+                    "the credentials are of account {now}, and what is in the files is of account {before}: a file, a profile or a \
+                     variable that named others is gone; put it back, or restart the container where that is meant"
+                );
+                Err(Failure::new(Exit::Denied, line))
+            }
+            _ => Ok(read),
+        }
     }
 
     fn confirmed(&self, entry: &EntryId) -> Instant {
@@ -133,19 +159,22 @@ impl LastGood {
                     *listed = entries.names[kind].get(place).copied().flatten();
                 }
             }
-            for (id, source) in self.marks(kind) {
+            for (id, origin) in self.marks(kind) {
                 let entry = (kind, id.to_owned());
-                match self.fate(&entry, source, &away, &entries, at) {
+                let (source, of_team) = origin;
+                match self.fate(&entry, origin, &away, &entries, at) {
                     Fate::Fresh | Fate::Gone => {}
                     Fate::Kept { absent_since, clause, detail } => {
                         let confirmed = self.confirmed(&entry);
                         let is_late = max_stale.is_some_and(|longest| at - confirmed >= longest);
-                        let doubt = Doubt { source, confirmed, absent_since, is_dropped: is_late, clause, detail };
+                        let is_dropped = is_late;
+                        let doubt = Doubt { source, of_team, confirmed, absent_since, is_dropped, clause, detail };
                         self.keep((&mut entries, &mut merged), entry, doubt);
                     }
                 }
             }
         }
+        entries.own_account = entries.own_account.take().or_else(|| self.entries.own_account.clone());
         entries.left_out.iter_mut().for_each(|left| left.required = false);
         entries.count_by_source();
         (entries, merged)
@@ -154,7 +183,7 @@ impl LastGood {
     fn fate(
         &self,
         entry: &EntryId,
-        source: usize,
+        (source, of_team): Origin,
         away: &BTreeMap<usize, String>,
         read: &Entries,
         at: Instant,
@@ -165,16 +194,27 @@ impl LastGood {
         let was_alone = *kind == Kind::Connection && self.entries.for_variable_alone.contains_key(id);
         let is_good = read.has(*kind, id) || (was_alone && read.for_variable_alone.contains_key(id));
         let before = self.doubts.get(entry).and_then(|doubt| doubt.absent_since);
-        if is_good && winner.is_some_and(|winner| winner <= source) {
+        // The team's own secret is not replaced by one without a team because it is missing.
+        let read_of_team = read.details[*kind].get(id).is_some_and(|detail| detail.of_team);
+        let is_its_own =
+            winner.is_some_and(|winner| winner < source || (winner == source && (read_of_team || !of_team)));
+        if is_good && is_its_own {
             return Fate::Fresh;
         }
         if let Some(clause) = away.get(&source) {
             return Fate::Kept { absent_since: before, clause: clause.clone(), detail: clause.clone() };
         }
-        if winner.is_some_and(|winner| winner <= source) {
-            let left = read.left_out.iter().find(|left| left.kind == *kind && left.id == *id);
+        let left = read.left_out.iter().find(|left| left.kind == *kind && left.id == *id);
+        if is_its_own {
             let (clause, detail) = left.map(|left| (left.clause(), left.to_string())).unwrap_or_default();
             return Fate::Kept { absent_since: None, clause, detail };
+        }
+        // Such a reading is not complete: what comes after may have the id, and can't say so.
+        let after = away.range(source + 1..).next().map(|(_, clause)| clause.clone());
+        let unread = after.or_else(|| left.filter(|_| winner.is_some()).map(LeftOut::clause));
+        if let Some(unread) = unread {
+            let clause = format!("its account no longer has it, and of what comes after {unread}");
+            return Fate::Kept { absent_since: before, detail: clause.clone(), clause };
         }
         let since = before.unwrap_or(at);
         if before.is_some() && at - since >= GONE_AFTER {
@@ -205,7 +245,7 @@ impl LastGood {
         let mut entries = Entries::clone(&self.entries);
         let mut merged = Merged { doubts: self.doubts.clone(), emptied: Vec::new(), listed: self.listed.clone() };
         let mut is_new = false;
-        for (kind, id, source) in all {
+        for (kind, id, (source, of_team)) in all {
             let entry = (kind, id.to_owned());
             let confirmed = self.confirmed(&entry);
             if at - confirmed < longest || self.doubts.get(&entry).is_some_and(|doubt| doubt.is_dropped) {
@@ -214,7 +254,7 @@ impl LastGood {
             is_new = true;
             let (clause, detail) = (reason.to_owned(), reason.to_owned());
             let absent_since = self.doubts.get(&entry).and_then(|doubt| doubt.absent_since);
-            let doubt = Doubt { source, confirmed, absent_since, is_dropped: true, clause, detail };
+            let doubt = Doubt { source, of_team, confirmed, absent_since, is_dropped: true, clause, detail };
             self.keep((&mut entries, &mut merged), entry, doubt);
         }
         entries.count_by_source();
@@ -238,11 +278,11 @@ impl LastGood {
             if merged.doubts.contains_key(&entry) || !was_carried || !self.entries.has(left.kind, &left.id) {
                 continue;
             }
-            let source = self.entries.source_of(left.kind, &left.id);
+            let (source, of_team) = self.entries.origin_of(left.kind, &left.id);
             let (clause, detail) = (format!("{file} can't hold its new value"), left.to_string());
             let confirmed = self.confirmed(&entry);
             let is_dropped = max_stale.is_some_and(|longest| at - confirmed >= longest);
-            let doubt = Doubt { source, confirmed, absent_since: None, is_dropped, clause, detail };
+            let doubt = Doubt { source, of_team, confirmed, absent_since: None, is_dropped, clause, detail };
             self.keep((entries.get_or_insert_with(|| read.clone()), merged), entry, doubt);
         }
         if let Some(entries) = &mut entries {

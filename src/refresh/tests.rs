@@ -17,7 +17,7 @@ use crate::config::settings::Selection;
 use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
 use crate::error::{Exit, Failure};
-use crate::fetch::tests::{TestStore, plan, run_until, until};
+use crate::fetch::tests::{TestStore, of_team, plan, run_until, until};
 use crate::model::connection::Field;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
@@ -58,7 +58,8 @@ impl House {
     fn later(&mut self, wait: Duration, own: TestStore, shared: TestStore) -> Vec<String> {
         self.now += wait;
         let selection = Selection { known: self.last.known(&self.plan), ..Selection::default() };
-        let result = match read(&self.plan, &[own, shared], &selection) {
+        let read = read(&self.plan, &[own, shared], &selection);
+        let result = match read.and_then(|read| self.last.of_same_account(read)) {
             Ok(read) => Some(self.last.merge(read, &self.plan, self.now, self.max_stale)),
             Err(failure) => self.last.without_stale(self.now, self.max_stale, &failure.to_string()),
         };
@@ -155,6 +156,66 @@ fn a_secret_that_is_made_anew_is_there_at_once_and_its_absence_forgotten() {
     let denied = secrets(&[A2, B1]).refusing("o/a", ErrorKind::Denied);
     assert_eq!(house.later(MINUTE * 4, denied, secrets(&[SHARED_A])), ["a=a2", "b=b1"]);
     assert_eq!(house.later(MINUTE * 4, secrets(&[B1]), secrets(&[SHARED_A])), ["a=a2", "b=b1"], "it counts anew");
+}
+
+/// What comes after is not known, so the reading is not complete.
+#[test]
+fn what_its_account_no_longer_has_stays_while_what_comes_after_cannot_be_read() {
+    let mut house = House::of(&[A1, B1], &[SHARED_A, SHARED_C]);
+    let all = || secrets(&[SHARED_A, SHARED_C]);
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), all()), ["a=a1", "b=b1", "c=c1"]);
+    for shared in [
+        secrets(&[]).away(ErrorKind::Unavailable),
+        secrets(&[]),
+        all().refusing("s/a", ErrorKind::Kms),
+        secrets(&[("s/a", "http://u:x@h:port"), SHARED_C]),
+    ] {
+        assert_eq!(house.later(MINUTE * 10, secrets(&[B1]), shared), ["a=a1", "b=b1", "c=c1"]);
+        assert!(house.doubts().iter().any(|doubt| doubt.starts_with("a, ")), "{:?}", house.doubts());
+    }
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), all()), ["a=shared", "b=b1", "c=c1"]);
+    // Where it was never seen to be absent before, the first complete reading is the first of two.
+    let mut house = House::of(&[A1, B1], &[SHARED_C]);
+    let away = || secrets(&[]).away(ErrorKind::Unavailable);
+    for _ in 0..2 {
+        assert_eq!(house.later(MINUTE * 10, secrets(&[B1]), away()), ["a=a1", "b=b1", "c=c1"]);
+    }
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), secrets(&[SHARED_C])), ["a=a1", "b=b1", "c=c1"]);
+    assert_eq!(house.later(MINUTE * 5, secrets(&[B1]), secrets(&[SHARED_C])), ["b=b1", "c=c1"]);
+}
+
+#[test]
+fn a_teams_own_secret_is_not_replaced_by_one_without_a_team_because_it_is_missing() {
+    let (of_team_1, of_team_2) = (("o/team_a--a", "http://u:team1@h"), ("o/team_a--a", "http://u:team2@h"));
+    let all = |team| secrets(&[team, A1, B1]);
+    let without = || secrets(&[A1, B1]);
+    let mut house = House::with(of_team(plan(Enumerate::Listing, Enumerate::Listing)), &[of_team_1, A1, B1], &[]);
+    assert_eq!(house.file(), ["a=team1", "b=b1"]);
+    let unlisted = all(of_team_2).not_listing(&["o/team_a--a"]);
+    assert_eq!(house.later(MINUTE, unlisted, secrets(&[])), ["a=team2", "b=b1"]);
+    assert_eq!(house.doubts(), Vec::<String>::new());
+    let denied = all(of_team_1).refusing("o/team_a--a", ErrorKind::Denied);
+    assert_eq!(house.later(MINUTE, denied, secrets(&[])), ["a=team2", "b=b1"]);
+    // It is gone by the same rule as any other.
+    assert_eq!(house.later(MINUTE, without(), secrets(&[])), ["a=team2", "b=b1"]);
+    assert_eq!(house.later(MINUTE * 4, without(), secrets(&[])), ["a=team2", "b=b1"]);
+    assert_eq!(house.later(MINUTE, without(), secrets(&[])), ["a=a1", "b=b1"]);
+    assert_eq!(house.later(MINUTE, all(of_team_1), secrets(&[])), ["a=team1", "b=b1"]);
+    // What is dropped stays dropped, too.
+    house.max_stale = Some(MINUTE * 2);
+    assert_eq!(house.later(MINUTE * 3, without(), secrets(&[])), ["b=b1"]);
+}
+
+#[test]
+fn the_secrets_of_another_own_account_are_not_taken() {
+    let of = |account: &'static str| secrets(&[A2, B2]).of_account(account);
+    let mut house = House::of(&[A1, B1], &[]);
+    assert_eq!(house.later(MINUTE, of("111111111111"), secrets(&[])), ["a=a2", "b=b2"]);
+    assert_eq!(house.later(MINUTE, secrets(&[A1, B1]).of_account("999999999999"), secrets(&[])), ["a=a2", "b=b2"]);
+    // A listing that names nothing tells no account, and the one that is known stays.
+    assert_eq!(house.later(MINUTE, secrets(&[]), secrets(&[])), ["a=a2", "b=b2"]);
+    assert_eq!(house.later(MINUTE, secrets(&[A1, B1]).of_account("999999999999"), secrets(&[])), ["a=a2", "b=b2"]);
+    assert_eq!(house.later(MINUTE, secrets(&[A1, B1]).of_account("111111111111"), secrets(&[])), ["a=a1", "b=b1"]);
 }
 
 #[test]

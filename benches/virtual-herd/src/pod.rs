@@ -82,7 +82,8 @@ impl Template {
             &self.configuration,
             &self.env,
         )?;
-        let (failed, shared) = (RefCell::default(), SharedPolicy { until: None, may_be_invalid: false });
+        let (failed, shared) =
+            (RefCell::default(), SharedPolicy { until: None, may_be_invalid: false, was_read: false });
         let reading = fetch(&self.plan, &stores, &self.settings.selection, shared, &failed);
         let late = |_| Err(Failure::new(Exit::TempFail, "the deadline passed before every secret was read"));
         let fetched = timeout_at(end, reading).await.unwrap_or_else(late)?;

@@ -1,6 +1,7 @@
 //! AWS's own configuration of a run: of the pod, and of the own account where `profile_name` names another profile. Read, and the
 //! `credential_process` run, before the process gives up to run programs.
 
+use std::mem::{Discriminant, discriminant};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -35,7 +36,15 @@ pub struct Side {
     pub printed: Option<Arc<Printed>>,
 }
 
+/// The kinds of source that the pod's and the own account's credentials come from; `None` where none can be used.
+pub type CredentialSource = [Option<Discriminant<Identity>>; 2];
+
 impl Configuration {
+    /// Of which kind the sources of the credentials are.
+    pub fn source_of_credentials(&self) -> CredentialSource {
+        [&self.pod, &self.own].map(|side| side.identity.as_ref().ok().map(discriminant))
+    }
+
     /// Reads it.
     ///
     /// # Errors
