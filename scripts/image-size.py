@@ -9,8 +9,9 @@ import json
 import sys
 import tarfile
 
-# Compressed: 4.0 for what 0.2.0 did; the refresh, publish-index and the calls of AWS that they need have taken 0.2 more.
-GOAL = {"raw": 10.1, "compressed": 4.55}
+# Compressed: 4.0 for what 0.2.0 did; the refresh, publish-index and the calls of AWS that they need have taken 0.2 more, and 0.3 the assembler
+# of aws-lc (.cargo/config.toml), which takes 8 of 107 ms off a run of 100 connections.
+GOAL = {"raw": 10.1, "compressed": 4.5}
 
 
 def main() -> None:
