@@ -213,7 +213,7 @@ impl LastGood {
         let after = away.range(source + 1..).next().map(|(_, clause)| clause.clone());
         let unread = after.or_else(|| left.filter(|_| winner.is_some()).map(LeftOut::clause));
         if let Some(unread) = unread {
-            let clause = format!("its account no longer has it, and of what comes after {unread}");
+            let clause = format!("its account no longer has it, and one that comes after may have it: {unread}");
             return Fate::Kept { absent_since: before, detail: clause.clone(), clause };
         }
         let since = before.unwrap_or(at);
