@@ -139,10 +139,9 @@ impl Status {
     }
 }
 
-/// Removes the status that an earlier process has left: there is none before the first render is in place. Another file stays.
+/// Removes what an earlier process has left: there is no status before the first render is in place.
 pub fn remove(path: &Path) {
-    let is_status = || files::read_text(path, LARGEST).is_ok_and(|text| serde_json::from_str::<Status>(&text).is_ok());
-    if path.is_file() && !path.is_symlink() && is_status() {
+    if path.is_file() && !path.is_symlink() {
         // What can't be removed can't be replaced either, which is said then.
         drop(std::fs::remove_file(path));
     }
@@ -297,18 +296,6 @@ mod tests {
         let turning = Status { last_attempt: at(SystemTime::UNIX_EPOCH + Duration::from_secs(1_010_000)), ..status() };
         let by = |by_attempt| judged(&turning, Judgement { max_age: None, by_attempt }, 10_000);
         assert_eq!((by(true), by(false)), (Exit::Ok, Exit::Different));
-    }
-
-    #[test]
-    fn only_a_status_is_removed() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("s.json");
-        std::fs::write(&path, "something else").unwrap();
-        remove(&path);
-        assert!(path.exists());
-        status().write(&path, 0o440).unwrap();
-        remove(&path);
-        assert!(!path.exists());
     }
 
     /// A process that reads on dates its status anew within an interval; one that hangs must not be well until the clock has caught up.
