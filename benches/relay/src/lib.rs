@@ -5,6 +5,7 @@
 //! One thread and one epoll, because thousands of connections must not cost the CPU that the measured programs need.
 //! Neither bandwidth nor TCP's slow start is modelled.
 
+pub mod http;
 mod lateness;
 mod link;
 mod relay;

@@ -6,12 +6,12 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks")]
 
 use std::cell::RefCell;
-use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bench_relay::http;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -73,7 +73,6 @@ impl Client {
 
 /// Reads one answer; an error when it is not a 200.
 async fn answer(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let bad = |what: &[u8]| io::Error::other(format!("unexpected answer: {}", String::from_utf8_lossy(what)));
     buffer.clear();
     let mut wanted = None;
     while wanted.is_none_or(|wanted| buffer.len() < wanted) {
@@ -81,16 +80,11 @@ async fn answer(stream: &mut TlsStream<TcpStream>, buffer: &mut Vec<u8>) -> io::
         if stream.read_buf(buffer).await? == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        if wanted.is_none()
-            && let Some(head) = buffer.windows(4).position(|four| four == b"\r\n\r\n")
-        {
-            let text = String::from_utf8_lossy(&buffer[..head]).to_lowercase();
-            let length =
-                text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
-            wanted = Some(head + 4 + length.ok_or_else(|| bad(&buffer[..head]))?);
+        if wanted.is_none() {
+            wanted = http::length(buffer)?;
         }
     }
-    if buffer.starts_with(b"HTTP/1.1 200") { Ok(()) } else { Err(bad(buffer)) }
+    http::check(buffer)
 }
 
 /// What all of these begin with.
@@ -112,24 +106,13 @@ fn run(words: &[String]) -> Result<(), String> {
     let [address, ca, account, region, names] = words else { return Err(USAGE.to_owned()) };
     let names = std::fs::read_to_string(names).map_err(|error| error.to_string())?;
     let names: Vec<&str> = names.lines().collect();
-    let request = |operation: &str, body: String| {
-        let mut text = format!("POST / HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/x-amz-json-1.1\r\n");
-        let scope = format!("{account}/20261124/{region}/secretsmanager/aws4_request");
-        let _ = write!(
-            text,
-            "x-amz-target: secretsmanager.{operation}\r\nauthorization: AWS4-HMAC-SHA256 Credential={scope}, \
-             SignedHeaders=host, Signature=0\r\ncontent-length: {}\r\n\r\n{body}",
-            body.len()
-        );
-        text.into_bytes()
-    };
+    let request = |operation: &str, body: &str| http::request(address, account, region, operation, body);
     let page = |names: &[&str]| {
         let filter = common(names);
         let body = format!(r#"{{"MaxResults":100,"Filters":[{{"Key":"name","Values":["{filter}"]}}]}}"#);
-        request("ListSecrets", body)
+        request("ListSecrets", &body)
     };
-    let batch =
-        |names: &[&str]| request("BatchGetSecretValue", format!(r#"{{"SecretIdList":["{}"]}}"#, names.join("\",\"")));
+    let batch = |names: &[&str]| request("BatchGetSecretValue", &http::batch_of(names));
     let client = Client {
         address: address.clone(),
         connector: trusting(Path::new(ca))?,

@@ -4,11 +4,12 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program talks")]
 
-use std::fmt::Write as _;
 use std::io::{self, Read as _, Write as _};
 use std::net::TcpStream;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
+
+use bench_relay::http;
 
 const USAGE: &str = "\
 usage: load ADDRESS:PORT ACCOUNT REGION SECONDS CONNECTIONS IDS NAME...
@@ -28,17 +29,9 @@ impl Requests {
             let (operation, body) = if ids == 1 {
                 ("GetSecretValue", format!(r#"{{"SecretId":"{}"}}"#, names[0]))
             } else {
-                ("BatchGetSecretValue", format!(r#"{{"SecretIdList":["{}"]}}"#, names.join("\",\"")))
+                ("BatchGetSecretValue", http::batch_of(names))
             };
-            let mut text = format!("POST / HTTP/1.1\r\nhost: {server}\r\ncontent-type: application/x-amz-json-1.1\r\n");
-            let scope = format!("{account}/20261124/{region}/secretsmanager/aws4_request");
-            let _ = write!(
-                text,
-                "x-amz-target: secretsmanager.{operation}\r\nauthorization: AWS4-HMAC-SHA256 Credential={scope}, \
-                 SignedHeaders=host, Signature=0\r\ncontent-length: {}\r\n\r\n{body}",
-                body.len()
-            );
-            text.into_bytes()
+            http::request(server, account, region, operation, &body)
         });
         Self { whole: whole.collect(), next: 0 }
     }
@@ -51,7 +44,6 @@ impl Requests {
 
 /// Reads one answer; an error when it is not a 200.
 fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
-    let bad = |what: &[u8]| io::Error::other(format!("unexpected answer: {}", String::from_utf8_lossy(what)));
     buffer.clear();
     let mut chunk = [0; 16 * 1024];
     let mut wanted = None;
@@ -61,16 +53,11 @@ fn answer(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<()> {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         buffer.extend_from_slice(&chunk[..count]);
-        if wanted.is_none()
-            && let Some(head) = buffer.windows(4).position(|four| four == b"\r\n\r\n")
-        {
-            let text = String::from_utf8_lossy(&buffer[..head]).to_lowercase();
-            let length =
-                text.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse::<usize>().ok());
-            wanted = Some(head + 4 + length.ok_or_else(|| bad(&buffer[..head]))?);
+        if wanted.is_none() {
+            wanted = http::length(buffer)?;
         }
     }
-    if buffer.starts_with(b"HTTP/1.1 200") { Ok(()) } else { Err(bad(buffer)) }
+    http::check(buffer)
 }
 
 fn run(words: &[String]) -> Result<(), String> {
