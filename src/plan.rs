@@ -175,10 +175,9 @@ impl SourcePlan {
 
     /// Whether a secret that is read for this id is the run's own team's.
     pub fn is_secret_of_team(&self, id: &str, secret: &SecretId) -> bool {
-        let rest =
-            self.team_secret_id(id).and_then(|team| secret.as_str().strip_prefix(team.as_str()).map(str::to_owned));
+        let Some(team) = self.team_secret_id(id) else { return false };
         // An ARN has six more characters than one that is made of the name.
-        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+        secret.as_str().strip_prefix(team.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
     }
 
     fn by_name(&self, name: String) -> SecretId {

@@ -23,8 +23,8 @@ use crate::store::secret_store::{SecretStore, Wanted};
 type Held = (AllAnswers, Option<String>);
 
 /// Every account side by side, but for those that must first know which account the own one is. Ends with the first error of the
-/// own account: nothing that a shared one answers could help. Gives the own account's number too, where its listing tells it. What is known to have failed is left in `failed`, for a run that
-/// ends here by its deadline.
+/// own account: nothing that a shared one answers could help. Gives the own account's number too, where its listing tells it. What
+/// is known to have failed is left in `failed`, for a run that ends here by its deadline.
 ///
 /// # Errors
 /// When the own account can't be asked, or a shared one that the run can't do without.

@@ -166,8 +166,7 @@ impl LastGood {
                     Fate::Fresh | Fate::Gone => {}
                     Fate::Kept { absent_since, clause, detail } => {
                         let confirmed = self.confirmed(&entry);
-                        let is_late = max_stale.is_some_and(|longest| at - confirmed >= longest);
-                        let is_dropped = is_late;
+                        let is_dropped = max_stale.is_some_and(|longest| at - confirmed >= longest);
                         let doubt = Doubt { source, of_team, confirmed, absent_since, is_dropped, clause, detail };
                         self.keep((&mut entries, &mut merged), entry, doubt);
                     }
