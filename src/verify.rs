@@ -355,11 +355,12 @@ fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
 
 /// Numbers may be written in another way (-0 as 0) but must be the same to Python.
 fn same_fields(entry: &Entry, expected: &Connection, format: Format) -> Result<(), &'static str> {
-    let expected = |field| match expected.get(field) {
-        Some(extra) if field == Field::Extra && format == Format::Yaml => Some(dumps(&Json::from(&*extra.to_text()))),
-        value => value.map(dumps),
+    let differs = |field: &Field| match (entry.get(field.name()), expected.get(*field)) {
+        (value, Some(extra)) if *field == Field::Extra && format == Format::Yaml => {
+            value.and_then(Json::as_str) != Some(&*extra.to_text())
+        }
+        (value, expected) => value != expected && value.map(dumps) != expected.map(dumps),
     };
-    let differs = |field: &Field| entry.get(field.name()).map(dumps) != expected(*field);
     Field::ALL.into_iter().find(differs).map_or(Ok(()), |field| Err(field.name()))
 }
 

@@ -61,7 +61,9 @@ impl FirstLookup {
 fn is_masked(text: &str, target: AirflowTarget) -> bool {
     match target {
         AirflowTarget::V2 => !text.is_empty(),
-        AirflowTarget::V3 | AirflowTarget::V3QueryJson => text.chars().count() >= 5 && text.to_lowercase() != "airflow",
+        AirflowTarget::V3 | AirflowTarget::V3QueryJson => {
+            text.chars().count() >= 5 && !text.eq_ignore_ascii_case("airflow")
+        }
     }
 }
 

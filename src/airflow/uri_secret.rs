@@ -5,6 +5,7 @@
 //! from 3.1.8), on top of `CPython` 3.11 `urllib/parse.py` `urlsplit`, `parse_qsl` and
 //! `ipaddress.py` `IPv6Address`.
 
+use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
 use indexmap::IndexMap;
@@ -24,7 +25,7 @@ pub(super) const EXTRA_KEY: &str = "__extra__";
 
 /// Parses `uri`, which is stripped and not empty.
 pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid> {
-    let protocols = uri.matches("://").count();
+    let protocols = uri.split(':').skip(1).filter(|after| after.starts_with("//")).count();
     if protocols > 2 {
         return Err(Invalid { reason: Reason::TooManyProtocols, place: InvalidPlace::Secret });
     }
@@ -168,11 +169,16 @@ struct Split {
 
 /// `urlsplit`.
 fn urlsplit(uri: &str) -> Result<Split, Invalid> {
-    let uri = uri.trim_start_matches(|c| c <= ' ').replace(['\t', '\r', '\n'], "");
+    let uri = uri.trim_start_matches(|c| c <= ' ');
+    let is_dropped = |byte| matches!(byte, b'\t' | b'\r' | b'\n');
+    let uri: Cow<'_, str> =
+        if uri.bytes().any(is_dropped) { uri.replace(['\t', '\r', '\n'], "").into() } else { uri.into() };
     let (scheme, rest) = split_scheme(&uri);
     let has_authority = rest.starts_with("//");
     let (netloc, rest) = match rest.strip_prefix("//") {
-        Some(rest) => rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len())),
+        Some(rest) => {
+            rest.split_at(rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len()))
+        }
         None => ("", rest),
     };
     check_brackets(netloc)?;

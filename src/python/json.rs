@@ -416,7 +416,7 @@ fn quote_into(text: &str, out: &mut String) {
     out.push('"');
     let mut plain = text;
     // Copies whole runs: nearly all text of secrets needs no escape.
-    while let Some(at) = plain.find(|c: char| !matches!(c, ' '..='~') || c == '"' || c == '\\') {
+    while let Some(at) = plain.bytes().position(|byte| !matches!(byte, b' '..=b'~') || byte == b'"' || byte == b'\\') {
         let (run, rest) = plain.split_at(at);
         out.push_str(run);
         let mut chars = rest.chars();

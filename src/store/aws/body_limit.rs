@@ -10,6 +10,7 @@ use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_types::body::SdkBody;
 use http_body::{Body, Frame, SizeHint};
+use memchr::memchr2;
 use tokio::sync::{AcquireError, Semaphore, SemaphorePermit};
 
 use super::budget::{Budget, OF_MANY};
@@ -95,15 +96,20 @@ struct Parts {
 impl Parts {
     /// Counts more of it; whether there are still few enough.
     fn count(&mut self, data: &[u8]) -> Result<(), RefusedAnswer> {
-        for byte in data {
+        let mut rest = data;
+        while let Some((byte, after)) = rest.split_first() {
+            rest = after;
             match byte {
                 _ if self.is_escaped => self.is_escaped = false,
                 b'\\' => self.is_escaped = self.in_text,
                 b'"' => self.in_text = !self.in_text,
-                _ if self.in_text => {}
-                b'{' => self.objects = self.objects.saturating_add(1),
-                b'[' | b',' => self.items = self.items.saturating_add(1),
+                b'{' if !self.in_text => self.objects = self.objects.saturating_add(1),
+                b'[' | b',' if !self.in_text => self.items = self.items.saturating_add(1),
                 _ => {}
+            }
+            if self.in_text && !self.is_escaped {
+                // Most of an answer is text.
+                rest = memchr2(b'"', b'\\', rest).and_then(|at| rest.get(at..)).unwrap_or_default();
             }
         }
         if self.objects > MOST_OBJECTS || self.items > MOST_ITEMS {
@@ -205,6 +211,16 @@ mod tests {
         assert_eq!(held((1 << 20) + 1, limit), Err(words.to_owned()));
         let words = "the answer is larger than 1 MiB, all that the memory limit leaves for one; raise it";
         assert_eq!(held((1 << 20) + 1, BodyLimit { is_for_memory: true, ..limit }), Err(words.to_owned()));
+    }
+
+    #[test]
+    fn parts_are_counted_outside_texts_however_the_answer_is_cut() {
+        let document = br#"{"a": ["{,[", "\"{[,", "\\", {"b\\\"": "c,"}], "d": {}}"#;
+        for size in 1..=document.len() {
+            let mut parts = Parts::default();
+            assert!(document.chunks(size).all(|piece| parts.count(piece).is_ok()));
+            assert_eq!((parts.objects, parts.items, parts.in_text, parts.is_escaped), (3, 5, false, false), "{size}");
+        }
     }
 
     /// A body of pieces of three bytes, that says how long it is or not.

@@ -81,8 +81,10 @@ impl Calls {
     {
         self.made.set(self.made.get() + 1);
         let mut before = self.identified().await?;
+        // On the heap: the futures of the SDK are large, and thousands of calls may wait for their turn.
+        let persist = || Box::pin(self.retries.persist(action, &attempt));
         for _ in 0..RENEWALS {
-            let error = match self.retries.persist(action, &attempt).await {
+            let error = match persist().await {
                 Err(error) if error.cause == Cause::Expired => error,
                 answer => return answer,
             };
@@ -92,7 +94,7 @@ impl Calls {
             }
             before = now;
         }
-        self.retries.persist(action, attempt).await
+        persist().await
     }
 
     /// One page of a listing, by name.

@@ -1,17 +1,20 @@
 //! Which secrets are there: the pages of a listing.
 //!
-//! Pages follow each other by tokens, so a list of 5,000 would be 50 round trips one after another. A long list is
-//! therefore cut into parts by the next character of the names, and the parts are walked side by side.
+//! Pages follow each other by tokens, so a list of 5,000 would be 50 round trips one after another. Two walks halve that,
+//! one from each end: the part between them is complete once they have met. Where what is left between them is long, it
+//! is cut by the next character of the names, and each part is walked from both its ends as well.
 //!
-//! The parts cover every name, whatever the names are: next to the parts that begin with a given character stands one
-//! that begins with *none* of them (AWS's filters negate with `!`), or else every character that a name may have. How the
-//! names are spread decides only how many calls it takes. What the parts rely on is checked on the answers (the order
-//! that was asked for, negation, a name that must come back), and a server that fails the check is walked page by page.
+//! The parts cover every name, whatever the names are and however the server sorts: one of them takes all names that begin
+//! with *none* of what the others begin with (AWS's filters negate with `!`), or else every character that a name may have
+//! is in one of them. Two walks have met where one ends with the same names as the other, in reverse. How the names are
+//! spread decides only how many calls it takes. What the parts rely on is checked on the answers (the reverse order,
+//! negation, a name that must come back), and a server that fails the check is walked page by page.
 
-use std::cell::{Cell, RefCell};
-use std::collections::{BTreeSet, HashSet};
+use std::cell::Cell;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::future::Future;
 use std::pin::Pin;
+use std::rc::Rc;
 
 use futures_util::future::try_join_all;
 
@@ -52,80 +55,92 @@ pub trait Pages {
 }
 
 /// The most names of a page. A shorter one that has a successor is the server's choice, and says nothing about density.
-pub const PAGE: usize = 100;
+const PAGE: usize = 100;
 /// The most filters of a call (API model, FiltersListType).
 const MOST_FILTERS: usize = 10;
 /// The most values of a filter (API model, FilterValuesStringList).
 const MOST_VALUES: usize = 10;
-/// From so many pages on, more calls at once are better than fewer one after another.
-const WORTH_CUTTING: usize = 6;
 /// Parts of parts, at most this deep.
 const DEEPEST: usize = 6;
 
+// How many calls it takes and how many round trips depends on what follows. These figures came out best of those tried on
+// the names in listing/tests.rs.
+
+/// So many known names of a part tell how dense it is.
+const TELLING: usize = 3 * PAGE;
+/// With so many parts under way the connections are busy with values, and more parts would only be more calls.
+const BUSY_PARTS: usize = 4;
+/// Where more names than this seem to be left between two walks, they are cut: while few parts are under way, and else.
+const WORTH_CUTTING: [usize; 2] = [2 * PAGE, 10 * PAGE];
+/// The most parts of a cut; where several are under way, of all their cuts.
+const MOST_PARTS: usize = 10;
+/// About so many names go into a part: two round trips of two walks, and room for a wrong guess.
+const OF_PART: usize = 3 * PAGE;
+/// Where more names than this seem to be left, every character that may come next is asked for, in seven calls or more: of
+/// the whole list, and of a part.
+const WORTH_SPREADING: [usize; 2] = [4 * PAGE, 12 * PAGE];
+/// A listing that has taken so many pages feeds the connections: from there on, a call less counts more than a round trip.
+const MANY_PAGES: usize = 20;
+/// The most memory for the names that walks have met: some 20,000 names. A longer list is walked page by page.
+const MOST_KEPT: usize = 2 << 20;
+/// What a name takes beside its text.
+const OF_NAME: usize = 48;
+
 /// Every character that the name of a secret may have (API model, NameType), and `!`, which names of managed secrets have.
-const ALPHABET: &str = "!+-./0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
+const ALPHABET: &[u8] = b"!+-./0123456789=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz";
 
 /// Lists every secret whose name begins with one of `prefixes` and hands each page to `take`, as it comes. A secret may be
-/// handed over more than once: pages are not a snapshot, and parts may overlap.
+/// handed over more than once: pages are not a snapshot, and walks overlap.
 ///
 /// All prefixes go into one call. Only where that has more than a page is each walked by itself, side by side.
 ///
 /// # Errors
 /// When a page can't be had.
 pub async fn walk<P: Pages>(pages: &P, prefixes: &[String], take: &dyn Fn(Vec<Listed>)) -> Result<(), StoreError> {
-    let walk = Walk { pages, take, asked: Cell::new(0) };
-    let part = match prefixes {
-        [prefix] => Part::of_prefix(prefix),
-        prefixes => Part::of_any(prefixes.to_vec()),
-    };
-    let first = walk.page(part.query()).await?;
-    let is_full = first.next.is_some() && first.names.len() == PAGE && !pages.is_busy();
-    if part.prefix.is_some() || !is_full {
-        return walk.go_on(part, first, DEEPEST).await;
+    let walk = Walk { pages, take, asked: Cell::new(0), open: Cell::new(0), kept: Cell::new(0) };
+    let filters = if prefixes.iter().any(String::is_empty) { Vec::new() } else { vec![prefixes.to_vec()] };
+    let part = walk.begin(filters).await?;
+    if prefixes.len() < 2 || part.up.is_over || walk.goes_in_turn(&part) {
+        return walk.whole(part).await;
     }
-    let walk = &walk;
-    let walks = prefixes.iter().map(|prefix| async move {
-        let part = Part::of_prefix(prefix);
-        let first = walk.page(part.query()).await?;
-        walk.go_on(part, first, DEEPEST).await
+    let walks = prefixes.iter().map(|prefix| async {
+        let part = walk.begin(vec![vec![prefix.clone()]]).await?;
+        walk.whole(part).await
     });
     try_join_all(walks).await.map(drop)
 }
 
-/// Names with something in common.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Part {
-    filters: Vec<Vec<String>>,
-    /// What all names of the part begin with, if that is all that they have in common: such a part can be cut.
-    prefix: Option<String>,
+/// A walk through names from one end, as far as it has come.
+#[derive(Clone, Debug)]
+struct Way {
+    /// The next page.
+    query: Query,
+    /// Shared with the ways of the parts that it is cut into.
+    names: Vec<Rc<str>>,
+    /// Those that it has had. A page may be empty and still carry a token (API model, NextToken), but not one twice.
+    tokens: HashSet<String>,
+    has_begun: bool,
+    is_over: bool,
+    /// All pages so far had as many names as may be.
+    is_full: bool,
 }
 
-impl Part {
-    fn of_prefix(prefix: &str) -> Self {
-        let filters = if prefix.is_empty() { Vec::new() } else { vec![vec![prefix.to_owned()]] };
-        Self { filters, prefix: Some(prefix.to_owned()) }
+impl Way {
+    fn new(filters: &[Vec<String>], descending: bool) -> Self {
+        let query = Query { filters: filters.to_vec(), descending, token: None };
+        Self { query, names: Vec::new(), tokens: HashSet::new(), has_begun: false, is_over: false, is_full: true }
     }
+}
 
-    /// Names that begin with one of these.
-    fn of_any(prefixes: Vec<String>) -> Self {
-        Self { filters: vec![prefixes], prefix: None }
-    }
-
-    /// Names under `prefix` that begin with none of these.
-    fn of_rest(prefix: &str, but: &[String]) -> Self {
-        let mut filters = Self::of_prefix(prefix).filters;
-        filters.extend(but.iter().map(|value| vec![format!("!{value}")]));
-        Self { filters, prefix: None }
-    }
-
-    fn query(&self) -> Query {
-        Query { filters: self.filters.clone(), ..Query::default() }
-    }
-
-    /// What names of this part do not begin with.
-    fn excluded(&self) -> impl Iterator<Item = &str> {
-        self.filters.iter().flatten().filter_map(|value| value.strip_prefix('!'))
-    }
+/// Names with something in common, and how far they have been walked from both ends. A way may be that of a larger part,
+/// which this one was cut from.
+#[derive(Clone, Debug)]
+struct Part {
+    filters: Vec<Vec<String>>,
+    up: Way,
+    down: Way,
+    /// About how many names were to be found when it was cut.
+    expected: Option<usize>,
 }
 
 struct Walk<'a, P> {
@@ -133,340 +148,353 @@ struct Walk<'a, P> {
     take: &'a dyn Fn(Vec<Listed>),
     /// Pages asked for so far.
     asked: Cell<usize>,
-}
-
-/// One page, handed over: only its names are still needed.
-struct Seen {
-    names: Vec<String>,
-    next: Option<String>,
+    /// Parts under way.
+    open: Cell<usize>,
+    /// Bytes of all names that were kept.
+    kept: Cell<usize>,
 }
 
 impl<P: Pages> Walk<'_, P> {
-    async fn page(&self, query: Query) -> Result<Seen, StoreError> {
+    /// The first page.
+    async fn begin(&self, filters: Vec<Vec<String>>) -> Result<Part, StoreError> {
+        let mut part = Part::new(filters, None);
+        self.step(&mut part.up).await?;
+        Ok(part)
+    }
+
+    /// What follows the first page.
+    async fn whole(&self, part: Part) -> Result<(), StoreError> {
+        let mut in_turn = part.up.clone();
+        in_turn.names.clear();
+        if !self.fill(part, DEEPEST).await? {
+            tracing::debug!("more names than are kept, or filters that are not AWS's: walking page by page");
+            while !in_turn.is_over {
+                self.step(&mut in_turn).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Goes on by a page.
+    async fn step(&self, way: &mut Way) -> Result<(), StoreError> {
         self.asked.set(self.asked.get() + 1);
         if self.asked.get() > MOST_PAGES {
             let message = format!("the listing does not end: {MOST_PAGES} pages, and still more");
             return Err(StoreError::new(Cause::NotAws, LIST, message));
         }
-        let page = self.pages.page(query).await?;
-        let names = page.listed.iter().map(|listed| listed.name.clone()).collect();
+        let page = self.pages.page(way.query.clone()).await?;
+        way.has_begun = true;
+        way.is_over = page.next.is_none();
+        way.is_full &= page.listed.len() == PAGE;
+        for Listed { name, .. } in &page.listed {
+            if !self.keeps_too_much() && way.names.last().is_none_or(|last| **last != **name) {
+                self.kept.set(self.kept.get() + OF_NAME + name.len());
+                way.names.push(name.as_str().into());
+            }
+        }
         (self.take)(page.listed);
-        Ok(Seen { names, next: page.next })
+        if page.next.as_ref().is_some_and(|token| !way.tokens.insert(token.clone())) {
+            return Err(StoreError::new(Cause::NotAws, LIST, "ListSecrets gives the same page token twice"));
+        }
+        way.query.token = page.next;
+        Ok(())
     }
 
-    /// What follows the first page of a part.
-    fn go_on<'b>(
+    fn keeps_too_much(&self) -> bool {
+        self.kept.get() > MOST_KEPT
+    }
+
+    fn goes_in_turn(&self, part: &Part) -> bool {
+        self.pages.is_busy() || !part.up.is_full || !part.down.is_full
+    }
+
+    /// Walks a part until nothing is left between its ends. Says whether that is certain: the server did as AWS does, and the names
+    /// were not too many.
+    fn fill<'b>(
         &'b self,
-        part: Part,
-        first: Seen,
+        mut part: Part,
         depth: usize,
-    ) -> Pin<Box<dyn Future<Output = Result<(), StoreError>> + 'b>> {
+    ) -> Pin<Box<dyn Future<Output = Result<bool, StoreError>> + 'b>> {
+        self.open.set(self.open.get() + 1);
         Box::pin(async move {
-            let Some(token) = first.next.clone() else { return Ok(()) };
-            let prefix = part.prefix.as_deref().filter(|_| depth > 0);
-            let Some(prefix) = prefix.filter(|_| first.names.len() == PAGE && !self.pages.is_busy()) else {
-                return self.pages_from(&part, token, |_| ()).await;
-            };
-            let last = Query { descending: true, ..part.query() };
-            if let Some(siblings) = Siblings::of(prefix, &first.names) {
-                return self.beside(&part, prefix, &siblings, first, last, depth - 1).await;
+            loop {
+                let is_complete = if self.keeps_too_much() { Some(false) } else { part.is_complete() };
+                if let Some(is_right) = is_complete {
+                    self.open.set(self.open.get() - 1);
+                    return Ok(is_right);
+                }
+                let in_turn = self.goes_in_turn(&part);
+                let gap = if in_turn { None } else { part.gap() };
+                if let Some(parts) = gap.and_then(|gap| self.cut(&part, gap, depth)) {
+                    tracing::debug!(parts = parts.len(), "a long list is walked in parts");
+                    self.open.set(self.open.get() - 1);
+                    drop(part);
+                    let fills = try_join_all(parts.into_iter().map(|part| self.fill(part, depth - 1))).await?;
+                    return Ok(fills.into_iter().all(|is_right| is_right));
+                }
+                let little = if self.asked.get() < MANY_PAGES { PAGE / 10 } else { PAGE };
+                let is_short = gap.is_some_and(|gap| gap <= little) || part.is_new_and_short();
+                if in_turn || is_short {
+                    let own_up = part.owns(&part.up);
+                    self.step(if own_up { &mut part.up } else { &mut part.down }).await?;
+                } else {
+                    tokio::try_join!(self.step(&mut part.up), self.step(&mut part.down))?;
+                }
             }
-            // The other end of the list tells what lies between.
-            let next = Query { token: Some(token), ..part.query() };
-            let (second, last) = tokio::try_join!(self.page(next), self.page(last))?;
-            let Some(token) = second.next.clone() else { return Ok(()) };
-            let ends = Ends { first: [first.names, second.names].concat(), last: last.names };
-            let Some(cut) = Cut::of(prefix, &ends).filter(|_| !self.pages.is_busy()) else {
-                return self.pages_from(&part, token, |_| ()).await;
-            };
-            tracing::debug!(parts = cut.parts.len(), "a long list is walked in parts");
-            if self.parts(&cut, &ends, depth - 1).await? {
-                return Ok(());
-            }
-            tracing::debug!("the server's filters are not AWS's; walking page by page");
-            self.pages_from(&part, token, |_| ()).await
         })
     }
 
-    /// A first page of counted names, all of one digit: the other digits are asked for at once, together with whatever has
-    /// none of them and with the last page, which tells how far the counting goes.
-    async fn beside(
-        &self,
-        part: &Part,
-        prefix: &str,
-        siblings: &Siblings,
-        first: Seen,
-        last: Query,
-        depth: usize,
-    ) -> Result<(), StoreError> {
-        let rest = Part::of_rest(prefix, &siblings.others);
-        let others = Cut { parts: siblings.others.iter().map(|other| Part::of_prefix(other)).collect() };
-        let ends = Ends { first: first.names, last: Vec::new() };
-        let ((_, rest_page), last) = tokio::try_join!(
-            async { tokio::try_join!(self.parts(&others, &ends, depth), self.page(rest.query())) },
-            self.page(last)
-        )?;
-        let is_right = |names: &[String]| {
-            let excluded = |name: &String| siblings.others.iter().any(|other| name.starts_with(other.as_str()));
-            !names.iter().any(excluded)
+    fn cut(&self, part: &Part, gap: usize, depth: usize) -> Option<Vec<Part>> {
+        let open = self.open.get().max(1);
+        let worth = WORTH_CUTTING[usize::from(open >= BUSY_PARTS)];
+        let known = part.known(&part.up).len() + part.known(&part.down).len();
+        if depth == 0 || known < TELLING || gap <= worth {
+            return None;
+        }
+        Cut::of(part)?.parts(gap, MOST_PARTS / open, depth == DEEPEST)
+    }
+}
+
+impl Part {
+    fn new(filters: Vec<Vec<String>>, expected: Option<usize>) -> Self {
+        let (up, down) = (Way::new(&filters, false), Way::new(&filters, true));
+        Self { filters, up, down, expected }
+    }
+
+    /// Whether a way is this part's own, and not that of a larger one.
+    fn owns(&self, way: &Way) -> bool {
+        way.query.filters == self.filters
+    }
+
+    fn is_new_and_short(&self) -> bool {
+        let is_new = [&self.up, &self.down].into_iter().all(|way| !(self.owns(way) && way.has_begun));
+        is_new && self.expected.is_some_and(|expected| expected <= 2 * PAGE)
+    }
+
+    /// The names of a way that are of this part.
+    fn known<'a>(&'a self, way: &'a Way) -> Vec<&'a str> {
+        let passes = |name: &str, value: &str| match value.strip_prefix('!') {
+            Some(excluded) => !name.starts_with(excluded),
+            None => name.starts_with(value),
         };
-        let came_back: BTreeSet<&String> = rest_page.names.iter().collect();
-        let negates = is_right(&rest_page.names) && ends.first.iter().any(|name| came_back.contains(name));
-        if negates && rest_page.next.is_none() {
-            return Ok(());
-        }
-        let ends = Ends { last: last.names, ..ends };
-        let cut = if self.pages.is_busy() { None } else { Cut::around(prefix, &siblings.above, &ends) };
-        if negates && let Some(cut) = cut {
-            let above = Part::of_rest(&siblings.above, &siblings.others);
-            let parts = Cut { parts: cut.parts.into_iter().chain([above]).collect() };
-            if self.parts(&parts, &ends, depth).await? {
-                return Ok(());
-            }
-        }
-        tracing::debug!("a list that can't be cut further; walking page by page");
-        match first.next {
-            Some(token) => self.pages_from(part, token, |_| ()).await,
-            None => Ok(()),
-        }
+        let holds = |name: &&str| self.filters.iter().all(|any| any.iter().any(|value| passes(name, value)));
+        way.names.iter().map(|name| &**name).filter(holds).collect()
     }
 
-    /// Walks the parts side by side. Says whether the server did as AWS does.
-    async fn parts(&self, cut: &Cut, ends: &Ends, depth: usize) -> Result<bool, StoreError> {
-        let back: RefCell<BTreeSet<String>> = RefCell::default();
-        let outcomes = try_join_all(cut.parts.iter().map(|part| {
-            let back = &back;
-            async move {
-                let note = |names: &[String]| {
-                    if part.excluded().next().is_some() {
-                        back.borrow_mut().extend(names.iter().cloned());
-                    }
-                    !names.iter().any(|name| part.excluded().any(|excluded| name.starts_with(excluded)))
-                };
-                let first = self.page(part.query()).await?;
-                let mut is_right = note(&first.names);
-                if part.prefix.is_some() {
-                    self.go_on(part.clone(), first, depth).await?;
-                } else if let Some(token) = first.next {
-                    self.pages_from(part, token, |names| is_right &= note(names)).await?;
-                }
-                Ok::<bool, StoreError>(is_right)
-            }
-        }))
-        .await?;
-        let back = back.into_inner();
-        let negates = |part: &Part| part.excluded().next().is_some();
-        let belongs = |name: &String| {
-            let passes = |part: &Part| {
-                let excluded = part.excluded().any(|excluded| name.starts_with(excluded));
-                let mut positive = part.filters.iter().flatten().filter(|value| !value.starts_with('!'));
-                negates(part) && !excluded && positive.all(|value| name.starts_with(value.as_str()))
-            };
-            cut.parts.iter().any(passes)
+    /// Whether all names of the part are known; and if so, whether the server did as AWS does.
+    fn is_complete(&self) -> Option<bool> {
+        let excluded: Vec<&str> = self.filters.iter().flatten().filter_map(|value| value.strip_prefix('!')).collect();
+        let has_excluded =
+            |way: &&Way| way.names.iter().any(|name| excluded.iter().any(|value| name.starts_with(value)));
+        if [&self.up, &self.down].into_iter().filter(|way| self.owns(way)).any(|way| has_excluded(&way)) {
+            return Some(false);
+        }
+        let is_over = self.up.is_over || self.down.is_over;
+        if !is_over && (self.up.names.is_empty() || self.down.names.is_empty()) {
+            return None;
+        }
+        let (up, down) = (self.known(&self.up), self.known(&self.down));
+        if is_over {
+            // What the other walk has found must have come with this one.
+            let (all, some) = if self.up.is_over { (&up, &down) } else { (&down, &up) };
+            let all: HashSet<&str> = all.iter().copied().collect();
+            return Some(some.iter().all(|name| all.contains(name)));
+        }
+        let places: HashMap<&str, usize> = up.iter().enumerate().map(|(place, name)| (*name, place)).collect();
+        let met = down.iter().map(|name| places.get(name).copied());
+        let met: Vec<Option<usize>> = met.skip_while(Option::is_none).collect();
+        let backwards = (0..up.len()).rev().map(Some).take(met.len());
+        (!met.is_empty()).then(|| met.iter().copied().eq(backwards))
+    }
+
+    /// About how many names are left between the two walks: as dense as where they have been.
+    fn gap(&self) -> Option<usize> {
+        let (up, down) = (self.known(&self.up), self.known(&self.down));
+        let ends = [*up.first()?, *up.last()?, *down.last()?, *down.first()?];
+        let scale = Scale::of(&up.iter().chain(&down).copied(), common(&ends));
+        let [first, low, high, last] = ends.map(|name| scale.place(name));
+        let walked = low.checked_sub(first)? + last.checked_sub(high)?;
+        let walked = if walked == 0 { 2 * scale.of_cell() } else { walked };
+        let names = high.checked_sub(low)?.saturating_mul((up.len() + down.len()) as u64) / walked.max(1);
+        let names = usize::try_from(names).ok()?;
+        Some(self.expected.map_or(names, |expected| names.min(3 * expected)))
+    }
+
+    /// The filters of the names of this part that begin with one of these values.
+    fn within(&self, values: &Values) -> Vec<Vec<String>> {
+        let is_about = |excluded: &str| values.iter().any(|value| excluded.starts_with(value.as_str()));
+        let negations =
+            self.filters.iter().filter(|any| any.iter().any(|value| value.strip_prefix('!').is_some_and(is_about)));
+        std::iter::once(values.iter().cloned().collect()).chain(negations.cloned()).collect()
+    }
+}
+
+/// What names may begin with.
+type Values = BTreeSet<String>;
+
+/// What is needed to cut what is left between the walks of a part.
+struct Cut<'a> {
+    part: &'a Part,
+    /// What the last names of both walks begin with.
+    head: &'a str,
+    /// The values that seem to come between them, with the middle of what is left of each.
+    cells: Vec<(String, u64)>,
+    from: u64,
+    to: u64,
+    /// What the walks have come through so far. It goes into the first and the last part, and the walks with it.
+    low: Values,
+    high: Values,
+}
+
+impl<'a> Cut<'a> {
+    fn of(part: &'a Part) -> Option<Self> {
+        let (up, down) = (part.known(&part.up), part.known(&part.down));
+        let (low, high) = (*up.last()?, *down.last()?);
+        let at = common(&[low, high]);
+        let head = high.get(..at).filter(|_| low < high && low.is_ascii() && high.is_ascii())?;
+        let scale = Scale::of(&up.iter().chain(&down).copied().filter(|name| name.starts_with(head)), at);
+        let between = low.as_bytes().get(at).copied().unwrap_or(0)..=*high.as_bytes().get(at)?;
+        let (from, to) = (scale.place(low), scale.place(high));
+        let cell = |byte: &u8| {
+            let value = format!("{head}{}", char::from(*byte));
+            let start = scale.place(&value);
+            (value, u64::midpoint(start.max(from), (start + scale.of_cell()).min(to)))
         };
-        // A name that is known and belongs to a part with a negation must have come back with it.
-        let all_came_back = ends.names().filter(|name| belongs(name)).all(|name| back.contains(name));
-        Ok(outcomes.into_iter().all(|is_right| is_right) && all_came_back)
-    }
-
-    async fn pages_from(
-        &self,
-        part: &Part,
-        mut token: String,
-        mut note: impl FnMut(&[String]),
-    ) -> Result<(), StoreError> {
-        let mut seen = HashSet::new();
-        loop {
-            // A page may be empty and still carry a token (API model, NextToken), but not one that it had before.
-            if !seen.insert(token.clone()) {
-                return Err(StoreError::new(Cause::NotAws, LIST, "ListSecrets gives the same page token twice"));
-            }
-            let page = self.page(Query { token: Some(token), ..part.query() }).await?;
-            note(&page.names);
-            match page.next {
-                Some(next) => token = next,
-                None => return Ok(()),
-            }
-        }
-    }
-}
-
-/// What is known of a part: its first pages, and its last one, which comes in descending order.
-struct Ends {
-    first: Vec<String>,
-    last: Vec<String>,
-}
-
-impl Ends {
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.first.iter().chain(&self.last)
-    }
-
-    /// Whether the server has kept the order that it was asked for.
-    fn are_in_order(&self) -> bool {
-        let ascends = self.first.is_sorted() && self.last.iter().rev().is_sorted();
-        ascends && self.first.first() < self.last.first() && self.first.first() <= self.last.last()
-    }
-}
-
-/// What a first page of counted names lies beside: `c00` and `c001` to `c009` where all of it begins with `c000`.
-#[derive(Debug, PartialEq, Eq)]
-struct Siblings {
-    above: String,
-    others: Vec<String>,
-}
-
-impl Siblings {
-    fn of(prefix: &str, first: &[String]) -> Option<Self> {
-        if !first.is_sorted() || !first.iter().all(|name| name.is_ascii() && name.starts_with(prefix)) {
-            return None;
-        }
-        let common = common_start(first.iter())?;
-        let (above, digit) = common.split_at_checked(common.len().checked_sub(1)?)?;
-        let is_counted = digit.bytes().all(|byte| byte.is_ascii_digit())
-            && above.len() >= prefix.len()
-            && first.iter().all(|name| name.as_bytes().get(common.len()).is_some_and(u8::is_ascii_digit));
-        if !is_counted || prefix.is_empty() {
-            return None;
-        }
-        let others = ('0'..='9').map(|other| other.to_string()).filter(|other| other != digit);
-        Some(Self { above: above.to_owned(), others: others.map(|other| format!("{above}{other}")).collect() })
-    }
-}
-
-/// A part cut into parts that hold all of it.
-#[derive(Debug, PartialEq, Eq)]
-struct Cut {
-    parts: Vec<Part>,
-}
-
-impl Cut {
-    fn of(prefix: &str, ends: &Ends) -> Option<Self> {
-        if !ends.are_in_order() || !ends.names().all(|name| name.is_ascii() && name.starts_with(prefix)) {
-            return None;
-        }
-        let common = common_start(ends.names())?;
-        let next = |name: &String| name.as_bytes().get(common.len()).copied();
-        let (low, high) = (next(ends.first.first()?)?, next(ends.last.first()?)?);
-        if low.is_ascii_digit() && high.is_ascii_digit() {
-            Self::by_digits(prefix, common, low..=high, ends)
-        } else {
-            Self::by_characters(prefix, common, low, high, ends)
-        }
-    }
-
-    /// What stands around `done`, one digit of a longer count: ten parts for each other digit, and one for everything that
-    /// has none of these digits there.
-    fn around(prefix: &str, done: &str, ends: &Ends) -> Option<Self> {
-        let in_order = ends.first.is_sorted() && ends.last.iter().rev().is_sorted();
-        if !in_order || !ends.last.iter().all(|name| name.is_ascii() && name.starts_with(prefix)) {
-            return None;
-        }
-        let common = common_start(ends.names())?;
-        let digit_of = |name: &String| name.as_bytes().get(common.len()).copied().filter(u8::is_ascii_digit);
-        let (low, high) = (digit_of(ends.first.first()?)?, digit_of(ends.last.first()?)?);
-        let heads: Vec<String> = (low..=high).map(|digit| format!("{common}{}", char::from(digit))).collect();
-        if heads.len() >= MOST_FILTERS || !heads.iter().any(|head| head == done) {
-            return None;
-        }
-        let mut parts = vec![Part::of_rest(prefix, &heads)];
-        for head in heads.iter().filter(|head| *head != done) {
-            parts.extend(Self::tenths(head, ends));
-        }
-        Some(Self { parts })
-    }
-
-    /// What begins with `head`, in ten parts: nine digits that may follow, and the rest. The rest holds a digit of which a
-    /// name is known, where one is.
-    fn tenths(head: &str, ends: &Ends) -> Vec<Part> {
-        let known = ends.names().find(|name| name.starts_with(head));
-        let left = known.and_then(|name| name.as_bytes().get(head.len()).copied()).filter(u8::is_ascii_digit);
-        let tails = (b'0'..=b'9').filter(|digit| *digit != left.unwrap_or(b'9'));
-        let tails: Vec<String> = tails.map(|digit| format!("{head}{}", char::from(digit))).collect();
-        let rest = Part::of_rest(head, &tails);
-        std::iter::once(rest).chain(tails.iter().map(|tail| Part::of_prefix(tail))).collect()
-    }
-
-    /// Names that are counted: one part for each digit, and one for everything that has none of these digits there. That
-    /// rest holds the last digit, so that a name that is known must come back with it.
-    fn by_digits(prefix: &str, common: &str, digits: std::ops::RangeInclusive<u8>, ends: &Ends) -> Option<Self> {
-        let of = |start: &str, digit: u8| format!("{start}{}", char::from(digit));
-        // Two full pages within one digit: each digit holds more than that, so the one after it is cut as well.
-        let start = of(common, *digits.start());
-        let is_dense = ends
-            .first
-            .iter()
-            .all(|name| name.starts_with(&start) && name.as_bytes().get(start.len()).is_some_and(u8::is_ascii_digit));
-        let mut parts = Vec::new();
-        let (last, digits) = (*digits.end(), digits.collect::<Vec<u8>>());
-        let most = MOST_FILTERS - usize::from(!prefix.is_empty());
-        if is_dense && digits.len() <= most {
-            let heads: Vec<String> = digits.iter().map(|digit| of(common, *digit)).collect();
-            for head in &heads {
-                parts.extend(Self::tenths(head, ends));
-            }
-            parts.push(Part::of_rest(prefix, &heads));
-        } else {
-            let heads: Vec<String> =
-                digits.iter().filter(|digit| **digit != last).map(|digit| of(common, *digit)).collect();
-            if heads.is_empty() || heads.len() > most {
-                return None;
-            }
-            parts.push(Part::of_rest(prefix, &heads));
-            parts.extend(heads.iter().map(|head| Part::of_prefix(head)));
-        }
-        Some(Self { parts })
-    }
-
-    /// Names of any kind: every character that may come next. Those between the ends in as many parts as there seem to be
-    /// pages, the others by tens.
-    fn by_characters(prefix: &str, common: &str, low: u8, high: u8, ends: &Ends) -> Option<Self> {
-        let of = |character: char| format!("{common}{character}");
+        let cells: Vec<_> = scale.likely.first()?.iter().filter(|byte| between.contains(byte)).map(cell).collect();
+        let passed = |names: &[&str], end: &str| -> Values {
+            names.iter().filter_map(|name| name.get(..=common(&[*name, end]).min(at)).map(str::to_owned)).collect()
+        };
+        let (low, high) = (passed(&up, low), passed(&down, high));
         // At the very start of a name a `!` would negate.
-        let characters = ALPHABET.chars().filter(|character| !(common.is_empty() && *character == '!'));
-        let is_like = |end: u8, character: char| {
-            let end = char::from(end);
-            (end.is_ascii_lowercase() && character.is_ascii_lowercase())
-                || (end.is_ascii_uppercase() && character.is_ascii_uppercase())
-                || (end.is_ascii_digit() && character.is_ascii_digit())
-        };
-        let is_between = |character: &char| {
-            let character = *character;
-            (char::from(low)..=char::from(high)).contains(&character)
-                && (is_like(low, character) || is_like(high, character))
-        };
-        let (likely, others): (Vec<char>, Vec<char>) = characters.partition(is_between);
-        let place = |name: &String| {
-            let byte = name.as_bytes().get(common.len()).copied().unwrap_or(low);
-            likely.iter().filter(|character| (**character as u32) < u32::from(byte)).count()
-        };
-        let reached = place(ends.first.last()?) + likely.len().saturating_sub(place(ends.last.last()?) + 1);
-        // As dense in the middle as at the ends: so many pages are still to come.
-        let pages_to_come = ends.names().count() * likely.len() / reached.max(1) / PAGE;
-        if pages_to_come < WORTH_CUTTING {
-            return None;
+        let can_be_asked = !low.iter().chain(&high).any(|value| value.starts_with('!'));
+        (cells.len() > 1 && can_be_asked).then_some(Self { part, head, cells, from, to, low, high })
+    }
+
+    /// Parts for about `gap` names, together all of the part.
+    fn parts(&self, gap: usize, most: usize, is_whole: bool) -> Option<Vec<Part>> {
+        let count = (gap / OF_PART + 1).min(most).clamp(2, self.cells.len());
+        let spreads = gap > WORTH_SPREADING[usize::from(!is_whole)] && !(is_whole && self.has_outside());
+        let least = if spreads { count.div_ceil(2) } else { 2 };
+        let by_negation = (least..=count).rev().find_map(|count| self.by_negation(count, gap));
+        by_negation.or_else(|| if spreads { self.by_alphabet(count, gap) } else { None })
+    }
+
+    /// The cells and what has been passed, in groups as large as each other.
+    fn groups(&self, count: usize) -> Vec<Values> {
+        let mut groups = vec![Values::new(); count];
+        for (cell, middle) in &self.cells {
+            let group = middle.saturating_sub(self.from) * count as u64 / (self.to - self.from).max(1);
+            groups[usize::try_from(group).unwrap_or(0).min(count - 1)].insert(cell.clone());
         }
-        let mut parts = Vec::new();
-        if common != prefix {
-            parts.push(Part::of_rest(prefix, &[common.to_owned()]));
+        groups[0].extend(self.low.iter().cloned());
+        groups[count - 1].extend(self.high.iter().cloned());
+        groups.retain(|group| !group.is_empty());
+        groups
+    }
+
+    fn part(&self, filters: Vec<Vec<String>>, group: &Values, expected: usize) -> Part {
+        let mut part = Part::new(filters, Some(expected));
+        if !self.low.is_disjoint(group) {
+            part.up = self.part.up.clone();
+        } else if !self.high.is_disjoint(group) {
+            part.down = self.part.down.clone();
         }
-        let size = likely.len().div_ceil(pages_to_come).clamp(1, MOST_VALUES);
-        parts.extend(likely.chunks(size).map(|some| match some {
-            [character] => Part::of_prefix(&of(*character)),
-            some => Part::of_any(some.iter().copied().map(of).collect()),
-        }));
-        parts.extend(others.chunks(MOST_VALUES).map(|some| Part::of_any(some.iter().copied().map(of).collect())));
-        Some(Self { parts })
+        part
+    }
+
+    /// The largest group is whatever begins with none of the values of the others.
+    fn by_negation(&self, count: usize, gap: usize) -> Option<Vec<Part>> {
+        let mut groups = self.groups(count);
+        let rest = (0..groups.len()).max_by_key(|group| groups[*group].len())?;
+        let rest = groups.remove(rest);
+        let negations: Vec<_> = groups.iter().flatten().map(|value| vec![format!("!{value}")]).collect();
+        let filters: Vec<_> = self.part.filters.iter().cloned().chain(negations).collect();
+        let parts = groups.iter().map(|group| self.part(self.part.within(group), group, gap / count));
+        let fits = !groups.is_empty() && filters.len() <= MOST_FILTERS;
+        fits.then(|| parts.chain([self.part(filters.clone(), &rest, gap / count)]).collect())
+    }
+
+    /// Whether names of the part may begin with something else than the head.
+    fn has_outside(&self) -> bool {
+        !self.head.is_empty() && self.part.filters != [[self.head]]
+    }
+
+    /// Too many values to be negated: every character that may come next, the unlikely ones where there is room.
+    fn by_alphabet(&self, count: usize, gap: usize) -> Option<Vec<Part>> {
+        let mut groups = self.groups(count.max(ALPHABET.len().div_ceil(MOST_VALUES)).min(self.cells.len()));
+        let is_next = |value: &String| value.len() == self.head.len() + 1 && value.starts_with(self.head);
+        for group in &mut groups {
+            group.retain(is_next);
+        }
+        let taken: Values = groups.iter().flatten().cloned().collect();
+        let next = ALPHABET.iter().map(|byte| format!("{}{}", self.head, char::from(*byte)));
+        let mut others = next.filter(|value| !taken.contains(value) && !value.starts_with('!'));
+        for group in &mut groups {
+            let room = MOST_VALUES.saturating_sub(group.len());
+            group.extend(others.by_ref().take(room));
+        }
+        groups.push(others.collect());
+        let groups: Vec<Vec<String>> = groups.into_iter().map(|group| group.into_iter().collect()).collect();
+        let groups: Vec<Values> = groups
+            .iter()
+            .flat_map(|group| group.chunks(MOST_VALUES))
+            .map(|some| some.iter().cloned().collect())
+            .collect();
+        let within = groups.iter().map(|group| self.part(self.part.within(group), group, gap / groups.len()));
+        let mut parts: Vec<Part> = within.collect();
+        if self.has_outside() {
+            let is_inside = |value: &String| value.strip_prefix('!').is_some_and(|value| value.starts_with(self.head));
+            let filters = self.part.filters.iter().filter(|any| !any.iter().all(is_inside)).cloned();
+            parts.push(Part::new(filters.chain([vec![format!("!{}", self.head)]]).collect(), Some(0)));
+        }
+        parts.iter().all(|part| part.filters.len() <= MOST_FILTERS).then_some(parts)
     }
 }
 
-/// What all of these begin with. ASCII only.
-fn common_start<'a>(mut names: impl Iterator<Item = &'a String>) -> Option<&'a str> {
-    let first = names.next()?.as_str();
-    let length = names.fold(first.len(), |length, name| {
+/// Where a name stands among others: the characters that come next are its digits.
+struct Scale {
+    at: usize,
+    /// For each place the characters that seem to come up there.
+    likely: Vec<Vec<u8>>,
+}
+
+/// So many characters tell where a name stands.
+const DIGITS: usize = 5;
+
+impl Scale {
+    fn of<'a>(names: &(impl Iterator<Item = &'a str> + Clone), at: usize) -> Self {
+        let likely = (at..at + DIGITS).map(|place| {
+            let seen: BTreeSet<u8> = names.clone().filter_map(|name| name.as_bytes().get(place).copied()).collect();
+            let is_like = |byte: u8, other: u8| {
+                let kinds = [u8::is_ascii_digit, u8::is_ascii_lowercase, u8::is_ascii_uppercase];
+                byte == other || kinds.iter().any(|kind| kind(&byte) && kind(&other))
+            };
+            let (Some(first), Some(last)) = (seen.first(), seen.last()) else { return Vec::new() };
+            (*first..=*last).filter(|byte| seen.iter().any(|other| is_like(*byte, *other))).collect()
+        });
+        Self { at, likely: likely.collect() }
+    }
+
+    fn place(&self, name: &str) -> u64 {
+        let bytes = name.bytes().skip(self.at).map(Some).chain(std::iter::repeat(None));
+        self.likely.iter().zip(bytes).fold(0, |place, (likely, byte)| {
+            let digit = byte.map_or(0, |byte| likely.iter().take_while(|other| **other < byte).count());
+            place * likely.len().max(1) as u64 + digit as u64
+        })
+    }
+
+    /// How far apart names are whose first digits follow each other.
+    fn of_cell(&self) -> u64 {
+        self.likely.iter().skip(1).map(|likely| likely.len().max(1) as u64).product()
+    }
+}
+
+/// How many bytes all of these begin with.
+fn common(names: &[&str]) -> usize {
+    let [first, others @ ..] = names else { return 0 };
+    others.iter().fold(first.len(), |length, name| {
         first.bytes().zip(name.bytes()).take(length).take_while(|(one, other)| one == other).count()
-    });
-    first.get(..length)
+    })
 }
 
 #[cfg(test)]

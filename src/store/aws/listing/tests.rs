@@ -1,12 +1,21 @@
 //! Every secret is listed, whatever its name, however the server pages, sorts and filters.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use proptest::collection::btree_set;
 use proptest::prelude::*;
+use tokio::sync::mpsc::unbounded_channel;
 
 use super::*;
 use crate::model::aws::SecretId;
+use crate::store::aws::turns::Turns;
+use crate::store::aws::values::BATCH;
 use crate::store::error::ErrorKind;
 
 /// How a server differs from AWS.
@@ -102,9 +111,248 @@ fn counted(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("p/c{number:05}")).collect()
 }
 
+/// A clock of round trips, which goes on when everybody waits.
+#[derive(Default)]
+struct Clock {
+    now: Cell<usize>,
+    waiting: RefCell<Vec<Waker>>,
+}
+
+/// Whether there is something to do.
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Clock {
+    async fn round_trip(&self) {
+        let due = self.now.get() + 1;
+        poll_fn(|context| {
+            if self.now.get() >= due {
+                return Poll::Ready(());
+            }
+            self.waiting.borrow_mut().push(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn run<F: Future>(&self, future: F) -> F::Output {
+        let (woken, mut future) = (Arc::new(Woken(AtomicBool::new(true))), pin!(future));
+        let waker = Waker::from(woken.clone());
+        loop {
+            while woken.0.swap(false, Ordering::Relaxed) {
+                if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                    return output;
+                }
+            }
+            self.now.set(self.now.get() + 1);
+            let waiting = self.waiting.take();
+            assert!(!waiting.is_empty(), "nobody waits for a round trip, and nothing goes on");
+            waiting.into_iter().for_each(Waker::wake);
+        }
+    }
+}
+
+/// A server whose every answer takes a round trip, reached over 40 connections by a reader that asks for the values of a
+/// page at once, in batches.
+struct Far {
+    server: Server,
+    lanes: Turns,
+    clock: Clock,
+}
+
+const LANES: usize = 40;
+
+impl Far {
+    async fn batch(&self) {
+        let _lane = self.lanes.of_value().await;
+        self.clock.round_trip().await;
+    }
+}
+
+impl Pages for Far {
+    async fn page(&self, query: Query) -> Result<Page, StoreError> {
+        let _lane = self.lanes.of_page().await;
+        self.clock.round_trip().await;
+        self.server.page(query).await
+    }
+
+    fn is_busy(&self) -> bool {
+        false
+    }
+}
+
+/// The calls that a listing takes, and when the last value is there, in round trips.
+fn costs(names: &[String]) -> (usize, usize) {
+    let far = Far {
+        server: Server::of(names.iter().cloned(), Quirks::default()),
+        lanes: Turns::new(LANES),
+        clock: Clock::default(),
+    };
+    let trips = far.clock.run(async {
+        let (pages, mut open) = unbounded_channel();
+        let take = |page: Vec<Listed>| pages.send(page).unwrap();
+        let mut seen = HashSet::new();
+        let (mut batches, mut left) = (FuturesUnordered::new(), 0);
+        let prefixes = ["p/".to_owned()];
+        let mut walk = Box::pin(walk(&far, &prefixes, &take));
+        let mut walks = true;
+        let mut last = 0;
+        while walks || !batches.is_empty() || !open.is_empty() {
+            tokio::select! {
+                biased;
+                result = &mut walk, if walks => {
+                    result.unwrap();
+                    walks = false;
+                }
+                Some(page) = open.recv() => {
+                    left += page.into_iter().filter(|listed: &Listed| seen.insert(listed.name.clone())).count();
+                }
+                Some(()) = batches.next() => last = far.clock.now.get(),
+            }
+            while left >= BATCH || (!walks && open.is_empty() && left > 0) {
+                left -= left.min(BATCH);
+                batches.push(far.batch());
+            }
+        }
+        assert_eq!(seen.len(), names.len());
+        last
+    });
+    (far.server.calls.get(), trips)
+}
+
+/// What it takes who knows all names beforehand: the pages at once, then the batches.
+fn floor(count: usize) -> usize {
+    1 + count.div_ceil(BATCH).div_ceil(LANES)
+}
+
+/// A number that looks random, the same each time.
+fn hash(number: usize) -> u64 {
+    let mut state = (number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5151;
+    for shift in [30, 27, 31] {
+        state = (state ^ (state >> shift)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    }
+    state
+}
+
+/// Names as they are in real life.
+fn scheme(kind: &str, count: usize) -> Vec<String> {
+    let day = |number: usize| format!("{}-{:02}-{:02}", 2012 + number / 336, 1 + number / 28 % 12, 1 + number % 28);
+    let pick = |from: &[&str], by: u64| from[usize::try_from(by % from.len() as u64).unwrap()].to_owned();
+    let word = |by: u64| {
+        let words = "customer order payment invoice product stock price user session event click page report sales lead \
+                     account ledger claim policy ticket device sensor asset vendor supplier warehouse shipment route fleet \
+                     driver booking hotel flight agent campaign audience segment email survey churn forecast budget tax audit";
+        let words: Vec<&str> = words.split_whitespace().collect();
+        pick(&words, by)
+    };
+    let system = |by: u64| {
+        let systems =
+            "postgres mysql snowflake redshift s3 gcs kafka http sftp mongo oracle mssql bigquery spark databricks";
+        pick(&systems.split_whitespace().collect::<Vec<_>>(), by)
+    };
+    let defaults = "aws_default azure_batch_default azure_cosmos_default azure_data_explorer_default azure_data_lake_default \
+                    azure_default cassandra_default databricks_default dingding_default drill_default druid_broker_default \
+                    druid_ingest_default elasticsearch_default emr_default facebook_default fs_default ftp_default \
+                    google_cloud_default hive_cli_default hiveserver2_default http_default iceberg_default impala_default \
+                    kafka_default kubernetes_default kylin_default livy_default local_mysql metastore_default mongo_default \
+                    mssql_default mysql_default opsgenie_default oracle_default oss_default pig_cli_default pinot_admin_default \
+                    pinot_broker_default postgres_default presto_default qdrant_default redis_default redshift_default \
+                    salesforce_default segment_default sftp_default spark_default sqlite_default ssh_default tableau_default \
+                    tabular_default teradata_default trino_default vertica_default wasb_default webhdfs_default yandexcloud_default";
+    let defaults: Vec<&str> = defaults.split_whitespace().collect();
+    let names = (0..).map(|number: usize| {
+        let (one, two, three) = (hash(number), hash(number + 1_000_000), hash(number + 2_000_000));
+        match kind {
+            "counted" => format!("c{}", number + 1),
+            "counted, padded" => format!("job{number:05}"),
+            "counted from c001" => format!("c{:03}", number + 1),
+            "a long start" => {
+                format!("data-platform-production-eu-central-1-warehouse-{}-{:03}", system(one), two % 1000)
+            }
+            "mixed case" => format!(
+                "{}{}{}",
+                if one % 3 == 0 { word(two).to_uppercase() } else { word(two) },
+                if two % 2 == 0 { "Prod" } else { "_dev" },
+                three % 997
+            ),
+            "dates" => format!("export_{}", day(number)),
+            "hosts" => format!(
+                "db{:02}.{}.{}.example.com",
+                one % 40,
+                word(two),
+                pick(&["eu-central-1", "eu-west-1", "us-east-1"], three)
+            ),
+            // Half of the names are one team's, a quarter another's, and so on.
+            "teams" => format!(
+                "team-{}/{}_{}_{:02}",
+                char::from(b'a' + u8::try_from(one.trailing_zeros().min(15) * 7 % 16).unwrap()),
+                word(two),
+                system(three),
+                three / 64 % 50
+            ),
+            "uuids" => format!("{one:016x}"),
+            "words" => format!("{}_{}_{}", word(one), word(two), system(three)),
+            _ => match number / defaults.len() {
+                0 => defaults[number].to_owned(),
+                more => format!(
+                    "{}_{}",
+                    defaults[number % defaults.len()].trim_end_matches("_default"),
+                    match more {
+                        1 => "prod".to_owned(),
+                        2 => "dev".to_owned(),
+                        more => format!("{}{}", word(hash(more)), more),
+                    }
+                ),
+            },
+        }
+    });
+    let mut seen = HashSet::new();
+    names.filter(|name| seen.insert(name.clone())).take(count).map(|name| format!("p/{name}")).collect()
+}
+
+#[test]
+fn a_long_listing_takes_few_calls_and_few_round_trips_whatever_the_names() {
+    let kinds = [
+        "counted",
+        "counted, padded",
+        "counted from c001",
+        "a long start",
+        "mixed case",
+        "dates",
+        "hosts",
+        "teams",
+        "uuids",
+        "words",
+        "defaults of Airflow's providers",
+    ];
+    let mut missed = Vec::new();
+    for kind in kinds {
+        for count in [101, 105, 250, 300, 1000, 5000] {
+            let (calls, trips) = costs(&scheme(kind, count));
+            // Of names that are half of one team, a quarter of another, and so on, the ends tell nothing about the rest. Of
+            // 5,000 names the values fill the connections from the third round trip to the last: each call counts.
+            let more = if (kind, count) == ("teams", 5000) { 14 } else { 13 };
+            let (most_calls, most_trips) =
+                (count.div_ceil(PAGE) * more / 10 + 4, floor(count) + if count > 1000 { 3 } else { 2 });
+            let line = format!("{kind}, {count}: {calls} of {most_calls} calls, {trips} of {most_trips} round trips");
+            if calls > most_calls || trips > most_trips {
+                missed.push(line);
+            }
+        }
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
 #[test]
 fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
-    for (count, calls) in [(0, 1), (10, 1), (20, 1), (21, 1), (100, 1), (101, 12), (200, 12), (1000, 12), (5000, 54)] {
+    for (count, calls) in
+        [(0, 1), (10, 1), (20, 1), (21, 1), (100, 1), (101, 3), (200, 3), (300, 4), (1000, 13), (5000, 60)]
+    {
         let server = Server::of(counted(count), Quirks::default());
         let (found, made) = walked(&server, &["p/"]);
         assert_eq!((found.len(), made), (count, calls));
@@ -114,7 +362,7 @@ fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
 /// Three kinds in one call; what has more than a page is walked by itself, beside the others.
 #[test]
 fn several_prefixes_take_one_call_up_to_a_page() {
-    for (connections, variables, calls) in [(0, 0, 1), (60, 39, 1), (90, 40, 4), (1000, 40, 15), (1000, 1000, 26)] {
+    for (connections, variables, calls) in [(0, 0, 1), (60, 39, 1), (90, 40, 4), (1000, 40, 16), (1000, 1000, 28)] {
         let of =
             |prefix: &str, count| counted(count).into_iter().map(move |name| name.replacen('p', prefix, 1)).collect();
         let all: [Vec<String>; 3] = [of("p", connections), of("v", variables), vec!["g/one".to_owned()]];
@@ -130,6 +378,17 @@ fn several_prefixes_take_one_call_up_to_a_page() {
 fn a_busy_account_is_walked_page_by_page() {
     let server = Server { busy: true, ..Server::of(counted(1000), Quirks::default()) };
     assert_eq!((walked(&server, &["p/"]).0.len(), server.calls.get()), (1000, 10));
+}
+
+#[test]
+fn of_more_names_than_are_kept_none_is_lost() {
+    for prefixes in [&["p/"][..], &["other/", "p/"]] {
+        let names = counted(5000).into_iter().map(|name| name + &"x".repeat(500));
+        let server = Server::of(names, Quirks::default());
+        let (found, calls) = walked(&server, prefixes);
+        assert_eq!(found.len(), 5000);
+        assert!((51..=110).contains(&calls), "{calls} calls");
+    }
 }
 
 #[test]
