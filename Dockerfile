@@ -31,7 +31,7 @@ FROM scratch
 ARG VERSION=unknown
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="airflow-secrets-init" \
-      org.opencontainers.image.description="Renders Airflow connections from AWS Secrets Manager into the file that LocalFilesystemBackend reads, once, at pod start" \
+      org.opencontainers.image.description="Renders Airflow connections from AWS Secrets Manager into the file that LocalFilesystemBackend reads: at pod start, or again and again" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"

@@ -76,7 +76,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -100,10 +100,10 @@ complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" 
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -s V -l version -d 'Print version'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "render" -d 'Resolve everything, write the files, exit (the default)'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "check" -d 'Resolve and render everything, write nothing, and say what was found: who wins, what is wrong, what is left out'
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "diff" -d 'Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "diff" -d 'Say what a render would change in the files that are there. Exit code 0: nothing; 1: something'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "iam" -d 'Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "publish-index" -d 'Write which connections this account holds into one secret, the index that other accounts name in shared_index. Reads no value'
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "status" -d 'Say how the refresh is doing, from its status file, for probes. Ends with 0 for well, with 1 for too old, with 66 for no file yet'
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_needs_command" -f -a "status" -d 'Say how the refresh is doing, from its status file, for probes. Exit code 0: it read everything not long ago; 1: that is too long ago; 66: there is no status file yet'
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l backend-kwargs -d 'The backend_kwargs: a JSON object, or @PATH of a file with one [default: Airflow\'s own variables]' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l conn-ids -d 'Take exactly these conn_ids, by name, without listing (comma or newline separated)' -r
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l variable-keys -d 'Take exactly these variables, by name, without listing' -r
@@ -155,7 +155,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand render" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -227,7 +227,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand check" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -301,7 +301,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand diff" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -373,7 +373,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand iam" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -445,7 +445,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand publish-index" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''
@@ -520,7 +520,7 @@ ignore\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l output -d 'The form of what check, diff, iam and publish-index print: text or json, and of iam alone terraform [default: text; of iam json]' -r -f -a "text\t''
 json\t''
 terraform\t''"
-complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l refresh -d 'Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
+complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l refresh -d 'Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]' -r -f -a "5m\t''
 15m\t''
 1h\t''"
 complete -c airflow-secrets-init -n "__fish_airflow_secrets_init_using_subcommand status" -l sandbox -d 'Give up, by Landlock, all writing but that of the files, and running programs: auto (as far as the kernel can) or off [default: auto]' -r -f -a "auto\t''

@@ -5,7 +5,7 @@
 pub mod left_out;
 pub mod placeholders;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -20,6 +20,7 @@ use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Plan;
 use crate::python::json::Json;
+use crate::store::secret_store::NotThere;
 use crate::text::nearest;
 use crate::text::printable;
 use left_out::{LeftOut, Why, gravest, judge};
@@ -60,6 +61,12 @@ pub struct Entries {
     pub own_account: Option<String>,
     /// How many names each of the kind's sources has, before filters; `None` where it is only asked by name.
     pub names: ByKind<Vec<Option<usize>>>,
+    /// By file, as log lines show it: values of before, of ids whose new ones that file can't hold.
+    pub kept: BTreeMap<String, Self>,
+    /// What the env file has held since an earlier reading, and keeps its variable.
+    pub held: BTreeSet<(Kind, String)>,
+    /// A listing or an index names it, and there is no value: its kind, id, and the kind's source.
+    pub without_value: Vec<(Kind, String, usize, NotThere)>,
 }
 
 /// What is known of a secret beside its text.
@@ -104,6 +111,8 @@ impl Entries {
             resolved.missing.iter().map(|id| nearest(id, &known).map(str::to_owned)).collect()
         };
         self.names[kind] = resolved.names;
+        let without_value = resolved.without_value.into_iter().map(|(id, source, reason)| (kind, id, source, reason));
+        self.without_value.extend(without_value);
         self.taken[kind] = vec![0; want.sources.len()];
         let mut asked = resolved.asked;
         let mut skipped = resolved.skipped;
@@ -208,6 +217,16 @@ impl Entries {
     /// Whether an id has a value.
     pub fn has(&self, kind: Kind, id: &str) -> bool {
         self.texts(kind).map_or_else(|| self.connections.contains_key(id), |texts| texts.contains_key(id))
+    }
+
+    /// Whether an id has a value, if only for an environment variable.
+    pub fn is_there(&self, kind: Kind, id: &str) -> bool {
+        self.has(kind, id) || (kind == Kind::Connection && self.for_variable_alone.contains_key(id))
+    }
+
+    /// Where this file's value of an id is: here, or among those of before.
+    pub fn of_file(&self, file: &str, kind: Kind, id: &str) -> &Self {
+        self.kept.get(file).filter(|kept| kept.is_there(kind, id)).unwrap_or(self)
     }
 
     /// Which of the kind's sources an id is from.

@@ -38,6 +38,7 @@ use crate::error::{ConfigErrors, Exit, Failure};
 use crate::plan::Plan;
 use crate::process::harden::{self, Confined, Places, Process};
 use crate::process::limits;
+use crate::process::signals::Signals;
 use crate::refresh::status::{self, Judgement};
 use crate::render::template::load::Templates;
 use crate::report::channels::Channels;
@@ -62,6 +63,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         channels = Channels::of(&raw, env);
         channels.remember();
         let _logging = channels.start_log();
+        if command == CommandName::Render && raw.refresh.is_some() && process == Process::Ours {
+            Signals::outlive_hangup()?;
+        }
         if let CommandName::Status { max_age, alive } = command {
             let judgement = Judgement { max_age, by_attempt: alive };
             return Ok(status::run(&status_file(&raw), judgement, raw.output.as_deref(), stdout));

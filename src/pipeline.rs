@@ -69,7 +69,7 @@ async fn refresh_until_signal(
     let inputs = run.inputs.clone();
     let Inputs { settings, plan, .. } = &*inputs;
     let not_carried = std::mem::take(&mut run.not_carried);
-    let first = Reading { entries: &entries, not_carried: &not_carried, merged: None };
+    let first = Reading { is_read: true, entries: &entries, not_carried: &not_carried, merged: None };
     let now = Instant::now();
     let mut journal = Journal::start(refresh, (settings.file_mode, settings.policies), plan, &first, now);
     let mut last = LastGood::of(entries, &not_carried, now);
@@ -97,7 +97,7 @@ async fn refresh_until_signal(
         // Nothing is late while it waits.
         run.overdue.stand_down();
         let (failure, again) = match read {
-            Ok((failure, written)) => (failure, Some(written)),
+            Ok(written) => (written.failure.clone(), Some(written)),
             Err(failure) if failure.exit() == Exit::Terminated => {
                 tracing::info!("SIGTERM: the files stay as they are");
                 return Ok(Exit::Ok);
@@ -107,16 +107,16 @@ async fn refresh_until_signal(
             }
             Err(failure) => (Some(directories.explain(failure)), None),
         };
-        let reading = again.as_ref().map(|Written { entries, merged, not_carried, changes }| {
-            (Reading { entries, not_carried, merged: Some(merged) }, changes)
+        let reading = again.as_ref().map(|Written { is_read, entries, merged, not_carried, changes, .. }| {
+            (Reading { is_read: *is_read, entries, not_carried, merged: Some(merged) }, changes)
         });
         let now = Instant::now();
         match failure {
             None => reading.into_iter().for_each(|(reading, changes)| journal.succeeded(plan, &reading, changes, now)),
             Some(failure) => journal.failed(plan, &failure, reading, now),
         }
-        if let Some(Written { entries, merged, not_carried, .. }) = again {
-            let read_at = if journal.failures() == 0 { now } else { last.read_at };
+        if let Some(Written { is_read, entries, merged, not_carried, .. }) = again {
+            let read_at = if is_read { now } else { last.read_at };
             last = LastGood::after(merged, entries, &not_carried, read_at);
         }
         wait = schedule.next(journal.failures(), fastrand::f64());
@@ -133,7 +133,7 @@ pub fn check(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> 
         let entries = run.resolve(signals).await?;
         let (inputs, seen) = (run.inputs.clone(), entries.clone());
         let report = run.rendered(&entries, signals, move |prepared| {
-            let Prepared { files, not_carried, verdict } = prepared;
+            let Prepared { files, not_carried, verdict, .. } = prepared;
             let policies = &inputs.settings.policies;
             (check::report(&inputs.plan, &seen, &not_carried, &files, policies, &verdict), verdict)
         });
@@ -157,8 +157,9 @@ pub fn show(mut run: Run<'_>, stdout: &mut dyn Write) -> Result<Exit, Failure> {
         run.rendered(&entries, signals, |prepared| prepared.verdict).await??;
         let inputs = run.inputs.clone();
         let shown = on_thread(signals, inputs.settings.deadline, move || {
-            let files = files::user_templates(&inputs.settings, &inputs.templates, &entries.with_placeholders())?;
-            Ok(files.into_iter().map(FinishedFile::from).collect::<Vec<_>>())
+            let entries = entries.with_placeholders();
+            let (files, done) = files::user_templates(&inputs.settings, &inputs.templates, &entries);
+            done.map(|()| files.into_iter().map(FinishedFile::from).collect::<Vec<_>>())
         });
         shown.await?
     });

@@ -13,7 +13,7 @@ use crate::config::settings::{Selection, Settings, StoreChoice};
 use crate::convert::left_out::{LeftOut, judge};
 use crate::convert::{self, Entries};
 use crate::error::{Exit, Failure};
-use crate::fetch::answers::Fetched;
+use crate::fetch::answers::{Fetched, all_or_every_failure};
 use crate::fetch::resolve::fetch;
 use crate::fetch::shared::SharedPolicy;
 use crate::model::policy::{Policies, Policy};
@@ -31,8 +31,9 @@ use crate::report::{left_out, log, progress};
 use crate::store::aws::configuration::{Configuration, CredentialSource};
 use crate::store::error::StoreError;
 use crate::store::secret_store::{IndexStore, SecretStore};
+use crate::text::shown;
 use crate::write::Change;
-use crate::{store, text, verify, write};
+use crate::{store, verify, write};
 
 /// What a run is about, and what it has come to.
 pub struct Run<'a> {
@@ -56,6 +57,10 @@ pub struct Run<'a> {
 
 /// What was put in place by a later reading.
 pub struct Written {
+    /// Why the reading counts as failed all the same.
+    pub failure: Option<Failure>,
+    /// Whether the accounts were read; else it is what there was, without what was unconfirmed for too long.
+    pub is_read: bool,
     pub entries: Arc<Entries>,
     pub merged: Merged,
     pub not_carried: Vec<LeftOut>,
@@ -75,6 +80,8 @@ pub struct Prepared<'a> {
     pub files: Vec<Rendered<'a>>,
     /// What a file can't hold.
     pub not_carried: Vec<LeftOut>,
+    /// Of a later reading: templates that can't be rendered, whose files stay as they are.
+    pub templates: Result<(), Failure>,
     /// Whether they may be written.
     pub verdict: Result<(), Failure>,
 }
@@ -142,14 +149,14 @@ impl<'a> Run<'a> {
         Ok(Entries::of(fetched, plan, &rules, templates.env.clone()))
     }
 
-    /// Reads once more and puts in place what comes of it: of a reading that failed, and why, what was there without what was unconfirmed
+    /// Reads once more and puts in place what comes of it: of accounts that could not be read, what was there without what was unconfirmed
     /// for too long.
     pub async fn read_again(
         &mut self,
         last: &LastGood,
         max_stale: Option<Duration>,
         signals: &mut Signals,
-    ) -> Result<(Option<Failure>, Written), Failure> {
+    ) -> Result<Written, Failure> {
         let inputs = self.inputs.clone();
         let Inputs { settings, plan, .. } = &*inputs;
         if self.rendering.strong_count() > 0 {
@@ -159,7 +166,7 @@ impl<'a> Run<'a> {
         self.overdue = Overdue::watch(self.process);
         let selection = Selection { known: last.known(plan), ..settings.selection.clone() };
         let read = self.read(&selection, Duration::ZERO, signals).await;
-        let (failure, entries, mut merged) = match read.and_then(|read| last.of_same_account(read)) {
+        let (read_failure, mut entries, mut merged) = match read.and_then(|read| last.of_same_account(read)) {
             Ok(read) => {
                 let (entries, merged) = last.merge(read, plan, Instant::now(), max_stale);
                 (None, entries, merged)
@@ -172,11 +179,13 @@ impl<'a> Run<'a> {
         };
         // What must not stay goes, whatever is left.
         self.policies.empty = if merged.has_dropped() { Policy::Warn } else { settings.policies.empty };
+        entries.held = settings.outputs.airflow_env.iter().flat_map(|file| last.held_in(&shown(&file.path))).collect();
         let mut entries = Arc::new(entries);
-        let (changes, files) = loop {
+        let (changes, templates, files) = loop {
             let compared = |prepared: Prepared<'_>| {
                 let changes = diff::report(&prepared.files);
-                prepared.finished().map(|files| (changes, files))
+                let templates = prepared.templates.clone();
+                prepared.finished().map(|files| (changes, templates, files))
             };
             let done = self.rendered(&entries, signals, compared).await??;
             match last.put_back((&entries, &mut merged), &self.not_carried, Instant::now(), max_stale) {
@@ -187,7 +196,10 @@ impl<'a> Run<'a> {
         self.overdue.stand_down();
         put_in_place(&files, signals).await?;
         let not_carried = std::mem::take(&mut self.not_carried);
-        Ok((failure, Written { entries, merged, not_carried, changes }))
+        let is_read = read_failure.is_none();
+        let all = vec![read_failure.map_or(Ok(()), Err), merged.own_account(), templates];
+        let failure = all_or_every_failure(all).err();
+        Ok(Written { failure, is_read, entries, merged, not_carried, changes })
     }
 
     /// Asks the stores, inside the deadline.
@@ -201,7 +213,7 @@ impl<'a> Run<'a> {
                 Box::pin(self.ask((plan, selection), &stores, settings, end)).await
             }
             StoreChoice::File(path) => {
-                tracing::warn!("secrets come from the file {}, not from AWS", text::shown(path));
+                tracing::warn!("secrets come from the file {}, not from AWS", shown(path));
                 self.ask((plan, selection), &store::file::open(path, plan)?, settings, end).await
             }
         }
@@ -320,16 +332,25 @@ impl<'a> Run<'a> {
 /// Judges, renders and verifies.
 fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, (policies, is_later): (Policies, bool)) -> Prepared<'a> {
     let Inputs { settings, templates, plan } = inputs;
-    let (mut files, mut not_carried) = (Vec::new(), Vec::new());
+    let (mut files, mut not_carried, mut of_templates) = (Vec::new(), Vec::new(), Ok(()));
     let verdict = entries.judge(&policies, plan).and_then(|()| {
-        (files, not_carried) = files::all(settings, templates, entries)?;
+        let all = files::all(settings, templates, entries);
+        // Later, one file that can't be written anew, or holds nothing any more, does not hold back the others.
+        if is_later {
+            of_templates = all.templates;
+        } else {
+            all.templates?;
+        }
+        (files, not_carried) = (all.files, all.not_carried);
         judge(&not_carried, &policies)?;
-        files::refuse_emptied(&files, &not_carried, policies.empty)?;
+        if !is_later {
+            files::refuse_emptied(&files, &not_carried, policies.empty)?;
+        }
         files.iter().try_for_each(|file| verify::check(file, settings.target))?;
         let status = settings.refresh.iter().filter(|_| !is_later).map(|refresh| refresh.status_file.as_path());
         write::check_targets(files.iter().map(|file| file.path).chain(status))
     });
-    Prepared { files, not_carried, verdict }
+    Prepared { files, not_carried, templates: of_templates, verdict }
 }
 
 /// Puts the files in place. Nothing is written before everything has rendered.

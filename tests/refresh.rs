@@ -215,8 +215,11 @@ fn an_account_that_is_emptied_and_a_listing_that_lags_take_nothing_away() {
     aws.replace(scenario(&[], &[("a", "shared"), ("c", "c2")])).unwrap();
     refreshing.read_again();
     assert_eq!(refreshing.passwords(), ["a=a1", "b=b1", "c=c2"]);
-    let accounts = refreshing.status()["accounts"].to_string();
+    let status = refreshing.status();
+    let accounts = status["accounts"].to_string();
     assert!(accounts.contains("own account") && accounts.contains("taken for a failure"), "{accounts}");
+    assert_eq!((&status["failures_in_a_row"], &status["failure"]["exit_code"]), (&1.into(), &66.into()), "{status}");
+    assert!(status["failure"]["reasons"].to_string().contains("restart the container"), "{status}");
     // A listing that lacks what is there: it is asked for by name.
     let unlisted = Secret::text(uri("a2")).hidden_from_list();
     aws.replace(scenario(&[("b", "b2")], &[("c", "c2")]).secret(OWN, REGION, &name("a"), unlisted)).unwrap();
@@ -225,6 +228,127 @@ fn an_account_that_is_emptied_and_a_listing_that_lags_take_nothing_away() {
         (refreshing.passwords(), refreshing.stale().len()),
         (vec!["a=a2".into(), "b=b2".into(), "c=c2".into()], 0)
     );
+    assert_eq!(refreshing.status()["failures_in_a_row"], 0);
+}
+
+// ---- one entry and the others --------------------------------------------------------------------------------------
+
+/// A process on a file store, with more files than the connections file.
+fn on_document(document: &str, files: &[(&str, &str)]) -> Run {
+    let run = Run::on_document(document).kwargs("{\"variables_prefix\": \"airflow/variables\"}");
+    let named = |run: &Run, name: &str| run.path(name).to_str().unwrap().to_owned();
+    files.iter().fold(run, |run, (setting, name)| {
+        let path = named(&run, name);
+        run.var(setting, &path)
+    })
+}
+
+fn document(entries: &[(&str, &str)]) -> String {
+    let lines =
+        entries.iter().map(|(name, value)| format!("  airflow/{name}: {}\n", serde_json::to_string(value).unwrap()));
+    format!("own:\n{}", lines.collect::<String>())
+}
+
+#[test]
+fn a_value_that_one_file_cannot_hold_stays_as_it_was_in_that_file_alone() {
+    let entries =
+        |password: &str, variable: &str| document(&[("connections/a", &uri(password)), ("variables/v", variable)]);
+    let files = [("SECRETS_INIT_VARIABLES_FILE", "v.env"), ("SECRETS_INIT_AIRFLOW_ENV_FILE", "all.env")];
+    let run = on_document(&entries("a1", "one"), &files);
+    fs::write(run.path("t.j2"), "{{ variables.v }}").unwrap();
+    let template = format!("{}={}", run.path("t.j2").display(), run.path("t.out").display());
+    let mut refreshing = Refreshing::start(run.var("SECRETS_INIT_TEMPLATES", &template));
+    let directory = refreshing.run.directory.path().to_owned();
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
+    assert_eq!((read("v.env").as_str(), read("t.out").as_str()), ("v=one\n", "one"));
+    for number in 2..5 {
+        let text = format!("line {number}\nline");
+        fs::write(directory.join("secrets.yaml"), entries(&format!("a{number}"), &text)).unwrap();
+        refreshing.read_again();
+        // Nothing else is in the file, and it is not emptied.
+        assert_eq!((read("v.env").as_str(), read("t.out")), ("v=one\n", text), "{}", refreshing.log());
+        assert_eq!(refreshing.passwords(), [format!("a=a{number}")]);
+        let status = refreshing.status();
+        assert_eq!((&status["failure"], &status["failures_in_a_row"]), (&Value::Null, &0.into()));
+        let stale = &status["stale"][0];
+        assert!(stale["file"].as_str().unwrap().ends_with("v.env") && stale["id"] == "v", "{status}");
+    }
+    let kept = "1 variable kept with the last good value in ";
+    assert_eq!(refreshing.said(kept), 1, "{}", refreshing.log());
+    fs::write(directory.join("secrets.yaml"), entries("a5", "two")).unwrap();
+    refreshing.read_again();
+    assert_eq!((read("v.env").as_str(), read("t.out").as_str()), ("v=two\n", "two"));
+    assert_eq!((refreshing.stale().len(), refreshing.said("is as it should be again in ")), (0, 1));
+}
+
+#[test]
+fn a_newcomer_takes_no_variable_from_one_that_is_there() {
+    let run =
+        on_document(&document(&[("connections/my_db", &uri("d1"))]), &[("SECRETS_INIT_AIRFLOW_ENV_FILE", "all.env")]);
+    let mut refreshing = Refreshing::start(run);
+    let directory = refreshing.run.directory.path().to_owned();
+    let read = || fs::read_to_string(directory.join("all.env")).unwrap();
+    for password in ["d2", "d3"] {
+        let entries = document(&[("connections/my_db", &uri(password)), ("connections/MY_DB", &uri("other"))]);
+        fs::write(directory.join("secrets.yaml"), entries).unwrap();
+        refreshing.read_again();
+        assert!(read().contains(password) && !read().contains("other"), "{}", read());
+        assert_eq!(refreshing.passwords(), ["MY_DB=other".to_owned(), format!("my_db={password}")]);
+        assert!(refreshing.stale().is_empty(), "what is there is as new as any other");
+        let left_out = refreshing.status()["left_out"][0].clone();
+        assert_eq!(left_out["id"], "MY_DB");
+        assert!(left_out["reason"].as_str().unwrap().contains("all.env can't hold it"), "{left_out}");
+    }
+    assert_eq!((refreshing.said("left out: conn_id MY_DB"), refreshing.said("last good value")), (1, 0));
+    fs::write(directory.join("secrets.yaml"), document(&[("connections/my_db", &uri("d4"))])).unwrap();
+    refreshing.read_again();
+    assert!(read().contains("d4"));
+}
+
+#[test]
+fn a_template_that_cannot_be_rendered_holds_back_no_other_file() {
+    let run = on_document(&document(&[("connections/a", &uri("a1"))]), &[]);
+    fs::write(run.path("t.j2"), "{{ connections.a.password | netrc }}").unwrap();
+    fs::write(run.path("u.j2"), "{{ connections.a.password }}").unwrap();
+    let lines = ["t", "u"].map(|name| {
+        format!("{}={}", run.path(&format!("{name}.j2")).display(), run.path(&format!("{name}.out")).display())
+    });
+    let mut refreshing = Refreshing::start(run.var("SECRETS_INIT_TEMPLATES", &lines.join("\n")));
+    let directory = refreshing.run.directory.path().to_owned();
+    let read = |name: &str| fs::read_to_string(directory.join(name)).unwrap();
+    for number in 1..3 {
+        let password = format!("new{number}%0Aline");
+        fs::write(directory.join("secrets.yaml"), document(&[("connections/a", &uri(&password))])).unwrap();
+        refreshing.read_again();
+        let password = format!("new{number}\nline");
+        assert_eq!((read("t.out").as_str(), read("u.out")), ("a1", password.clone()), "{}", refreshing.log());
+        assert_eq!(refreshing.passwords(), [format!("a={password}")]);
+        let status = refreshing.status();
+        assert_eq!((&status["failures_in_a_row"], &status["failure"]["exit_code"]), (&number.into(), &65.into()));
+        assert!(status["failure"]["reasons"][0].as_str().unwrap().contains("t.j2"), "{status}");
+    }
+    assert_eq!(refreshing.said("what could be read and rendered is in the files: "), 1, "{}", refreshing.log());
+    fs::write(directory.join("secrets.yaml"), document(&[("connections/a", &uri("a3"))])).unwrap();
+    refreshing.read_again();
+    assert_eq!((read("t.out").as_str(), &refreshing.status()["failures_in_a_row"]), ("a3", &0.into()));
+}
+
+#[test]
+fn a_new_secret_without_a_value_is_named_once() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let mut refreshing = Refreshing::on_aws(&aws, "{}");
+    aws.replace(scenario(&[("a", "a2")], &[]).secret(OWN, REGION, &name("new"), Secret::no_value())).unwrap();
+    for _ in 0..2 {
+        refreshing.read_again();
+    }
+    assert_eq!(refreshing.passwords(), ["a=a2"]);
+    assert_eq!(
+        refreshing.said("left out: conn_id new (own account) is named by the listing"),
+        1,
+        "{}",
+        refreshing.log()
+    );
+    assert_eq!(refreshing.status()["left_out"][0]["id"], "new");
 }
 
 // ---- readings that fail ----------------------------------------------------------------------------------------------
@@ -279,7 +403,9 @@ fn nothing_watches_over_a_process_that_waits_whatever_its_reading_came_to() {
 fn what_is_unconfirmed_for_too_long_is_dropped_also_while_aws_is_away() {
     let aws = FakeAws::start(scenario(&[("a", "a1"), ("b", "b1")], &[("a", "shared")]));
     let run = on_aws(&aws, WITH_ROLE).var("SECRETS_INIT_REFRESH_MAX_STALE", "60s");
-    let mut refreshing = Refreshing::start_every(run, "30s");
+    fs::write(run.path("t.j2"), "{{ connections.a.password }}").unwrap();
+    let template = format!("{}={}", run.path("t.j2").display(), run.path("t.out").display());
+    let mut refreshing = Refreshing::start_every(run.var("SECRETS_INIT_TEMPLATES", &template), "30s");
     let denied = Secret::text(uri("a2")).policy(Statement::deny(["secretsmanager:GetSecretValue"]).to([POD]));
     aws.replace(scenario(&[("b", "b2")], &[("a", "shared")]).secret(OWN, REGION, &name("a"), denied)).unwrap();
     refreshing.read_again();
@@ -294,9 +420,16 @@ fn what_is_unconfirmed_for_too_long_is_dropped_also_while_aws_is_away() {
     });
     assert!(refreshing.status()["stale"].as_array().unwrap().iter().all(|entry| entry["dropped"] == true));
     assert!(refreshing.status()["failure"]["exit_code"] == 69 && refreshing.said("dropped, last confirmed") > 0);
+    // The template that names it holds back no other file, and is named until it does without it.
+    let is_named = |refreshing: &Refreshing| {
+        let failure = refreshing.status()["failure"].clone();
+        assert_eq!(fs::read_to_string(refreshing.run.path("t.out")).unwrap(), "a1");
+        failure["reasons"].to_string().contains("t.j2") && failure["reasons"].to_string().contains("connections.a")
+    };
     aws.clear_faults();
     refreshing.read_again();
     assert_eq!(refreshing.passwords(), ["b=b2"], "the shared secret does not take the place of the own one");
+    assert!(refreshing.status()["failure"]["exit_code"] == 65 && is_named(&refreshing), "{}", refreshing.status());
     assert_eq!(refreshing.said("conn_id a is as it should be again"), 0, "it was dropped");
     aws.replace(scenario(&[("a", "a3"), ("b", "b3")], &[("a", "shared")])).unwrap();
     refreshing.read_again();
@@ -539,6 +672,27 @@ fn connections_of(child: &Child) -> usize {
         .count()
 }
 
+/// The deadline has passed by then for everybody, and the process itself had none of the time.
+#[test]
+fn a_process_that_was_stopped_in_the_middle_of_a_reading_has_a_failed_reading() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let mut refreshing = Refreshing::start(on_aws(&aws, "{}").var("SECRETS_INIT_DEADLINE", "2s"));
+    aws.replace(scenario(&[("a", "a2")], &[]).fault(Fault::on("ListSecrets").hang())).unwrap();
+    let before = aws.count("ListSecrets");
+    signal("HUP", &refreshing.child);
+    wait_until("the listing is asked for", || aws.count("ListSecrets") > before);
+    signal("STOP", &refreshing.child);
+    std::thread::sleep(Duration::from_secs(6));
+    signal("CONT", &refreshing.child);
+    refreshing.wait_for_reading();
+    assert_eq!(refreshing.status()["failure"]["exit_code"], 75, "{}", refreshing.status());
+    aws.clear_faults();
+    while refreshing.status()["failures_in_a_row"] != 0 {
+        refreshing.read_again();
+    }
+    assert_eq!(refreshing.passwords(), ["a=a2"]);
+}
+
 // ---- signals ---------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -561,6 +715,37 @@ fn sigterm_ends_it_with_0_and_sigint_with_130_waiting_or_reading() {
     }
 }
 
+/// It may come before there is anything to read again.
+#[test]
+fn sighup_ends_no_process_that_is_to_stay_and_any_other() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    for stays in [true, false] {
+        let run = Run::on_aws(&aws.endpoint(), "{}").var("SECRETS_INIT_SANDBOX", "off").var("AWS_PROFILE", "p");
+        let program = format!(
+            "#!/bin/sh\n: >begun\nuntil [ -e go ]; do sleep 0.01; done\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
+        );
+        fs::write(run.path("program"), program).unwrap();
+        fs::write(run.path("config"), "[profile p]\ncredential_process = sh program\n").unwrap();
+        let config = run.path("config").to_str().unwrap().to_owned();
+        let run = run.var("AWS_CONFIG_FILE", &config).var("PATH", "/usr/bin:/bin");
+        let run = if stays { run.var("SECRETS_INIT_REFRESH", "24h") } else { run };
+        let log = fs::File::create(run.path("log")).unwrap();
+        let child = run.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let mut process = Refreshing { run, child, readings: 0 };
+        // The credentials are the first thing that is waited for.
+        wait_until("the program is run", || process.run.path("begun").exists());
+        signal("HUP", &process.child);
+        fs::write(process.run.path("go"), "").unwrap();
+        if stays {
+            process.wait_for_reading();
+            assert_eq!(process.passwords(), ["a=a1"]);
+        } else {
+            use std::os::unix::process::ExitStatusExt as _;
+            assert_eq!(process.child.wait().unwrap().signal(), Some(1));
+        }
+    }
+}
+
 #[test]
 fn before_the_first_file_a_run_ends_as_any_other() {
     let aws = FakeAws::start(scenario(&[("a", "a1")], &[]).fault(Fault::on("ListSecrets").hang()));
@@ -573,6 +758,10 @@ fn before_the_first_file_a_run_ends_as_any_other() {
     let denied = FakeAws::start(Scenario::new());
     on_aws(&denied, "{}").var("SECRETS_INIT_REFRESH", "5m").go().code(77);
     on_aws(&aws, "{}").var("SECRETS_INIT_REFRESH", "29s").go().code(78).says("must be a duration from 30s to 24h");
+    for none in ["none", "-"] {
+        let run = on_aws(&aws, "{}").var("SECRETS_INIT_REFRESH", "5m").var("SECRETS_INIT_STATUS_FILE", none);
+        run.go().code(78).says("SECRETS_INIT_STATUS_FILE: must be the path of a file");
+    }
 }
 
 // ---- status ------------------------------------------------------------------------------------------------------------
@@ -603,4 +792,33 @@ fn the_status_is_of_this_process_with_the_mode_of_the_files() {
     let foreign = refreshing.run.command().args(["status", "--output", "xml"]).output().unwrap();
     assert_eq!(foreign.status.code(), Some(78));
     assert!(!refreshing.run.path("termination-log").exists(), "the termination message is not the probe's");
+}
+
+/// An empty name is none: the status is beside the connections file. Two processes there are found out.
+#[test]
+fn two_processes_with_one_status_file_are_named() {
+    let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
+    let first = on_aws(&aws, "{}").var("SECRETS_INIT_STATUS_FILE", "");
+    let status = first.path("refresh-status.json");
+    let mut first = Refreshing::start(first);
+    first.read_again();
+    assert_eq!(first.said("another process has written the status"), 0);
+    let second = on_aws(&aws, "{}").var("SECRETS_INIT_STATUS_FILE", status.to_str().unwrap());
+    let log = fs::File::create(second.path("log")).unwrap();
+    let second = second.var("SECRETS_INIT_REFRESH", "24h");
+    let child = second.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let second = Refreshing { run: second, child, readings: 0 };
+    wait_until("the second's first status", || first.status_if_any().is_some_and(|status| status["attempts"] == 1));
+    first.readings = 2;
+    first.read_again();
+    assert_eq!(first.said("another process has written the status"), 1, "{}", first.log());
+    drop(second);
+}
+
+#[test]
+fn an_age_that_is_none_is_named() {
+    for age in ["-1", "-5m", "soon", "721h"] {
+        let run = Run::new().arg("status").arg("--max-age").arg(age);
+        run.go().code(64).says("the flag --max-age must be a duration such as 20m, at most 720h");
+    }
 }

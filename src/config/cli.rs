@@ -54,7 +54,7 @@ pub enum CommandName {
         #[arg(long, conflicts_with = "show")]
         offline: bool,
     },
-    /// Say what a render would change in the files that are there. Ends with 0 for nothing, with 1 for something.
+    /// Say what a render would change in the files that are there. Exit code 0: nothing; 1: something.
     Diff,
     /// Say which AWS policies these settings need, and no more: for roles, secrets, keys and VPC endpoints. Makes no call.
     Iam,
@@ -67,10 +67,11 @@ pub enum CommandName {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say how the refresh is doing, from its status file, for probes. Ends with 0 for well, with 1 for too old, with 66 for no file yet.
+    /// Say how the refresh is doing, from its status file, for probes. Exit code 0: it read everything not long ago; 1: that is too long ago;
+    /// 66: there is no status file yet.
     Status {
         /// How old the last success may be, such as 20m: at most 720h. Unset: three intervals.
-        #[arg(long, value_name = "DURATION", value_parser = max_age)]
+        #[arg(long, value_name = "DURATION", value_parser = max_age, allow_hyphen_values = true)]
         max_age: Option<Duration>,
         /// Judge by the last attempt, whether or not it succeeded: whether the process still reads.
         #[arg(long)]
@@ -212,7 +213,7 @@ raw_settings! {
         index_readers,
     }
     "Refresh" {
-        /// Go on after the first render and read again so often, such as 5m: from 30s to 24h [default: render once]
+        /// Keep running and read again at this interval, such as 5m: from 30s to 24h [default: render once]
         refresh,
         /// Drop what could not be confirmed for so long, such as 4h [default: keep the last good value]
         refresh_max_stale,
@@ -262,7 +263,7 @@ What is written:
   --airflow-env-file PATH    All as environment variables: .env or .list
   --template SRC=DEST        A file of your own; may be repeated
   --airflow-version VERSION  Who reads it: 2, 3 or exact, such as 3.1.7
-  --refresh INTERVAL         Stay, and read again so often, such as 5m
+  --refresh INTERVAL         Keep running and read again at this interval
 
 When something is wrong:
   --on-invalid POLICY        A malformed secret: error, warn or ignore

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::cli::RawSettings;
-use crate::config::places::status_file;
+use crate::config::places::{NO_FILE, status_file};
 use crate::config::values::SettingsReader;
 use crate::text::parse_duration;
 
@@ -47,6 +47,9 @@ impl SettingsReader<'_> {
         let interval = interval.filter(|interval| *interval >= shortest);
         let interval = self.checked("REFRESH", interval.ok_or("must be a duration from 30s to 24h, such as 5m"));
         let is_long_enough = |stale: &Duration| interval.is_none_or(|interval| *stale >= interval * 2);
+        if raw.status_file.as_deref().is_some_and(|path| [NO_FILE, "-"].contains(&path.trim())) {
+            self.wrong("STATUS_FILE", "must be the path of a file: there is always a status, and it goes nowhere else");
+        }
         if max_stale.is_some_and(|stale| !stale.as_ref().is_some_and(is_long_enough)) {
             self.wrong("REFRESH_MAX_STALE", MAX_STALE_FORM);
         }

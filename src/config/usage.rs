@@ -1,5 +1,6 @@
 //! What is wrong with the arguments, in words; and what people type for a flag, a variable or a command that is called something else.
 
+use std::error::Error as _;
 use std::ffi::OsString;
 
 use clap::Command;
@@ -77,6 +78,10 @@ pub fn describe(error: &clap::Error, args: &[OsString], command: &Command) -> St
         (ErrorKind::ArgumentConflict, Some(flag)) => format!("the flag {flag} is given twice; give it once"),
         (ErrorKind::InvalidValue | ErrorKind::TooFewValues | ErrorKind::WrongNumberOfValues, Some(flag)) => {
             format!("the flag {flag} needs a value; {tail}")
+        }
+        // The words of a parser of ours, which do not repeat the value.
+        (ErrorKind::ValueValidation, Some(flag)) if let Some(problem) = error.source() => {
+            format!("the flag {flag} {problem}; {tail}")
         }
         (_, Some(flag)) => format!("the flag {flag} is not right; {tail}"),
         _ => {

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 
 use crate::airflow::invalid::Invalid;
 use crate::error::{Exit, Failure};
-use crate::fetch::answers::Trace;
+use crate::fetch::answers::{Outcome, Trace};
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Source;
 use crate::store::error::StoreError;
+use crate::store::secret_store::NotThere;
 use crate::text::printable;
 
 /// One id that is not in the files, or not in one of them.
@@ -45,6 +46,8 @@ pub enum Why {
     Refused(&'static str),
     /// The secret can't be read.
     Unreadable(StoreError),
+    /// A listing or an index names it, and there is no value. Known of later readings alone: a first one names it as it meets it.
+    NoValue(NotThere),
     /// It was asked for by name and no source has it.
     Missing,
     /// The same, but a shared account that the run goes on without may have it. How the run would have ended.
@@ -65,6 +68,9 @@ impl std::fmt::Display for LeftOut {
             Why::Refused(reason) => write!(f, " is not asked for: {reason}; correct the index"),
             Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
             Why::Unreadable(error) => write!(f, " can't be read: {error}"),
+            Why::NoValue(reason) => {
+                write!(f, " is named by the listing or index, and is {}", Outcome::NotThere(*reason))
+            }
             Why::Unknown(_) => f.write_str(
                 " is not known: no account that could be read has it, and one that may have it is left out as a whole",
             ),
@@ -89,9 +95,10 @@ impl LeftOut {
         match &self.why {
             Why::Invalid(invalid) => format!("its secret is malformed ({})", invalid.place),
             Why::InvalidAndOfOtherKind(_) => "its secret is no connection".to_owned(),
-            Why::NotForFile { .. } => "it can't be carried".to_owned(),
+            Why::NotForFile { file, reason } => format!("{file} can't hold it: {reason}"),
             Why::Refused(_) => "its entry in the index is wrong".to_owned(),
             Why::Unreadable(error) => format!("its secret can't be read ({})", error.cause.code()),
+            Why::NoValue(reason) => Outcome::NotThere(*reason).to_string(),
             Why::Missing => match &self.near {
                 Some(near) => format!("no account has it; did you mean {}?", printable(near)),
                 None => "no account has it".to_owned(),
@@ -108,6 +115,8 @@ impl LeftOut {
             Why::InvalidAndOfOtherKind(_) => Policy::Ignore,
             Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => policies.invalid,
             Why::Unreadable(_) => policies.denied,
+            // Nobody asks for it.
+            Why::NoValue(_) => Policy::Warn,
             Why::Missing => policies.missing,
             Why::Unknown(_) => policies.shared,
         }
@@ -120,7 +129,7 @@ impl LeftOut {
                 Exit::InvalidData
             }
             Why::Unreadable(_) => Exit::Denied,
-            Why::Missing => Exit::NotFound,
+            Why::NoValue(_) | Why::Missing => Exit::NotFound,
             Why::Unknown(exit) => exit,
         }
     }

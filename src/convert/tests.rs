@@ -83,6 +83,7 @@ fn found(required: &str) -> Entries {
         asked: ["fime", "passed_ove", "nowhere"].map(|id| (id.to_owned(), asked(id))).into(),
         unknown: vec!["unknown".to_owned()],
         skipped: vec![skipped("fine"), skipped("passed_over")],
+        without_value: Vec::new(),
     };
     let failure = Some(Failure::new(Exit::TempFail, "slow"));
     let source = Source::shared("222222222222", "eu-west-1");

@@ -157,6 +157,8 @@ pub struct Resolved {
     pub names: Vec<Option<usize>>,
     /// Listed, and not asked for.
     pub skipped: Vec<Skipped>,
+    /// Named by the listing or index of this source, and no value is there.
+    pub without_value: Vec<(String, usize, NotThere)>,
 }
 
 /// How an id was asked for by name that gives nothing.
@@ -257,6 +259,8 @@ pub struct Reported {
     pub state: Option<SecretState>,
     /// Why it is not there.
     pub not_there: Option<NotThere>,
+    /// A listing or an index names it.
+    pub is_named: bool,
     /// As [`Winner::ambiguous`].
     pub ambiguous: bool,
     /// As [`Winner::of_team`].

@@ -8,7 +8,7 @@ use super::shared::SharedPolicy;
 use crate::config::settings::Selection;
 use crate::error::Failure;
 use crate::model::kind::ByKind;
-use crate::plan::Plan;
+use crate::plan::{Enumerate, Plan};
 use crate::store::secret_store::SecretStore;
 
 /// The live lookup: each account in order, and the next one only for what the ones before do not have.
@@ -34,6 +34,8 @@ pub async fn ask_by_name<S: SecretStore>(
         for source in plan.sources_of(account) {
             let known = answers.get(&(source.kind, account));
             let is_reported = |id: &str| known.is_some_and(|known| known.reported.contains_key(id));
+            // An index is written as a whole: what it no longer names is no longer given. A listing lags.
+            let may_lag = !matches!(source.enumerate, Enumerate::Index(_));
             // The team's own secret may be missing where the one without a team is there.
             let is_reported_as = |id: &str, of_team: bool| {
                 let reported = known.and_then(|known| known.reported.get(id));
@@ -41,7 +43,7 @@ pub async fn ask_by_name<S: SecretStore>(
             };
             let earlier = selection.known[source.kind]
                 .iter()
-                .filter(|(id, known)| known.account == account && !is_reported_as(id, known.of_team));
+                .filter(|(id, known)| may_lag && known.account == account && !is_reported_as(id, known.of_team));
             let earlier = earlier.map(|(id, _)| id.as_str()).filter(|id| !open[source.kind].contains(id));
             for id in open[source.kind].iter().copied().chain(earlier) {
                 // A listing lags by minutes: what it does not name may be there all the same, and so may the team's.

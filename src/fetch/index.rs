@@ -179,6 +179,7 @@ fn wanted<'a>(
     let refused = |reason| Reported {
         state: Some(SecretState::Refused(reason)),
         not_there: None,
+        is_named: true,
         ambiguous: false,
         of_team: false,
     };

@@ -108,7 +108,7 @@ impl Fatal {
                 return None;
             }
         };
-        Some(Reported { state, not_there, ambiguous: false, of_team: false })
+        Some(Reported { state, not_there, is_named: when == WhenNotThere::Vanished, ambiguous: false, of_team: false })
     }
 
     /// The value, unless an answer fails the account.

@@ -151,7 +151,11 @@ fn decide(
         resolved.names.push(answers.names());
         resolved.skipped.extend(answers.skipped.into_iter().map(|(id, by)| Skipped { id, source, by }));
         for (id, reported) in answers.reported {
-            let Some(state) = reported.state else { continue };
+            let Some(state) = reported.state else {
+                let reason = reported.not_there.filter(|_| reported.is_named);
+                resolved.without_value.extend(reason.map(|reason| (id, source, reason)));
+                continue;
+            };
             match resolved.entries.entry(id) {
                 Entry::Occupied(mut winner) => winner.get_mut().shadowed.push(source),
                 Entry::Vacant(place) => {

@@ -72,6 +72,12 @@ impl TestStore {
         self
     }
 
+    /// It lists one more, which has no value.
+    pub(crate) fn without_value(mut self, name: &'static str) -> Self {
+        self.memory.secrets.insert(name.to_owned(), None);
+        self
+    }
+
     /// Its listing lacks these.
     pub(crate) fn not_listing(mut self, names: &[&'static str]) -> Self {
         self.unlisted.extend(names);

@@ -39,6 +39,20 @@ impl Signals {
         Ok(())
     }
 
+    /// Keeps SIGHUP from ending the process, which is to live on: before anything else that takes time. What comes before the first
+    /// reading has no effect.
+    ///
+    /// # Errors
+    /// [`Exit::TempFail`] when the kernel refuses a handler.
+    pub fn outlive_hangup() -> Result<(), Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| {
+            Failure::new(Exit::TempFail, format!("the runtime can't start: {}", crate::text::os_error(&error)))
+        })?;
+        // tokio leaves the handler in place when the last listener is gone.
+        runtime.block_on(async { listen(SignalKind::hangup()) }).map(drop)
+    }
+
     /// Waits so long, or until SIGHUP comes.
     pub async fn sleep(&mut self, wait: Duration) -> Result<(), Failure> {
         let mut hangup = self.hangup.take();

@@ -11,42 +11,57 @@ use tracing::{Level, error, info, warn};
 use crate::commands::diff::DiffReport;
 use crate::config::refresh::Refresh;
 use crate::convert::Entries;
-use crate::convert::left_out::LeftOut;
+use crate::convert::left_out::{LeftOut, Why};
 use crate::error::{Exit, Failure};
 use crate::fetch::answers::SkippedAccount;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Plan;
 use crate::refresh::last_good::{Doubt, EntryId, Merged, emptied_line};
-use crate::refresh::status::{AbsentEntry, AccountStatus, StaleEntry, Status, StatusFailure, at};
+use crate::refresh::status::{AbsentEntry, AccountStatus, StaleEntry, Status, StatusFailure, at, inode_of};
 use crate::report::left_out::first_of;
-use crate::text::{count, printable};
+use crate::text::{count, printable, shown};
 
 /// How long nothing is said where there is nothing to say.
 const QUIET: Duration = Duration::from_hours(1);
 /// From one line about the same trouble to the next: the first and the longest distance.
 const DISTANCES: [Duration; 2] = [Duration::from_mins(10), Duration::from_hours(24)];
 
-/// An id and what is doubtful about it.
-type DoubtOf<'a> = (&'a str, &'a Doubt);
+/// A file, where it is about one alone, an entry, and what is doubtful about it.
+type DoubtOf<'a> = (Option<&'a str>, &'a EntryId, &'a Doubt);
+/// What the entries of one line have in common: the file, the kind, whether they are dropped, the source, and the clause that says why.
+type InCommon<'a> = (Option<&'a str>, Kind, bool, usize, &'a str);
 
 /// What can be wrong for longer than one reading.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Trouble {
-    /// A reading that failed as a whole, by the code that says how: another is another trouble.
+    /// A reading that counts as failed, by the code that says how: another is another trouble.
     Reading(Exit),
     StatusFile,
+    /// Another process writes the status too.
+    StatusOfOther,
     /// An account, as lines name it.
     Account(String),
+    /// An entry, in all files or in one, as lines name it.
     Entry {
         id: EntryId,
-        is_dropped: bool,
+        file: Option<String>,
     },
 }
 
 impl Trouble {
     fn of(left: &LeftOut) -> Self {
-        Self::Entry { id: (left.kind, left.id.clone()), is_dropped: false }
+        let file = if let Why::NotForFile { file, .. } = &left.why { Some(file.clone()) } else { None };
+        Self::Entry { id: (left.kind, left.id.clone()), file }
+    }
+}
+
+/// What two reasons have in common that are the same: the words without their numbers, up to the code of the cause where they have one.
+fn gist(reason: &str) -> String {
+    let without_numbers = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+    match reason.split_once("ASI-") {
+        Some((before, code)) => without_numbers(before) + &code.chars().take(3).collect::<String>(),
+        None => without_numbers(reason),
     }
 }
 
@@ -58,17 +73,23 @@ struct Repeats {
 
 struct Repeat {
     since: Instant,
+    reason: String,
     next: Instant,
     distance: Duration,
 }
 
 impl Repeats {
-    /// Whether this trouble is to be said now: when it is new, and at distances that double.
-    fn is_due(&mut self, trouble: &Trouble, now: Instant) -> bool {
+    /// Whether this trouble is to be said now: when it is new, or has another reason than before, and at distances that double.
+    fn is_due(&mut self, trouble: &Trouble, reason: &str, now: Instant) -> bool {
         let [first, longest] = DISTANCES;
+        let reason = gist(reason);
         match self.open.get_mut(trouble) {
             None => {
-                self.open.insert(trouble.clone(), Repeat { since: now, next: now + first, distance: first });
+                self.open.insert(trouble.clone(), Repeat { since: now, reason, next: now + first, distance: first });
+                true
+            }
+            Some(repeat) if repeat.reason != reason => {
+                *repeat = Repeat { since: repeat.since, reason, next: now + first, distance: first };
                 true
             }
             Some(repeat) if now >= repeat.next => {
@@ -89,6 +110,8 @@ impl Repeats {
 
 /// What a reading came to that was written.
 pub struct Reading<'a> {
+    /// Whether the accounts were read; else it is what there was, without what was unconfirmed for too long.
+    pub is_read: bool,
     /// What is in the files now.
     pub entries: &'a Entries,
     /// What a file can't hold.
@@ -108,8 +131,10 @@ pub struct Journal {
     said: Instant,
     /// Readings and failures since then.
     readings: (usize, usize),
-    /// When the last reading succeeded.
-    succeeded: Instant,
+    /// The file of the status that was last put in place.
+    inode: Option<u64>,
+    /// When a reading was last in the files.
+    written: Instant,
 }
 
 impl Journal {
@@ -130,13 +155,15 @@ impl Journal {
             repeats: Repeats::default(),
             said: now,
             readings: (0, 0),
-            succeeded: now,
+            inode: None,
+            written: now,
         };
         for left in first.entries.left_out.iter().chain(first.not_carried) {
-            journal.repeats.is_due(&Trouble::of(left), now);
+            journal.repeats.is_due(&Trouble::of(left), &left.clause(), now);
         }
         for account in &first.entries.skipped_accounts {
-            journal.repeats.is_due(&Trouble::Account(account.source.to_string()), now);
+            let line = account.lines().join("; ");
+            journal.repeats.is_due(&Trouble::Account(account.source.to_string()), &line, now);
         }
         journal.take(plan, first, now);
         journal.write(now);
@@ -155,7 +182,7 @@ impl Journal {
         self.status.last_success.clone_from(&self.status.last_attempt);
         self.status.failures_in_a_row = 0;
         self.status.failure = None;
-        self.succeeded = now;
+        self.written = now;
         let failures = self.repeats.over(|trouble| matches!(trouble, Trouble::Reading(_)), now);
         if let Some(lasted) = failures.into_iter().map(|(_, lasted)| lasted).max() {
             info!("read again, after {} without success", age(lasted));
@@ -166,23 +193,29 @@ impl Journal {
         self.end(now);
     }
 
-    /// A reading that changed nothing but what was unconfirmed for too long: `dropped` is what was written then, and what it changed.
+    /// A reading that counts as failed: `written` is what was written all the same, and what it changed.
     pub fn failed(
         &mut self,
         plan: &Plan,
         failure: &Failure,
-        dropped: Option<(Reading<'_>, &DiffReport)>,
+        written: Option<(Reading<'_>, &DiffReport)>,
         now: Instant,
     ) {
         self.attempted(true);
         self.status.failures_in_a_row += 1;
         let reasons = failure.lines().to_vec();
-        if self.repeats.is_due(&Trouble::Reading(failure.exit()), now) {
-            let line = format!(
-                "reading failed ({} in a row); the files stay as they were {} ago: {failure}",
-                self.status.failures_in_a_row,
-                age(now - self.succeeded)
-            );
+        let files = match &written {
+            None => format!("the files stay as they were {} ago", age(now - self.written)),
+            Some((Reading { is_read: false, .. }, _)) => {
+                "nothing is left in the files that was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE".to_owned()
+            }
+            Some((Reading { is_read: true, .. }, _)) => "what could be read and rendered is in the files".to_owned(),
+        };
+        let first = failure.lines().first().map_or("", String::as_str);
+        // With something dropped it is news again.
+        let reason = format!("{}{first}", if written.is_some() { "written: " } else { "" });
+        if self.repeats.is_due(&Trouble::Reading(failure.exit()), &reason, now) {
+            let line = format!("reading failed ({} in a row); {files}: {failure}", self.status.failures_in_a_row);
             let exit_code = failure.exit().code();
             match failure.exit() {
                 // What time may heal.
@@ -191,7 +224,10 @@ impl Journal {
             }
         }
         self.status.failure = Some(StatusFailure { exit_code: failure.exit().code(), reasons });
-        if let Some((reading, changes)) = dropped {
+        if let Some((reading, changes)) = written {
+            if reading.is_read {
+                self.written = now;
+            }
             self.say_changes(changes, now);
             self.say_troubles(plan, &reading, now);
             self.take(plan, &reading, now);
@@ -227,10 +263,24 @@ impl Journal {
     }
 
     fn write(&mut self, now: Instant) {
+        let found = inode_of(&self.path);
+        if self.inode.is_some()
+            && found.is_some()
+            && found != self.inode
+            && self.repeats.is_due(&Trouble::StatusOfOther, "", now)
+        {
+            warn!(
+                "another process has written the status in {}: give each process a SECRETS_INIT_STATUS_FILE of its own",
+                shown(&self.path)
+            );
+        }
         let written = self.status.write(&self.path, self.mode);
         match written {
-            Ok(()) => drop(self.repeats.over(|trouble| *trouble == Trouble::StatusFile, now)),
-            Err(failure) if self.repeats.is_due(&Trouble::StatusFile, now) => {
+            Ok(inode) => {
+                self.inode = inode;
+                self.repeats.over(|trouble| *trouble == Trouble::StatusFile, now);
+            }
+            Err(failure) if self.repeats.is_due(&Trouble::StatusFile, &failure.to_string(), now) => {
                 warn!("the status can't be written, and probes will find the last one too old: {failure}");
             }
             Err(_) => {}
@@ -257,10 +307,8 @@ impl Journal {
 
     fn say_troubles(&mut self, plan: &Plan, reading: &Reading<'_>, now: Instant) {
         let Reading { entries, not_carried, merged, .. } = reading;
-        let none = BTreeMap::new();
-        let doubts = merged.map_or(&none, |merged| &merged.doubts);
         let mut present = BTreeSet::new();
-        self.say_doubts(plan, doubts, now, &mut present);
+        self.say_doubts(plan, doubts_of(*merged), now, &mut present);
         for left in entries.left_out.iter().chain(*not_carried) {
             let level = match left.policy(&self.policies) {
                 Policy::Ignore => continue,
@@ -268,7 +316,7 @@ impl Journal {
                 Policy::Error => Level::ERROR,
             };
             let trouble = Trouble::of(left);
-            if self.repeats.is_due(&trouble, now) {
+            if self.repeats.is_due(&trouble, &left.clause(), now) {
                 say(level, &format!("left out: {left}"));
             }
             present.insert(trouble);
@@ -276,10 +324,11 @@ impl Journal {
         let is_over = |trouble: &Trouble| matches!(trouble, Trouble::Entry { .. }) && !present.contains(trouble);
         for (trouble, lasted) in self.repeats.over(is_over, now) {
             // What was dropped or is gone is no longer in the files: other lines say that.
-            if let Trouble::Entry { id: (kind, id), .. } = trouble
-                && entries.has(kind, &id)
+            if let Trouble::Entry { id: (kind, id), file } = trouble
+                && entries.is_there(kind, &id)
             {
-                info!("{} {} is as it should be again, after {}", kind.noun(), printable(&id), age(lasted));
+                let file = file.map(|file| format!(" in {file}")).unwrap_or_default();
+                info!("{} {} is as it should be again{file}, after {}", kind.noun(), printable(&id), age(lasted));
             }
         }
         let skipped = entries.skipped_accounts.iter().filter(|account| account.failure.is_some());
@@ -288,7 +337,7 @@ impl Journal {
         let emptied = emptied.map(|emptied| (Trouble::Account(emptied.0.to_string()), emptied_line(emptied)));
         let mut accounts = BTreeSet::new();
         for (trouble, line) in skipped.chain(emptied) {
-            if self.repeats.is_due(&trouble, now) {
+            if self.repeats.is_due(&trouble, &line, now) {
                 warn!("{line}; its entries keep their last good values");
             }
             accounts.insert(trouble);
@@ -302,36 +351,38 @@ impl Journal {
     }
 
     /// One line for each reason, however many entries it is about.
-    fn say_doubts(
+    fn say_doubts<'a>(
         &mut self,
         plan: &Plan,
-        doubts: &BTreeMap<EntryId, Doubt>,
+        doubts: impl Iterator<Item = DoubtOf<'a>>,
         now: Instant,
         present: &mut BTreeSet<Trouble>,
     ) {
-        let mut due: BTreeMap<(Kind, bool, usize, &str), Vec<DoubtOf<'_>>> = BTreeMap::new();
-        for (entry @ (kind, id), doubt) in doubts {
-            let trouble = Trouble::Entry { id: entry.clone(), is_dropped: doubt.is_dropped };
-            if self.repeats.is_due(&trouble, now) {
-                due.entry((*kind, doubt.is_dropped, doubt.source, &doubt.clause)).or_default().push((id, doubt));
+        let mut due: BTreeMap<InCommon<'_>, Vec<DoubtOf<'_>>> = BTreeMap::new();
+        for (file, entry, doubt) in doubts {
+            let trouble = Trouble::Entry { id: entry.clone(), file: file.map(str::to_owned) };
+            let what = if doubt.is_dropped { "dropped" } else { "kept" };
+            if self.repeats.is_due(&trouble, &format!("{what}{}", doubt.clause), now) {
+                let reason = (file, entry.0, doubt.is_dropped, doubt.source, doubt.clause.as_str());
+                due.entry(reason).or_default().push((file, entry, doubt));
             }
             present.insert(trouble);
         }
-        for ((kind, is_dropped, source, clause), entries) in due {
-            let oldest = entries.iter().map(|(_, doubt)| now - doubt.confirmed).max().unwrap_or_default();
-            let ids: Vec<String> = entries.iter().map(|(id, _)| printable(id)).collect();
+        for ((file, kind, is_dropped, source, clause), entries) in due {
+            let oldest = entries.iter().map(|(.., doubt)| now - doubt.confirmed).max().unwrap_or_default();
+            let ids: Vec<String> = entries.iter().map(|(_, (_, id), _)| printable(id)).collect();
             let what = if is_dropped { "dropped" } else { "kept with the last good value" };
-            let first = entries.first().map(|(_, doubt)| doubt);
+            let file = file.map(|file| format!(" in {file}")).unwrap_or_default();
             let source = source_of(plan, kind, source).unwrap_or_default();
-            let detail = first.map(|doubt| doubt.detail.as_str()).filter(|detail| *detail != clause);
-            let detail = detail.map(|detail| format!("; {detail}")).unwrap_or_default();
-            let (number, noun) = (ids.len(), kind.noun());
-            warn!(
-                "{} {what}, last confirmed {} ago ({source}): {}: {clause}{detail}",
-                count(number, noun),
-                age(oldest),
-                first_of(&ids)
-            );
+            let number = count(ids.len(), kind.noun());
+            // What is known of one names it, its account and its reason.
+            let detail = entries.first().map(|(.., doubt)| doubt.detail.as_str()).filter(|detail| *detail != clause);
+            let whose = match (detail, ids.len()) {
+                (Some(detail), 1) => format!(": {detail}"),
+                (Some(detail), _) => format!(" ({source}): {}; {detail}", first_of(&ids)),
+                (None, _) => format!(" ({source}): {}: {clause}", first_of(&ids)),
+            };
+            warn!("{number} {what}{file}, last confirmed {} ago{whose}", age(oldest));
         }
     }
 
@@ -351,11 +402,11 @@ impl Journal {
         let emptied =
             emptied.map(|emptied| AccountStatus { account: emptied.0.to_string(), reason: emptied_line(emptied) });
         status.accounts = skipped.chain(emptied).collect();
-        let doubts = merged.iter().flat_map(|merged| &merged.doubts);
-        let stale = doubts.map(|((kind, id), doubt)| StaleEntry {
+        let stale = doubts_of(*merged).map(|(file, (kind, id), doubt)| StaleEntry {
             kind: kind.noun().to_owned(),
             id: id.clone(),
             account: source_of(plan, *kind, doubt.source).unwrap_or_default(),
+            file: file.map(str::to_owned),
             last_confirmed: at(clock - (now - doubt.confirmed)),
             dropped: doubt.is_dropped,
             reason: doubt.detail.clone(),
@@ -375,6 +426,13 @@ fn say(level: Level, line: &str) {
     } else {
         warn!("{line}");
     }
+}
+
+/// What is doubtful in all files, and then in one.
+fn doubts_of(merged: Option<&Merged>) -> impl Iterator<Item = DoubtOf<'_>> {
+    let of_all = merged.into_iter().flat_map(|merged| &merged.doubts).map(|(entry, doubt)| (None, entry, doubt));
+    let of_files = merged.into_iter().flat_map(|merged| &merged.of_files);
+    of_all.chain(of_files.map(|((file, entry), doubt)| (Some(file.as_str()), entry, doubt)))
 }
 
 fn source_of(plan: &Plan, kind: Kind, place: usize) -> Option<String> {
@@ -401,7 +459,9 @@ mod tests {
         let mut repeats = Repeats::default();
         let start = Instant::now();
         let minutes: Vec<u64> = (0..7 * 24 * 60)
-            .filter(|minute| repeats.is_due(&Trouble::Reading(Exit::TempFail), start + Duration::from_mins(*minute)))
+            .filter(|minute| {
+                repeats.is_due(&Trouble::Reading(Exit::TempFail), "", start + Duration::from_mins(*minute))
+            })
             .collect();
         assert_eq!(minutes[..6], [0, 10, 30, 70, 150, 310]);
         let days = minutes.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
@@ -412,13 +472,13 @@ mod tests {
     fn what_is_over_is_told_once_and_begins_anew() {
         let mut repeats = Repeats::default();
         let start = Instant::now();
-        let [a, b] = ["a", "b"].map(|id| Trouble::Entry { id: (Kind::Connection, id.to_owned()), is_dropped: false });
+        let [a, b] = ["a", "b"].map(|id| Trouble::Entry { id: (Kind::Connection, id.to_owned()), file: None });
         let other = Trouble::Reading(Exit::Unavailable);
-        assert!(repeats.is_due(&a, start) && repeats.is_due(&b, start) && repeats.is_due(&other, start));
+        assert!([&a, &b, &other].iter().all(|trouble| repeats.is_due(trouble, "", start)));
         let later = start + Duration::from_secs(90);
         let over = repeats.over(|trouble| *trouble == a, later);
         assert_eq!(over, [(a.clone(), Duration::from_secs(90))]);
-        assert!(repeats.is_due(&a, later) && !repeats.is_due(&b, later) && !repeats.is_due(&other, later));
+        assert_eq!([&a, &b, &other].map(|trouble| repeats.is_due(trouble, "", later)), [true, false, false]);
     }
 
     #[test]

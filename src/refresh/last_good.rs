@@ -11,8 +11,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::config::settings::KnownEntry;
-use crate::convert::Entries;
 use crate::convert::left_out::{LeftOut, Why};
+use crate::convert::{Detail, Entries};
 use crate::error::{Exit, Failure};
 use crate::model::kind::{ByKind, Kind};
 use crate::plan::{Plan, Source};
@@ -35,6 +35,8 @@ pub struct LastGood {
     pub read_at: Instant,
     /// Entries that could not be confirmed by that reading.
     pub doubts: BTreeMap<EntryId, Doubt>,
+    /// Entries whose values one file could not hold, and keeps those of before.
+    of_files: BTreeMap<(String, EntryId), Doubt>,
     /// How many names each of the kinds' sources had, when it was last read and not suddenly empty.
     listed: ByKind<Vec<Option<usize>>>,
     /// What some file can't hold.
@@ -61,12 +63,15 @@ pub struct Doubt {
 }
 
 /// What there is to know of what is to stand in the files.
+#[derive(Default)]
 pub struct Merged {
     /// What of it this reading could not confirm.
     pub doubts: BTreeMap<EntryId, Doubt>,
+    /// By file, as log lines show it: what keeps there the value of before, which the file can hold.
+    pub of_files: BTreeMap<(String, EntryId), Doubt>,
     /// Accounts whose listing or index suddenly names nothing, and how many it named before.
     pub emptied: Vec<(Source, Kind, usize)>,
-    listed: ByKind<Vec<Option<usize>>>,
+    pub(super) listed: ByKind<Vec<Option<usize>>>,
 }
 
 /// What a reading says of an entry that was there.
@@ -84,14 +89,24 @@ impl LastGood {
     #[must_use]
     pub fn of(entries: Arc<Entries>, not_carried: &[LeftOut], at: Instant) -> Self {
         let listed = entries.names.clone();
-        Self { entries, read_at: at, doubts: BTreeMap::new(), listed, not_carried: not_carried_of(not_carried) }
+        let (doubts, of_files) = (BTreeMap::new(), BTreeMap::new());
+        Self { entries, read_at: at, doubts, of_files, listed, not_carried: not_carried_of(not_carried) }
     }
 
     /// After a later reading was written.
     #[must_use]
     pub fn after(merged: Merged, entries: Arc<Entries>, not_carried: &[LeftOut], at: Instant) -> Self {
-        let Merged { doubts, listed, .. } = merged;
-        Self { entries, read_at: at, doubts, listed, not_carried: not_carried_of(not_carried) }
+        let Merged { doubts, of_files, listed, .. } = merged;
+        Self { entries, read_at: at, doubts, of_files, listed, not_carried: not_carried_of(not_carried) }
+    }
+
+    /// What this file holds.
+    #[must_use]
+    pub fn held_in(&self, file: &str) -> BTreeSet<EntryId> {
+        let of_kind = |kind: Kind| self.entries.ids(kind).into_iter().map(move |id| (kind, id.to_owned()));
+        let alone = self.entries.for_variable_alone.keys().map(|id| (Kind::Connection, id.clone()));
+        let all = Kind::ALL.into_iter().flat_map(of_kind).chain(alone);
+        all.filter(|(kind, id)| !self.not_carried.contains(&(*kind, id.clone(), file.to_owned()))).collect()
     }
 
     /// Every id that is in the files or was dropped from them, with the account's place in the plan.
@@ -141,7 +156,7 @@ impl LastGood {
     #[must_use]
     pub fn merge(&self, read: Entries, plan: &Plan, at: Instant, max_stale: Option<Duration>) -> (Entries, Merged) {
         let mut entries = read;
-        let mut merged = Merged { doubts: BTreeMap::new(), emptied: Vec::new(), listed: self.listed.clone() };
+        let mut merged = Merged::of(BTreeMap::new(), self.listed.clone());
         // Accounts are skipped from the first that failed on.
         let first_skipped = plan.accounts.len().saturating_sub(entries.skipped_accounts.len());
         for want in &plan.wants {
@@ -174,6 +189,14 @@ impl LastGood {
             }
         }
         entries.own_account = entries.own_account.take().or_else(|| self.entries.own_account.clone());
+        for (kind, id, source, reason) in std::mem::take(&mut entries.without_value) {
+            let is_known = entries.details[kind].contains_key(&id) || merged.doubts.contains_key(&(kind, id.clone()));
+            let source = plan.want_of(kind).and_then(|want| want.sources.get(source));
+            let source = source.map(|source| source.source.clone());
+            let why = Why::NoValue(reason);
+            let left = LeftOut { kind, id, source, why, required: false, near: None, asked: None };
+            entries.left_out.extend((!is_known).then_some(left));
+        }
         entries.left_out.iter_mut().for_each(|left| left.required = false);
         entries.count_by_source();
         (entries, merged)
@@ -228,7 +251,11 @@ impl LastGood {
     fn keep(&self, (entries, merged): (&mut Entries, &mut Merged), (kind, id): EntryId, doubt: Doubt) {
         entries.left_out.retain(|left| left.kind != kind || left.id != id);
         entries.remove(kind, &id);
-        if !doubt.is_dropped {
+        if doubt.is_dropped {
+            // It keeps its variable in the env file: no other secret is to be found under its id.
+            let Doubt { source, of_team, .. } = doubt;
+            entries.details[kind].insert(id.clone(), Detail { source, of_team, ..Detail::default() });
+        } else {
             entries.copy(kind, &id, &self.entries);
         }
         merged.doubts.insert((kind, id), doubt);
@@ -242,8 +269,10 @@ impl LastGood {
         let all =
             Kind::ALL.into_iter().flat_map(|kind| self.marks(kind).into_iter().map(move |(id, of)| (kind, id, of)));
         let mut entries = Entries::clone(&self.entries);
-        let mut merged = Merged { doubts: self.doubts.clone(), emptied: Vec::new(), listed: self.listed.clone() };
-        let mut is_new = false;
+        // Put back where it is to be.
+        entries.kept.clear();
+        let mut merged = Merged::of(self.doubts.clone(), self.listed.clone());
+        let mut is_new = self.of_files.values().any(|doubt| at - doubt.confirmed >= longest);
         for (kind, id, (source, of_team)) in all {
             let entry = (kind, id.to_owned());
             let confirmed = self.confirmed(&entry);
@@ -260,7 +289,8 @@ impl LastGood {
         is_new.then_some((entries, merged))
     }
 
-    /// The entries with their earlier values where a file can't hold the new one and could hold that. `None` where there are none.
+    /// The entries with their earlier values in the files that can't hold the new ones and could hold those, unless they are unconfirmed
+    /// for too long. `None` where there are none.
     #[must_use]
     pub fn put_back(
         &self,
@@ -272,20 +302,22 @@ impl LastGood {
         let mut entries = None;
         for left in not_carried {
             let Why::NotForFile { file, .. } = &left.why else { continue };
-            let entry = (left.kind, left.id.clone());
-            let was_carried = !self.not_carried.contains(&(left.kind, left.id.clone(), file.clone()));
-            if merged.doubts.contains_key(&entry) || !was_carried || !self.entries.has(left.kind, &left.id) {
+            let (kind, id) = (left.kind, left.id.as_str());
+            let entry = (kind, id.to_owned());
+            let key = (file.clone(), entry.clone());
+            let was_carried = !self.not_carried.contains(&(kind, id.to_owned(), file.clone()));
+            let before = self.entries.of_file(file, kind, id);
+            let is_alone = before.is_there(kind, id) && !read.has(kind, id) && read.is_there(kind, id);
+            let confirmed = self.of_files.get(&key).map_or_else(|| self.confirmed(&entry), |doubt| doubt.confirmed);
+            let is_stale = max_stale.is_some_and(|longest| at - confirmed >= longest);
+            if merged.of_files.contains_key(&key) || !was_carried || is_stale || !(before.has(kind, id) || is_alone) {
                 continue;
             }
-            let (source, of_team) = self.entries.origin_of(left.kind, &left.id);
-            let (clause, detail) = (format!("{file} can't hold its new value"), left.to_string());
-            let confirmed = self.confirmed(&entry);
-            let is_dropped = max_stale.is_some_and(|longest| at - confirmed >= longest);
-            let doubt = Doubt { source, of_team, confirmed, absent_since: None, is_dropped, clause, detail };
-            self.keep((entries.get_or_insert_with(|| read.clone()), merged), entry, doubt);
-        }
-        if let Some(entries) = &mut entries {
-            entries.count_by_source();
+            let (source, of_team) = self.entries.origin_of(kind, id);
+            let (clause, detail) = (left.clause(), left.to_string());
+            let doubt = Doubt { source, of_team, confirmed, absent_since: None, is_dropped: false, clause, detail };
+            entries.get_or_insert_with(|| read.clone()).kept.entry(file.clone()).or_default().copy(kind, id, before);
+            merged.of_files.insert(key, doubt);
         }
         entries
     }
@@ -300,6 +332,20 @@ fn not_carried_of(all: &[LeftOut]) -> BTreeSet<(Kind, String, String)> {
 }
 
 impl Merged {
+    fn of(doubts: BTreeMap<EntryId, Doubt>, listed: ByKind<Vec<Option<usize>>>) -> Self {
+        Self { doubts, listed, ..Self::default() }
+    }
+
+    /// The own account suddenly names nothing: a failure of that account, whatever else was read.
+    ///
+    /// # Errors
+    /// [`Exit::NotFound`], with one line for each kind.
+    pub fn own_account(&self) -> Result<(), Failure> {
+        let own: Vec<String> =
+            self.emptied.iter().filter(|emptied| emptied.0 == Source::Own).map(emptied_line).collect();
+        if own.is_empty() { Ok(()) } else { Err(Failure::with_lines(Exit::NotFound, own)) }
+    }
+
     /// Whether something was dropped.
     #[must_use]
     pub fn has_dropped(&self) -> bool {

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -87,6 +88,9 @@ pub struct StaleEntry {
     pub id: String,
     /// Whose.
     pub account: String,
+    /// In which file, where the others have its new value.
+    #[serde(default)]
+    pub file: Option<String>,
     /// When its value was last confirmed.
     pub last_confirmed: String,
     /// Whether it is no longer in the files (`SECRETS_INIT_REFRESH_MAX_STALE`).
@@ -129,14 +133,21 @@ impl Status {
         }
     }
 
-    /// Puts the document in place.
+    /// Puts the document in place, and gives the inode of its file.
     ///
     /// # Errors
     /// As those of the files.
-    pub fn write(&self, path: &Path, mode: u32) -> Result<(), Failure> {
+    pub fn write(&self, path: &Path, mode: u32) -> Result<Option<u64>, Failure> {
         let staged = write::stage(path, print::document(self).as_bytes(), mode)?;
-        write::commit_all(vec![staged]).map(drop)
+        write::commit_all(vec![staged])?;
+        Ok(inode_of(path))
     }
+}
+
+/// Which file is there: a document that is put in its place has another inode.
+#[must_use]
+pub fn inode_of(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
 /// Removes what an earlier process has left: there is no status before the first render is in place.
@@ -254,9 +265,10 @@ impl StatusReport<'_> {
         }
         for entry in &status.stale {
             let word = if entry.dropped { "dropped" } else { "kept" };
-            let StaleEntry { kind, id, account, last_confirmed, reason, .. } = entry;
+            let StaleEntry { kind, id, account, file, last_confirmed, reason, .. } = entry;
             let (id, reason) = (printable(id), printable(reason));
-            let _ = writeln!(out, "{word}: {kind} {id} ({account}), last confirmed {last_confirmed}: {reason}");
+            let file = file.as_ref().map(|file| format!(" in {file}")).unwrap_or_default();
+            let _ = writeln!(out, "{word}{file}: {kind} {id} ({account}), last confirmed {last_confirmed}: {reason}");
         }
         for AbsentEntry { kind, id, reason } in &status.left_out {
             let _ = writeln!(out, "left out: {kind} {}: {}", printable(id), printable(reason));

@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use tokio::time::Instant;
 
 use super::journal::{Journal, Reading};
-use super::last_good::LastGood;
+use super::last_good::{LastGood, Merged};
 use super::schedule::Schedule;
 use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::commands::diff;
@@ -68,6 +68,11 @@ impl House {
             self.last = LastGood::after(merged, Arc::new(entries), &[], self.now);
         }
         self.file()
+    }
+
+    /// What the last reading was merged to.
+    fn merged(&self) -> Merged {
+        Merged { doubts: self.last.doubts.clone(), ..Merged::default() }
     }
 
     /// `id=password of the file` of every connection.
@@ -258,8 +263,8 @@ fn what_an_index_refuses_keeps_its_last_good_value() {
     let of_another_account = "{\"a\": \"arn:aws:secretsmanager:eu-central-1:999999999999:secret:x-AbCdEf\"}";
     let shared = secrets(&[("index", of_another_account), ("s/a", "http://u:new@h"), SHARED_C]);
     assert_eq!(house.later(MINUTE, secrets(&[B2]), shared), ["a=shared", "b=b2", "c=c1"]);
-    assert_eq!(house.doubts().len(), 1);
     assert!(house.doubts()[0].starts_with("a, 1 min: ") && house.doubts()[0].contains("index"), "{:?}", house.doubts());
+    assert!(house.doubts()[1].starts_with("c, 1 min: its account no longer has it"), "{:?}", house.doubts());
 }
 
 #[test]
@@ -372,16 +377,87 @@ fn a_new_value_that_a_file_cannot_hold_leaves_the_last_one_in_place() {
         near: None,
         asked: None,
     };
-    let back = house.last.put_back((&entries, &mut merged), &[refused("a")], house.now + MINUTE, None).unwrap();
-    let password = |id: &str| back.connections[id].text(Field::Password).unwrap().to_owned();
-    assert_eq!([password("a"), password("b")], ["a1", "b2"]);
-    assert_eq!(merged.doubts.len(), 1);
+    let longest = Some(MINUTE * 10);
+    let back = house.last.put_back((&entries, &mut merged), &[refused("a")], house.now + MINUTE, longest).unwrap();
+    let password = |entries: &Entries, file: &str, id: &str| {
+        let of = entries.of_file(file, Kind::Connection, id);
+        of.connections[id].text(Field::Password).unwrap().to_owned()
+    };
+    let in_files = |entries: &Entries, id: &str| ["c.env", "c.json"].map(|file| password(entries, file, id));
+    assert_eq!(
+        (in_files(&back, "a"), in_files(&back, "b")),
+        (["a1", "a2"].map(Into::into), ["b2", "b2"].map(Into::into))
+    );
+    assert_eq!((merged.doubts.len(), merged.of_files.len()), (0, 1));
     // Of the others it is known what it was.
     assert_eq!((back.left_out.len(), back.skipped_accounts.len()), (1, 1));
+    // So it stays, reading by reading, as old as it is there, and no longer than what may be unconfirmed.
+    let mut last = LastGood::after(merged, Arc::new(back), &[], house.now + MINUTE);
+    for minute in 2..10 {
+        let now = house.now + MINUTE * minute;
+        let (entries, mut merged) = last.merge(entries.clone(), &house.plan, now, longest);
+        let back = last.put_back((&entries, &mut merged), &[refused("a")], now, longest).unwrap();
+        assert_eq!(in_files(&back, "a"), ["a1", "a2"], "minute {minute}");
+        last = LastGood::after(merged, Arc::new(back), &[], now);
+    }
+    // AWS away for so long: the one file alone has it from before.
+    let now = house.now + MINUTE * 10;
+    let (without, mut merged) = last.without_stale(now, longest, "AWS is away").unwrap();
+    assert!(last.put_back((&without, &mut merged), &[refused("a")], now, longest).is_none());
+    assert_eq!((without.connections.len(), merged.doubts.len()), (2, 0));
+    let (read_now, mut merged) = last.merge(entries.clone(), &house.plan, now, longest);
+    assert!(last.put_back((&read_now, &mut merged), &[refused("a")], now, longest).is_none());
+    assert_eq!(
+        (in_files(&read_now, "a"), merged.doubts.len()),
+        (["a2", "a2"].map(Into::into), 0),
+        "the others have it"
+    );
     // What could not be held before either is left out as in any run.
     let last = LastGood::of(house.last.entries.clone(), &[refused("a")], house.now);
     let (entries, mut merged) = last.merge(entries, &house.plan, house.now + MINUTE, None);
     assert!(last.put_back((&entries, &mut merged), &[refused("a")], house.now + MINUTE, None).is_none());
+    assert_eq!(last.held_in("c.env"), [(Kind::Connection, "b".to_owned())].into());
+    assert_eq!(last.held_in("c.json").len(), 2);
+}
+
+/// Another id that Airflow would look for under the same variable must not be found there because of a failure.
+#[test]
+fn what_is_dropped_keeps_its_variable() {
+    let mut house = House { max_stale: Some(MINUTE * 60), ..House::of(&[A1, B1], &[]) };
+    for _ in 0..3 {
+        let denied = secrets(&[A1, ("o/A", "http://u:other@h"), B1]).refusing("o/a", ErrorKind::Denied);
+        house.later(MINUTE * 60, denied, secrets(&[]));
+        assert_eq!(house.file(), ["A=other", "b=b1"]);
+        assert!(house.last.entries.details[Kind::Connection].contains_key("a"));
+    }
+}
+
+/// An index is written as a whole; its names are not asked for beside it.
+#[test]
+fn what_an_index_no_longer_names_is_gone_after_two_readings_five_minutes_apart() {
+    let index = |names: &'static str| secrets(&[("index", names), SHARED_A, SHARED_C]);
+    let plan = plan(Enumerate::Listing, Enumerate::Index(vec!["index".to_owned()]));
+    let mut house = House::with(plan, &[B1], &[("index", "[\"a\", \"c\"]"), SHARED_A, SHARED_C]);
+    for minutes in [1, 4] {
+        assert_eq!(house.later(MINUTE * minutes, secrets(&[B1]), index("[\"c\"]")), ["a=shared", "b=b1", "c=c1"]);
+        assert!(house.doubts()[0].contains("its account no longer has it"), "{:?}", house.doubts());
+    }
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), index("[\"c\"]")), ["b=b1", "c=c1"]);
+    assert_eq!(house.later(MINUTE, secrets(&[B1]), index("[\"a\", \"c\"]")), ["a=shared", "b=b1", "c=c1"]);
+}
+
+#[test]
+fn a_new_secret_without_a_value_is_named() {
+    let mut house = House::of(&[B1], &[]);
+    let own = TestStore::with(&[B1]).without_value("o/new");
+    house.later(MINUTE, own, secrets(&[]));
+    let left: Vec<String> = house.last.entries.left_out.iter().map(ToString::to_string).collect();
+    assert_eq!(left.len(), 1);
+    assert!(left[0].starts_with("conn_id new (own account) is named by the listing or index, and is "), "{left:?}");
+    // One that is in the files is doubtful, and named as that.
+    let own = TestStore::with(&[]).without_value("o/b").without_value("o/new");
+    assert_eq!(house.later(MINUTE, own, secrets(&[])), ["b=b1"]);
+    assert_eq!((house.last.entries.left_out.len(), house.doubts().len()), (1, 1));
 }
 
 /// An extra that is no object is refused by a file, and a password that is false in Python has no place in one.
@@ -422,20 +498,71 @@ fn a_new_secret_that_is_malformed_is_left_out_and_fails_nothing() {
     assert_eq!(house.last.entries.left_out.len(), 1);
 }
 
+const POLICIES: Policies = Policies {
+    invalid: Policy::Warn,
+    denied: Policy::Warn,
+    missing: Policy::Error,
+    empty: Policy::Error,
+    empty_account: Policy::Warn,
+    shared: Policy::Error,
+};
+
+fn refresh(place: &std::path::Path) -> Refresh {
+    Refresh { interval: MINUTE * 5, max_stale: Some(MINUTE * 60), status_file: place.join("status.json") }
+}
+
+/// What the log says is what the files hold: a reason that changes is said at once, what is dropped is not said to stay.
+#[test]
+fn another_reason_is_said_at_once_and_what_is_dropped_is_not_said_to_stay() {
+    let place = tempfile::tempdir().unwrap();
+    let refresh = refresh(place.path());
+    let mut house = House { max_stale: refresh.max_stale, ..House::of(&[A1, B1], &[]) };
+    let entries = house.last.entries.clone();
+    let log = logged(|| {
+        let first = Reading { is_read: true, entries: &entries, not_carried: &[], merged: None };
+        let mut journal = Journal::start(&refresh, (0o440, POLICIES), &house.plan, &first, house.now);
+        let malformed = ("o/a", "http://u:a2@h:port");
+        let denied = || secrets(&[A1, B1]).refusing("o/a", ErrorKind::Denied);
+        for own in [denied(), denied(), secrets(&[malformed, B1]), secrets(&[malformed, B1]), denied()] {
+            house.later(MINUTE, own, secrets(&[]));
+            let merged = house.merged();
+            let reading =
+                Reading { is_read: true, entries: &house.last.entries, not_carried: &[], merged: Some(&merged) };
+            journal.succeeded(&house.plan, &reading, &diff::report(&[]), house.now);
+        }
+        house.later(MINUTE * 60, secrets(&[]).away(ErrorKind::Unavailable), secrets(&[]));
+        let failure = Failure::new(Exit::Unavailable, "AWS is away");
+        let merged = house.merged();
+        let reading = Reading { is_read: false, entries: &house.last.entries, not_carried: &[], merged: Some(&merged) };
+        journal.failed(&house.plan, &failure, Some((reading, &diff::report(&[]))), house.now);
+        house.later(MINUTE, secrets(&[A2, B2]), secrets(&[]));
+        let merged = house.merged();
+        let reading = Reading { is_read: true, entries: &house.last.entries, not_carried: &[], merged: Some(&merged) };
+        journal.succeeded(&house.plan, &reading, &diff::report(&[]), house.now);
+    });
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("conn_id") || line.contains("reading failed")).collect();
+    let expected = [
+        "WARN 1 conn_id kept with the last good value, last confirmed 1 min 0 s ago: conn_id a (own account) can't be read",
+        "WARN 1 conn_id kept with the last good value, last confirmed 3 min 0 s ago: conn_id a (own account) is invalid",
+        "WARN 1 conn_id kept with the last good value, last confirmed 5 min 0 s ago: conn_id a (own account) can't be read",
+        "WARN reading failed (1 in a row); nothing is left in the files that was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE",
+        "WARN 2 conn_ids dropped, last confirmed 1 h 5 min ago (own account): a, b",
+        "INFO conn_id a is as it should be again, after 1 h 5 min",
+        "INFO conn_id b is as it should be again, after 1 min 0 s",
+    ];
+    for (line, expected) in lines.iter().zip(expected) {
+        assert!(line.contains(expected), "{line}\nand not\n{expected}");
+    }
+    assert_eq!(lines.len(), expected.len(), "{log}");
+}
+
 /// An hour without AWS, with the waits of the schedule: said three times with the age, then once that it is over; and two hours of quiet.
 #[test]
 fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
     let place = tempfile::tempdir().unwrap();
-    let interval = MINUTE * 5;
-    let refresh = Refresh { interval, max_stale: None, status_file: place.path().join("status.json") };
-    let policies = Policies {
-        invalid: Policy::Warn,
-        denied: Policy::Warn,
-        missing: Policy::Error,
-        empty: Policy::Error,
-        empty_account: Policy::Warn,
-        shared: Policy::Error,
-    };
+    let refresh = refresh(place.path());
+    let interval = refresh.interval;
     let house = House::of(&[A1], &[]);
     let entries = house.last.entries.clone();
     let schedule = Schedule::of(interval, "host");
@@ -443,9 +570,9 @@ fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
     let other = Failure::new(Exit::CantCreate, "a directory is gone");
     let mut waits = Vec::new();
     let log = logged(|| {
-        let first = Reading { entries: &entries, not_carried: &[], merged: None };
+        let first = Reading { is_read: true, entries: &entries, not_carried: &[], merged: None };
         let mut now = house.now;
-        let mut journal = Journal::start(&refresh, (0o440, policies), &house.plan, &first, now);
+        let mut journal = Journal::start(&refresh, (0o440, POLICIES), &house.plan, &first, now);
         while now - house.now < MINUTE * 60 {
             waits.push(schedule.next(journal.failures(), 0.5));
             now += waits[waits.len() - 1];
@@ -458,7 +585,7 @@ fn aws_away_for_an_hour_is_said_at_growing_distances_and_its_end_once() {
         while now - quiet_from < MINUTE * 120 {
             let read = read(&house.plan, &[secrets(&[A1]), secrets(&[])], &Selection::default()).unwrap();
             let (entries, merged) = house.last.merge(read, &house.plan, now, None);
-            let reading = Reading { entries: &entries, not_carried: &[], merged: Some(&merged) };
+            let reading = Reading { is_read: true, entries: &entries, not_carried: &[], merged: Some(&merged) };
             journal.succeeded(&house.plan, &reading, &diff::report(&[]), now);
             now += schedule.next(journal.failures(), 0.5);
         }

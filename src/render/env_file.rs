@@ -17,7 +17,7 @@ use crate::model::connection::{Connection, Field};
 use crate::model::kind::Kind;
 use crate::python::json::{Json, raw_ascii};
 use crate::render::template::quote;
-use crate::text::printable;
+use crate::text::{printable, shown};
 
 /// The file's content, and what it can't carry.
 pub struct Assignments<'a> {
@@ -31,16 +31,24 @@ pub struct Assignments<'a> {
 /// Writes the file.
 pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     let mut candidates: Vec<(Kind, &str, String, Result<String, &'static str>)> = Vec::new();
-    for (id, connection) in entries.connections.iter().chain(&entries.for_variable_alone) {
-        let value = value_of(connection, entries.false_passwords.get(id))
+    let path = shown(&file.path);
+    for id in entries.connections.keys().chain(entries.for_variable_alone.keys()) {
+        let of = entries.of_file(&path, Kind::Connection, id);
+        let Some(connection) = of.connections.get(id).or_else(|| of.for_variable_alone.get(id)) else { continue };
+        let value = value_of(connection, of.false_passwords.get(id))
             .ok_or("neither JSON nor a URI says the same in an environment variable");
         candidates.push((Kind::Connection, id, name_of(CONN, id), value));
     }
-    for (id, text) in &entries.variables {
+    for id in entries.variables.keys() {
+        let Some(text) = entries.of_file(&path, Kind::Variable, id).variables.get(id) else { continue };
         candidates.push((Kind::Variable, id, name_of(VAR, id), Ok(text.expose_secret().to_owned())));
     }
     for option in &file.options {
-        let Some((id, text)) = entries.configs.get_key_value(&option.key) else { continue };
+        let of = entries.of_file(&path, Kind::Config, &option.key);
+        let (Some(text), Some((id, _))) = (of.configs.get(&option.key), entries.configs.get_key_value(&option.key))
+        else {
+            continue;
+        };
         let text = text.expose_secret();
         let value = if is_expanded_by_airflow(text) {
             Err(
@@ -58,8 +66,9 @@ pub fn render<'a>(file: &EnvFile, entries: &'a Entries) -> Assignments<'a> {
     for (kind, id, name, value) in candidates {
         let carried = match value {
             Ok(_) if let Some(other) = owners.other_than(kind, id, &name) => Err(Cow::Owned(format!(
-                "Airflow would look for it under the same variable, {}, as for {other}; rename one of them",
-                printable(&name)
+                "Airflow would look for it under the same variable, {}, as for {other}; rename one of them{}",
+                printable(&name),
+                if other.is_held { ": a restart decides anew whose it is" } else { "" }
             ))),
             Ok(_) if !name_fits(&name, file.dialect) => Err(Cow::Borrowed(match file.dialect {
                 Dialect::Env => "a shell has no variable of this name: only letters, digits and _ are allowed",
@@ -121,7 +130,8 @@ fn name_of(prefix: &str, id: &str) -> String {
 }
 
 /// Whose each variable is: the first account's that has any id of that spelling, whether or not it can be read and whether or not
-/// the settings leave it out. The live backend never gives the secret of another account under that id.
+/// the settings leave it out. The live backend never gives the secret of another account under that id. What the file has held since an
+/// earlier reading keeps its variable, whoever comes.
 struct Owners<'a>(BTreeMap<String, Vec<Owner<'a>>>);
 
 /// An id, and what is known of it.
@@ -132,6 +142,8 @@ struct Owner<'a> {
     source: usize,
     /// Whether it has a value in this run.
     is_there: bool,
+    /// Whether the file has held it since an earlier reading.
+    is_held: bool,
 }
 
 impl<'a> Owners<'a> {
@@ -141,14 +153,16 @@ impl<'a> Owners<'a> {
             let found = entries.details[kind].iter().map(|(id, detail)| (id, detail.source));
             let skipped = entries.skipped[kind].iter().map(|skipped| (&skipped.id, skipped.source));
             for (id, source) in found.chain(skipped) {
-                let is_there = match entries.texts(kind) {
-                    None => entries.connections.contains_key(id) || entries.for_variable_alone.contains_key(id),
-                    Some(texts) => texts.contains_key(id),
-                };
-                all.entry(name_of(prefix, id)).or_default().push(Owner { kind, id, source, is_there });
+                let is_there = entries.is_there(kind, id);
+                let is_held = is_there && entries.held.contains(&(kind, id.clone()));
+                all.entry(name_of(prefix, id)).or_default().push(Owner { kind, id, source, is_there, is_held });
             }
         }
         for owners in all.values_mut() {
+            if owners.iter().any(|owner| owner.is_held) {
+                owners.retain(|owner| owner.is_held);
+                continue;
+            }
             let first = owners.iter().map(|owner| owner.source).min();
             owners.retain(|owner| Some(owner.source) == first);
         }
@@ -164,8 +178,12 @@ impl<'a> Owners<'a> {
 impl std::fmt::Display for Owner<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let account = if self.source == 0 { "the own account" } else { "a shared account" };
-        let and_is_left_out = if self.is_there { "" } else { " (which is left out itself, and keeps the name)" };
-        write!(f, "{} {} of {account}{and_is_left_out}", self.kind.noun(), printable(self.id))
+        let how = match (self.is_there, self.is_held) {
+            (false, _) => " (which is left out itself, and keeps the name)",
+            (true, true) => " (which was there before, and stays)",
+            (true, false) => "",
+        };
+        write!(f, "{} {} of {account}{how}", self.kind.noun(), printable(self.id))
     }
 }
 

@@ -52,15 +52,18 @@ pub enum Expected<'a> {
     Anything,
 }
 
-/// Renders every file, in the order in which they are put in place.
-///
-/// # Errors
-/// [`Exit::InvalidData`] for a template of the user's that can't be rendered. Errors name template and place, never a value.
-pub fn all<'a>(
-    settings: &'a Settings,
-    templates: &'a Templates,
-    entries: &'a Entries,
-) -> Result<(Vec<Rendered<'a>>, Vec<LeftOut>), Failure> {
+/// Every file that could be rendered.
+pub struct AllFiles<'a> {
+    /// In the order in which they are put in place.
+    pub files: Vec<Rendered<'a>>,
+    /// What one of them can't hold.
+    pub not_carried: Vec<LeftOut>,
+    /// Templates of the user's that could not: [`Exit::InvalidData`], which names template and place, never a value.
+    pub templates: Result<(), Failure>,
+}
+
+/// Renders every file.
+pub fn all<'a>(settings: &'a Settings, templates: &'a Templates, entries: &'a Entries) -> AllFiles<'a> {
     let outputs = &settings.outputs;
     let mode = settings.file_mode;
     let mut left_out = Vec::new();
@@ -69,7 +72,8 @@ pub fn all<'a>(
     if let Some(path) = &outputs.backend_module {
         files.push(Rendered { path, bytes: lazy_backend::SOURCE.into(), mode, expected: Expected::Anything });
     }
-    files.extend(user_templates(settings, templates, entries)?);
+    let (of_user, templates) = user_templates(settings, templates, entries);
+    files.extend(of_user);
     if let Some(file) = &outputs.airflow_env {
         let Assignments { bytes, values, refused } = env_file::render(file, entries);
         let refused =
@@ -84,32 +88,36 @@ pub fn all<'a>(
         let (Some(OutputFile { path, format }), Some(all)) = (outputs.file_of(kind), entries.texts(kind)) else {
             continue;
         };
-        let all = all.iter().map(|(id, text)| (id.as_str(), text.expose_secret()));
+        let file = shown(path);
+        let all = all.iter().map(|(id, text)| {
+            let kept = entries.of_file(&file, kind, id).texts(kind).and_then(|texts| texts.get(id));
+            (id.as_str(), kept.unwrap_or(text).expose_secret())
+        });
         let Formatted { bytes, carried, refused } = formats::texts(all, *format);
         let refused = refused.into_iter().map(|(id, reason)| not_for_file(kind, id, path, reason, settings));
         left_out.extend(refused);
         files.push(Rendered { path, bytes, mode, expected: Expected::Texts(*format, carried) });
     }
     if let Some(OutputFile { path, format }) = &outputs.connections {
-        let all = entries.connections.iter().map(|(id, connection)| (id.as_str(), connection));
+        let file = shown(path);
+        let all = entries.connections.iter().map(|(id, connection)| {
+            (id.as_str(), entries.of_file(&file, Kind::Connection, id).connections.get(id).unwrap_or(connection))
+        });
         let Formatted { bytes, carried, refused } = formats::connections(all, *format);
         let refused =
             refused.into_iter().map(|(id, reason)| not_for_file(Kind::Connection, id, path, reason, settings));
         left_out.extend(refused);
         files.push(Rendered { path, bytes, mode, expected: Expected::Connections(*format, carried) });
     }
-    Ok((files, left_out))
+    AllFiles { files, not_carried: left_out, templates }
 }
 
-/// Renders the user's templates.
-///
-/// # Errors
-/// [`Exit::InvalidData`], one line for each template that can't be rendered.
+/// Renders the user's templates, as many as can be, and gives [`Exit::InvalidData`] with one line for each that can't.
 pub fn user_templates<'a>(
     settings: &Settings,
     templates: &'a Templates,
     entries: &Entries,
-) -> Result<Vec<Rendered<'a>>, Failure> {
+) -> (Vec<Rendered<'a>>, Result<(), Failure>) {
     let mut files = Vec::new();
     let mut lines = Vec::new();
     for template in &templates.all {
@@ -123,7 +131,8 @@ pub fn user_templates<'a>(
             Err(failure) => lines.extend(failure.lines().iter().cloned()),
         }
     }
-    if lines.is_empty() { Ok(files) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) }
+    let done = if lines.is_empty() { Ok(()) } else { Err(Failure::with_lines(Exit::InvalidData, lines)) };
+    (files, done)
 }
 
 /// Applies the policy for empty files to those that could carry nothing of what there is.

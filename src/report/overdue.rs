@@ -15,8 +15,10 @@ use crate::process::harden::Process;
 use crate::process::signals::Signals;
 use crate::report::panic::end_process;
 
-/// How long the first thread has to end by itself.
+/// How long the first thread has to end by itself. It is counted in steps: where the whole process was stopped (SIGSTOP, a paused node),
+/// the time that has passed meanwhile was nobody's, and the first thread has its moment after it.
 const GRACE: Duration = Duration::from_secs(3);
+const STEPS: u32 = 30;
 /// The thread does little.
 const STACK: usize = 256 << 10;
 
@@ -44,7 +46,7 @@ impl Overdue {
 
     /// From now on the run has so long.
     pub fn expect_within(&self, limit: Duration) {
-        self.expect(Some(Instant::now() + limit + GRACE));
+        self.expect(Some(Instant::now() + limit));
     }
 
     /// From now on there is no deadline: only signals end the run.
@@ -66,6 +68,16 @@ fn wait(ends: watch::Receiver<Option<Instant>>) {
     }
 }
 
+/// What comes first.
+enum Next {
+    /// The run has ended.
+    Ended,
+    /// It has another end to keep.
+    Another,
+    /// So much time has passed.
+    Passed,
+}
+
 /// Why the process must be ended; `None` once there is nothing to watch.
 async fn late(mut ends: watch::Receiver<Option<Instant>>) -> Option<Failure> {
     let mut signals = Signals::listen().ok()?;
@@ -77,28 +89,37 @@ async fn late(mut ends: watch::Receiver<Option<Instant>>) -> Option<Failure> {
                 None => std::future::pending().await,
             }
         };
-        let next = async {
-            tokio::select! {
-                changed = ends.changed() => changed.is_ok(),
-                () = deadline => true,
-            }
-        };
-        let (failure, patience) = match signals.or(next).await {
-            Ok(false) => return None,
-            Ok(true) if end.is_none_or(|end| Instant::now() < end) => continue,
-            Ok(true) => {
-                let line = "the deadline passed, and the run did not end by itself: what answers in the place of AWS may send without end; check the endpoint and what is in front of it";
-                (Failure::new(Exit::TempFail, line), Duration::ZERO)
-            }
-            Err(failure) => (failure, GRACE),
-        };
-        // Whoever has ended meanwhile has closed the channel.
-        let ended = async { while ends.changed().await.is_ok() {} };
-        tokio::select! {
-            biased;
-            () = ended => return None,
-            () = sleep(patience) => return Some(failure),
+        let mut next = signals.or(first_of(&mut ends, deadline)).await;
+        let mut steps = 0;
+        while matches!(next, Ok(Next::Passed)) && steps < STEPS {
+            next = signals.or(first_of(&mut ends, sleep(GRACE / STEPS))).await;
+            steps += 1;
         }
+        match next {
+            Ok(Next::Ended) => return None,
+            Ok(Next::Another) => {}
+            Ok(Next::Passed) => {
+                let line = "the deadline passed, and the run did not end by itself: what answers in the place of AWS may send without end; check the endpoint and what is in front of it";
+                return Some(Failure::new(Exit::TempFail, line));
+            }
+            Err(failure) => {
+                // The first thread sees the signal too. Whoever has ended meanwhile has closed the channel.
+                let ended = async { while ends.changed().await.is_ok() {} };
+                tokio::select! {
+                    biased;
+                    () = ended => return None,
+                    () = sleep(GRACE) => return Some(failure),
+                }
+            }
+        }
+    }
+}
+
+async fn first_of(ends: &mut watch::Receiver<Option<Instant>>, passed: impl Future<Output = ()>) -> Next {
+    tokio::select! {
+        biased;
+        changed = ends.changed() => if changed.is_ok() { Next::Another } else { Next::Ended },
+        () = passed => Next::Passed,
     }
 }
 
@@ -122,5 +143,24 @@ mod tests {
         assert_eq!(late_with(Some(Instant::now()), false).unwrap().exit(), Exit::TempFail);
         assert!(late_with(Some(Instant::now() + Duration::from_hours(1)), true).is_none());
         assert!(late_with(None, true).is_none());
+    }
+
+    /// After a pause of the whole process the deadline is long over, and the first thread sees that now.
+    #[test]
+    fn a_run_that_ends_or_goes_on_once_its_deadline_is_over_has_a_moment_for_it() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        for goes_on in [false, true] {
+            let (sender, ends) = watch::channel(Some(Instant::now()));
+            let first_thread = async {
+                tokio::task::yield_now().await;
+                if goes_on {
+                    sender.send_replace(Some(Instant::now() + Duration::from_hours(1)));
+                    tokio::task::yield_now().await;
+                }
+                drop(sender);
+            };
+            let (late, ()) = runtime.block_on(async { tokio::join!(late(ends), first_thread) });
+            assert!(late.is_none(), "goes on: {goes_on}");
+        }
     }
 }

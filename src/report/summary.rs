@@ -106,7 +106,7 @@ impl Summary {
             match left.why {
                 Why::Invalid(_) | Why::NotForFile { .. } | Why::Refused(_) => self.invalid += 1,
                 Why::Unreadable(_) => self.denied += 1,
-                Why::Missing | Why::Unknown(_) => self.missing += 1,
+                Why::NoValue(_) | Why::Missing | Why::Unknown(_) => self.missing += 1,
                 Why::InvalidAndOfOtherKind(_) => {}
             }
         }

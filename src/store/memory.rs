@@ -12,7 +12,7 @@ use crate::store::secret_store::{Answer, Enumerated, Found, Listed, NotThere, Se
 /// Secret name to text; `None` stands for a secret without a current value.
 #[derive(Default)]
 pub struct MemoryStore {
-    secrets: BTreeMap<String, Option<SecretString>>,
+    pub(crate) secrets: BTreeMap<String, Option<SecretString>>,
     calls: Cell<u64>,
 }
 

@@ -189,7 +189,7 @@ const fn word_of(why: &Why) -> &'static str {
         Why::NotForFile { .. } => "not carried",
         Why::Refused(_) => "refused",
         Why::Unreadable(_) => "denied",
-        Why::Missing => "missing",
+        Why::NoValue(_) | Why::Missing => "missing",
         Why::Unknown(_) => "unknown",
     }
 }
