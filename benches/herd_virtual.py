@@ -31,30 +31,54 @@ REPEATS = 3
 
 @dataclass(frozen=True)
 class Row:
-    """A herd of a table: run as a part of the pods under the same part of the quotas, which gives each pod the same share."""
+    """A herd of a table."""
 
     pods: int
-    part: float
+    own: int = 100
     shared: int = 0
+    # What another program takes of every quota.
     others: float = 0
     restarted: float = 0
+    spread_s: float = 1
     variables: tuple[str, ...] = ()
 
     @property
     def options(self) -> list[str]:
         sets = [word for variable in self.variables for word in ("--set", f"SECRETS_INIT_{variable}")]
-        pods, quotas = round(self.pods * self.part), self.part * (1 - self.others)
-        return ["--pods", str(pods), "--shared", str(self.shared), "--quotas", f"{quotas:g}", "--restarted", f"{self.restarted:g}", *sets]
+        numbers = {"pods": self.pods, "own": self.own, "shared": self.shared, "quotas": 1 - self.others}
+        numbers |= {"restarted": self.restarted, "spread": self.spread_s}
+        return [*(word for name, number in numbers.items() for word in (f"--{name}", f"{number:g}")), *sets]
+
+    @property
+    def conditions(self) -> str:
+        """What is unusual about it. Of names that are given only their number is of interest."""
+        named = [f"{name} of {len(value.split(','))}" if name == "CONN_IDS" else f"{name}={value}" for name, _, value in (v.partition("=") for v in self.variables)]
+        said = [
+            f"others take {self.others:.0%}" if self.others else "",
+            f"{self.restarted:.0%} start again" if self.restarted else "",
+            "" if self.spread_s else "all at once",
+        ]
+        return ", ".join(filter(None, [*named, *said]))
 
 
 LONG = ("DEADLINE=300s",)
+SIZES = [500, 1_000, 2_000, 5_000]
 ROWS = [
-    Row(500, 0.1, variables=LONG),
-    Row(500, 0.1, 100, variables=LONG),
-    Row(1_000, 0.1, variables=LONG),
-    Row(10_000, 0.01),
-    Row(10_000, 0.01, variables=LONG),
-    Row(10_000, 0.01, variables=("DEADLINE=180s", "JITTER=100s")),
+    Row(100),
+    *(Row(pods) for pods in SIZES),
+    Row(10_000),
+    Row(10_000, variables=LONG),
+    Row(10_000, variables=(*LONG, "JITTER=100s")),
+    *(Row(pods, shared=100) for pods in SIZES),
+    Row(10_000, shared=100, variables=LONG),
+    Row(500, own=1_000, variables=LONG),
+    Row(10_000, own=10, variables=(f"CONN_IDS={','.join(lab.conn_ids(10))}",)),
+    Row(1_000, spread_s=0),
+    Row(1_000, variables=("JITTER=10s",)),
+    Row(500, others=0.5),
+    Row(1_000, others=0.5),
+    Row(500, restarted=0.1),
+    Row(1_000, restarted=0.1),
 ]
 
 
@@ -79,8 +103,8 @@ def cells(row: Row, figures: dict) -> list[str]:
 
     return [
         f"{row.pods:,}",
-        "100" + (f" + {row.shared} by role" if row.shared else ""),
-        ", ".join(row.variables),
+        f"{row.own:,}" + (f" + {row.shared} by role" if row.shared else ""),
+        row.conditions,
         f"{figures['succeeded'] / figures['pods']:.0%}",
         *(f"{figures[key]:.1f}" for key in ("p50", "p99", "max", "all_s")),
         f"{figures['floor_s']:.1f}" + (f" ({figures['floor_by']})" if figures["floor_s"] else ""),
@@ -92,7 +116,7 @@ def cells(row: Row, figures: dict) -> list[str]:
     ]
 
 
-HEADINGS = ["pods", "connections", "set", "succeed", "p50 s", "p99 s", "max s", "all s", "floor s", "times", "ListSecrets", "batches", "single reads", "STS"]
+HEADINGS = ["pods", "connections", "under", "succeed", "p50 s", "p99 s", "max s", "all s", "floor s", "times", "ListSecrets", "batches", "single reads", "STS"]
 
 
 def tables(write: bool) -> None:

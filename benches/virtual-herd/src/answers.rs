@@ -2,6 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
+use aws_sdk_secretsmanager::primitives::DateTime;
+use aws_sdk_secretsmanager::types::{SecretListEntry, SecretValueEntry};
 use serde_json::{Value, json};
 
 pub const REGION: &str = "eu-central-1";
@@ -11,6 +16,8 @@ pub const PREFIX: &str = "airflow/connections/";
 /// The most names of a page, and the most values of a batch (API model).
 const PAGE: usize = 100;
 const BATCH: usize = 20;
+/// When every secret was made, in seconds since 1970.
+const MADE_AT: i64 = 1_700_000_000;
 
 /// The role of the pods, and that in the shared account.
 #[must_use]
@@ -60,7 +67,7 @@ impl Secrets {
 
     fn value(&self, (name, value): (&String, &String)) -> Value {
         json!({"ARN": self.arn(name), "Name": name, "VersionId": "00000000-0000-4000-8000-000000000000", "SecretString": value,
-            "VersionStages": ["AWSCURRENT"], "CreatedDate": 1.7e9})
+            "VersionStages": ["AWSCURRENT"], "CreatedDate": MADE_AT})
     }
 
     /// The answer to an operation; `None` for what is not modelled.
@@ -69,21 +76,29 @@ impl Secrets {
         Some(match operation {
             "ListSecrets" => self.list(request),
             "BatchGetSecretValue" => self.batch(request),
-            "GetSecretValue" => self.value(self.find(request["SecretId"].as_str()?)?),
+            "GetSecretValue" => self.get(request["SecretId"].as_str()?)?,
             _ => return None,
         })
     }
 
-    fn list(&self, request: &Value) -> Value {
+    #[must_use]
+    pub fn list(&self, request: &Value) -> Value {
         let mut names: Vec<&String> = self.under(&request["Filters"]).map(|(name, _)| name).collect();
         if request["SortOrder"] == "desc" {
             names.reverse();
         }
-        let listed = |name: &&String| json!({"ARN": self.arn(name), "Name": name, "LastChangedDate": 1.7e9});
+        let listed = |name: &&String| json!({"ARN": self.arn(name), "Name": name, "LastChangedDate": MADE_AT});
         page(&names, request, "SecretList", PAGE, listed)
     }
 
-    fn batch(&self, request: &Value) -> Value {
+    /// One value, by name or ARN; `None` where there is no such secret.
+    #[must_use]
+    pub fn get(&self, id: &str) -> Option<Value> {
+        Some(self.value(self.find(id)?))
+    }
+
+    #[must_use]
+    pub fn batch(&self, request: &Value) -> Value {
         let Some(ids) = request["SecretIdList"].as_array() else {
             let all: Vec<_> = self.under(&request["Filters"]).collect();
             return page(&all, request, "SecretValues", BATCH, |one| self.value(*one));
@@ -115,6 +130,42 @@ fn page<T>(all: &[T], request: &Value, key: &str, most: usize, write: impl Fn(&T
         page["NextToken"] = end.to_string().into();
     }
     page
+}
+
+// ---- the same in the SDK's types -----------------------------------------------------------------------------------
+
+fn text(answer: &Value, key: &str) -> Option<String> {
+    answer[key].as_str().map(str::to_owned)
+}
+
+fn all<'a>(answer: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    answer[key].as_array().into_iter().flatten()
+}
+
+/// A page as the SDK reads it.
+#[must_use]
+pub fn to_list(answer: &Value) -> ListSecretsOutput {
+    let entry = |one| SecretListEntry::builder().set_name(text(one, "Name")).set_arn(text(one, "ARN")).build();
+    let entries = all(answer, "SecretList").map(entry).collect();
+    ListSecretsOutput::builder().set_secret_list(Some(entries)).set_next_token(text(answer, "NextToken")).build()
+}
+
+/// A batch as the SDK reads it.
+#[must_use]
+pub fn to_batch(answer: &Value) -> BatchGetSecretValueOutput {
+    let entry = |one| {
+        let entry = SecretValueEntry::builder().set_name(text(one, "Name")).set_arn(text(one, "ARN"));
+        entry.set_secret_string(text(one, "SecretString")).created_date(DateTime::from_secs(MADE_AT)).build()
+    };
+    let entries = all(answer, "SecretValues").map(entry).collect();
+    BatchGetSecretValueOutput::builder().set_secret_values(Some(entries)).build()
+}
+
+/// One value as the SDK reads it.
+#[must_use]
+pub fn to_value(answer: &Value) -> GetSecretValueOutput {
+    let value = GetSecretValueOutput::builder().set_name(text(answer, "Name")).set_arn(text(answer, "ARN"));
+    value.set_secret_string(text(answer, "SecretString")).created_date(DateTime::from_secs(MADE_AT)).build()
 }
 
 /// What STS answers to a role of an account. Time does not pass for whoever reads it.

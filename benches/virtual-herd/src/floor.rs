@@ -13,13 +13,13 @@ pub struct Floor {
     pub by: &'static str,
 }
 
-/// What so many runs need that read so many connections each of the own and of the shared account. Each account has quotas of
-/// its own, but both calls of STS are the own account's.
+/// What so many runs need that read so many connections each of the own and of the shared account, whose names are given or must
+/// be listed. Each account has quotas of its own, but both calls of STS are the own account's.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-pub fn of(runs: f64, (own, shared): (usize, usize), cold: bool, quotas: &Quotas) -> Floor {
+pub fn of(runs: f64, (own, shared): (usize, usize), named: bool, cold: bool, quotas: &Quotas) -> Floor {
     let largest = own.max(shared);
-    let pages = largest.div_ceil(PAGE).max(1) as f64;
+    let pages = if named { 0.0 } else { largest.div_ceil(PAGE).max(1) as f64 };
     let tokens = f64::from(u8::from(cold)) + f64::from(u8::from(shared > 0));
     // Batches and single reads side by side.
     let ((batch_rate, batch_burst), (get_rate, get_burst)) =

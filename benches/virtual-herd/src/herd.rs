@@ -40,6 +40,8 @@ pub struct Herd {
     pub restarted: f64,
     /// Variables of every pod, such as `SECRETS_INIT_JITTER`.
     pub variables: Vec<(String, String)>,
+    /// Whether every call goes through the whole SDK, which takes ten times the CPU time, and not only those of STS.
+    pub whole_sdk: bool,
     pub seed: u64,
 }
 
@@ -119,7 +121,7 @@ impl Herd {
         let mut token = tempfile::NamedTempFile::new().map_err(io)?;
         token.write_all(b"token").map_err(io)?;
         let file = self.cold.then(|| token.path());
-        let template = Rc::new(Template::new((self.own, self.shared), file, &self.variables)?);
+        let template = Rc::new(Template::new((self.own, self.shared), file, &self.variables, self.whole_sdk)?);
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().map_err(io)?;
         // That of the engine, for its waits.
@@ -131,7 +133,8 @@ impl Herd {
         let quotas = Quotas::published(self.quotas);
         #[expect(clippy::cast_precision_loss, reason = "few pods")]
         let runs = self.pods as f64 * (1.0 + self.restarted);
-        let floor = floor::of(runs, (self.own, self.shared), self.cold, &quotas);
+        let is_named = self.variables.iter().any(|(name, _)| name == "SECRETS_INIT_CONN_IDS");
+        let floor = floor::of(runs, (self.own, self.shared), is_named, self.cold, &quotas);
         let network = Arc::new(Network::new(Aws::new(self.own, self.shared, quotas), self.exchange, self.seed));
         let mut random = Rng::with_seed(self.seed);
         let ended = Rc::new(RefCell::new(Ended::default()));

@@ -43,6 +43,9 @@ struct Options {
     /// A variable of every pod: SECRETS_INIT_JITTER=30s
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = variable)]
     variables: Vec<(String, String)>,
+    /// Every call goes through the whole SDK, and not only those of STS.
+    #[arg(long)]
+    whole_sdk: bool,
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
@@ -63,6 +66,7 @@ fn run(options: Options) -> Result<(), Failure> {
         quotas: options.quotas,
         restarted: options.restarted,
         variables: options.variables,
+        whole_sdk: options.whole_sdk,
         seed: options.seed,
     };
     let outcome = herd.run()?;

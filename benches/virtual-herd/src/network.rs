@@ -5,6 +5,14 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use airflow_secrets_init::model::aws::SecretId;
+use airflow_secrets_init::model::aws_names::action;
+use airflow_secrets_init::model::cause::Cause;
+use airflow_secrets_init::store::aws::reads::{Answered, BatchIds, Query, Reads};
+use airflow_secrets_init::store::error::StoreError;
+use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
+use aws_sdk_secretsmanager::operation::list_secrets::ListSecretsOutput;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
 };
@@ -16,7 +24,8 @@ use fastrand::Rng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
 
-use crate::aws::Aws;
+use crate::answers::{OWN, REGION, SHARED};
+use crate::aws::{Aws, Throttled};
 
 /// A log-normal distribution: the median, and the standard deviation of the logarithm. With a deviation of 0.3 one exchange
 /// in a hundred takes twice the median.
@@ -49,7 +58,7 @@ impl Network {
     }
 }
 
-/// The connections of one pod, as an HTTP client of the SDK.
+/// The connections of one pod: an HTTP client of the SDK, and what reads without the SDK ([`PodReads`]).
 ///
 /// As the program's own pool: a request takes a connection that is free; where there is none it has one opened, up to the
 /// limit, and takes whichever is free first. A connection that was opened for somebody who has left is kept.
@@ -75,10 +84,9 @@ impl PodNetwork {
         Self { network, most, hosts: Arc::default() }
     }
 
-    async fn connection(&self, uri: &str) -> Result<OwnedSemaphorePermit, ConnectorError> {
+    async fn connection(&self, name: &str) -> Result<OwnedSemaphorePermit, ConnectorError> {
         let free = {
             let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-            let name = uri.split('/').nth(2).unwrap_or_default();
             if !hosts.contains_key(name) {
                 hosts.insert(name.to_owned(), Host { free: Arc::new(Semaphore::new(0)), open: 0 });
             }
@@ -99,15 +107,15 @@ impl PodNetwork {
         free.acquire_owned().await.map_err(|error| ConnectorError::other(error.into(), None))
     }
 
-    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-        let connection = self.connection(request.uri()).await?;
+    /// An exchange with a host: what AWS answers when the request is there.
+    async fn exchange<T>(&self, host: &str, answer: impl FnOnce(&Aws, Instant) -> T) -> Result<T, ConnectorError> {
+        let connection = self.connection(host).await?;
         let half = self.network.exchange() / 2;
         sleep(half).await;
-        let (status, body) = self.network.aws.answer(&request, Instant::now());
+        let answer = answer(&self.network.aws, Instant::now());
         sleep(half).await;
         drop(connection);
-        let status = status.try_into().map_err(|_| ConnectorError::other("no such status".into(), None))?;
-        Ok(HttpResponse::new(status, SdkBody::from(body)))
+        Ok(answer)
     }
 }
 
@@ -126,6 +134,56 @@ impl HttpClient for PodNetwork {
 impl HttpConnector for PodNetwork {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let network = self.clone();
-        HttpConnectorFuture::new(async move { network.exchange(request).await })
+        HttpConnectorFuture::new(async move {
+            let host = request.uri().split('/').nth(2).unwrap_or_default();
+            let (status, body) = network.exchange(host, |aws, now| aws.answer(&request, now)).await?;
+            let status = status.try_into().map_err(|_| ConnectorError::other("no such status".into(), None))?;
+            Ok(HttpResponse::new(status, SdkBody::from(body)))
+        })
+    }
+}
+
+/// The reads of one pod in one account, answered in the SDK's types: over the same connections, without the SDK's own work for
+/// a call, which is most of the CPU time of a herd.
+pub struct PodReads {
+    network: PodNetwork,
+    account: &'static str,
+    host: String,
+}
+
+impl PodReads {
+    /// Of the shared account or the own one.
+    #[must_use]
+    pub fn new(network: PodNetwork, is_shared: bool) -> Self {
+        let account = if is_shared { SHARED } else { OWN };
+        Self { network, account, host: format!("secretsmanager.{REGION}.amazonaws.com") }
+    }
+
+    fn answered<'a, T: 'a>(
+        &'a self,
+        action: &'static str,
+        answer: impl FnOnce(&Aws, Instant) -> Result<T, Throttled> + 'a,
+    ) -> Answered<'a, T> {
+        Box::pin(async move {
+            let answer = self.network.exchange(&self.host, answer).await;
+            let answer = answer.map_err(|_| StoreError::new(Cause::NoAnswer, action, "no connection"))?;
+            answer.map_err(|Throttled| StoreError::new(Cause::Throttled, action, "Rate exceeded"))
+        })
+    }
+}
+
+impl Reads for PodReads {
+    fn list<'a>(&'a self, query: &'a Query) -> Answered<'a, ListSecretsOutput> {
+        self.answered(action::LIST_SECRETS, |aws, now| aws.list(self.account, query, now))
+    }
+
+    fn batch<'a>(&'a self, ids: &'a BatchIds) -> Answered<'a, BatchGetSecretValueOutput> {
+        self.answered(action::BATCH_GET_SECRET_VALUE, |aws, now| aws.batch(self.account, ids, now))
+    }
+
+    fn get<'a>(&'a self, id: &'a SecretId) -> Answered<'a, GetSecretValueOutput> {
+        let found = self.answered(action::GET_SECRET_VALUE, |aws, now| aws.get(self.account, id, now));
+        let absent = || StoreError::new(Cause::Rejected, action::GET_SECRET_VALUE, "no such secret");
+        Box::pin(async move { found.await?.ok_or_else(absent) })
     }
 }

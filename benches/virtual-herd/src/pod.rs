@@ -15,11 +15,12 @@ use airflow_secrets_init::model::kind::Kind;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init::store::aws::client::{self, Transport};
 use airflow_secrets_init::store::aws::configuration::Configuration;
+use airflow_secrets_init::store::aws::reads::Reads;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::answers::{OWN, REGION, SHARED, access_key, role_of};
-use crate::network::{Network, PodNetwork};
+use crate::network::{Network, PodNetwork, PodReads};
 
 /// What all pods of a herd have in common: the environment, and what the program reads from it.
 pub struct Template {
@@ -28,6 +29,8 @@ pub struct Template {
     plan: Plan,
     configuration: Configuration,
     connections: usize,
+    /// Whether every call goes through the whole SDK.
+    whole_sdk: bool,
 }
 
 impl Template {
@@ -40,6 +43,7 @@ impl Template {
         (own, shared): (usize, usize),
         token_file: Option<&Path>,
         variables: &[(String, String)],
+        whole_sdk: bool,
     ) -> Result<Self, Failure> {
         let kwargs = format!(r#"{{"shared_account": "{SHARED}", "shared_role_arn": "{}"}}"#, role_of(SHARED));
         let mut all = vec![
@@ -61,7 +65,7 @@ impl Template {
         let settings = errors.into_result(read.settings)?;
         let plan = Plan::of(&settings, &settings.needs());
         let configuration = Configuration::read(&settings, &plan, &env)?;
-        Ok(Self { env, settings, plan, configuration, connections: own + shared })
+        Ok(Self { env, settings, plan, configuration, connections: own + shared, whole_sdk })
     }
 
     /// Waits for the jitter and reads, as `pipeline.rs` has it.
@@ -73,10 +77,17 @@ impl Template {
         if !self.settings.jitter.is_zero() {
             sleep(self.settings.jitter.mul_f64(fastrand::f64())).await;
         }
-        let http = SharedHttpClient::new(PodNetwork::new(network.clone(), self.settings.concurrency));
+        let network = PodNetwork::new(network.clone(), self.settings.concurrency);
+        let http = SharedHttpClient::new(network.clone());
         let transport = Transport { aws: http.clone(), direct: http };
         let stores = client::open_over(
             |_, _| Ok(transport.clone()),
+            |client, shared| -> Arc<dyn Reads> {
+                if self.whole_sdk {
+                    return Arc::new(client.clone());
+                }
+                Arc::new(PodReads::new(network.clone(), shared.is_some()))
+            },
             &self.settings,
             &self.plan,
             &self.configuration,

@@ -18,6 +18,7 @@ fn herd() -> Herd {
         quotas: 0.5,
         restarted: 0.0,
         variables: vec![],
+        whole_sdk: false,
         seed: 1,
     }
 }
@@ -74,6 +75,27 @@ fn what_is_started_again_asks_again() {
     let figures = outcome.json();
     assert_eq!(outcome.succeeded, 20, "{figures}");
     assert!(figures["calls"]["ListSecrets"]["answered"].as_u64().unwrap() > 30, "{figures}");
+}
+
+/// The SDK draws from the same random numbers, so that the waits differ: what is compared are sums over some seeds.
+#[test]
+fn a_herd_fares_the_same_whether_each_call_goes_through_the_whole_sdk_or_not() {
+    let sums = |whole_sdk| {
+        let herds = (1..=4).map(|seed| Herd { pods: 40, own: 10, quotas: 0.1, whole_sdk, seed, ..herd() });
+        herds.map(|herd| run(&herd)).fold([0.0; 4], |sums, outcome| {
+            let walls: Duration = outcome.walls.iter().sum();
+            let calls = &outcome.json()["calls"];
+            let count = |name: &str, what: &str| calls[name][what].as_f64().unwrap();
+            let (lists, reads) = (count("ListSecrets", "throttled"), count("GetSecretValue", "answered"));
+            let each = [outcome.all.as_secs_f64(), walls.as_secs_f64(), lists, reads];
+            std::array::from_fn(|at| sums[at] + each[at])
+        })
+    };
+    let (whole, ours) = (sums(true), sums(false));
+    for (at, name) in ["all", "walls", "throttled lists", "single reads"].into_iter().enumerate() {
+        let away = ours[at] / whole[at] - 1.0;
+        assert!(away.abs() < 0.1, "{name}: {} with the whole SDK, {} without", whole[at], ours[at]);
+    }
 }
 
 /// Two round trips for a new connection, one for each of list and values, beside each other; STS comes before them.

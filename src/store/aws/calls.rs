@@ -3,17 +3,18 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::operation::get_secret_value::GetSecretValueOutput;
-use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType, SortByType, SortOrderType};
 use tokio::sync::SemaphorePermit;
 
 use super::errors;
 use super::listing::{Page, Query};
+use super::reads::{BatchIds, Reads};
 use super::retries::Retries;
 use super::turns::Turns;
 use crate::model::aws::{SecretId, is_id};
@@ -31,6 +32,7 @@ const RENEWALS: u32 = 3;
 /// The calls to one account.
 pub struct Calls {
     pub client: Client,
+    reads: Arc<dyn Reads>,
     pub identity: SharedCredentialsProvider,
     /// A shared account's number; `None` for the own one, which is not named.
     pub account: Option<String>,
@@ -39,23 +41,16 @@ pub struct Calls {
     made: Cell<u64>,
 }
 
-/// What a batch is of.
-pub enum BatchIds {
-    /// These secrets, twenty at most.
-    Named(Vec<String>),
-    /// The first twenty under these prefixes.
-    Under(Vec<String>),
-}
-
 impl Calls {
     pub fn new(
         client: Client,
+        reads: Arc<dyn Reads>,
         identity: SharedCredentialsProvider,
         account: Option<String>,
         retries: Retries,
         concurrency: usize,
     ) -> Self {
-        Self { client, identity, account, retries, turns: Turns::new(concurrency), made: Cell::new(0) }
+        Self { client, reads, identity, account, retries, turns: Turns::new(concurrency), made: Cell::new(0) }
     }
 
     /// How many were made, retries not counted.
@@ -100,14 +95,8 @@ impl Calls {
     /// One page of a listing, by name.
     pub async fn list(&self, query: &Query) -> Result<Page, StoreError> {
         let _turn = self.turns.of_page().await;
-        let filters: Vec<Filter> = query.filters.iter().cloned().map(name_filter).collect();
-        let order = if query.descending { SortOrderType::Desc } else { SortOrderType::Asc };
         let attempt = || async {
-            let request =
-                self.client.list_secrets().max_results(100).sort_by(SortByType::Name).sort_order(order.clone());
-            let request = request.set_filters((!filters.is_empty()).then(|| filters.clone()));
-            let answer = request.set_next_token(query.token.clone()).send().await;
-            let answer = answer.map_err(|error| errors::from_sdk(LIST, &error))?;
+            let answer = self.reads.list(query).await?;
             // An empty list of AWS's is there. Without one the listing would be taken for complete.
             if answer.secret_list.is_none() {
                 return Err(StoreError::new(Cause::NotAws, LIST, "the answer holds no list of secrets"));
@@ -133,12 +122,7 @@ impl Calls {
         retries_throttling: bool,
     ) -> Result<BatchGetSecretValueOutput, StoreError> {
         let attempt = || async {
-            let request = self.client.batch_get_secret_value();
-            let request = match ids {
-                BatchIds::Named(ids) => request.set_secret_id_list(Some(ids.clone())),
-                BatchIds::Under(prefixes) => request.filters(name_filter(prefixes.clone())).max_results(20),
-            };
-            match request.send().await.map_err(|error| errors::from_sdk(BATCH_GET, &error)) {
+            match self.reads.batch(ids).await {
                 Err(error) if error.kind() == ErrorKind::Throttled && !retries_throttling => Ok(Err(error)),
                 Err(error) => Err(error),
                 Ok(output) => Ok(Ok(output)),
@@ -149,11 +133,7 @@ impl Calls {
 
     /// One value. Hold a turn.
     pub async fn get(&self, id: &SecretId) -> Result<GetSecretValueOutput, StoreError> {
-        let attempt = || async {
-            let request = self.client.get_secret_value().secret_id(id.as_str());
-            request.send().await.map_err(|error| errors::from_sdk(GET, &error))
-        };
-        self.call(GET, attempt).await.map_err(|error| error.about(id.as_str()))
+        self.call(GET, || self.reads.get(id)).await.map_err(|error| error.about(id.as_str()))
     }
 
     /// Makes a secret without a value. Hold a turn.
@@ -209,8 +189,4 @@ impl Calls {
 /// What names a request, however often it is sent: 32 characters at least.
 fn request_token() -> String {
     format!("{:032x}", fastrand::u128(..))
-}
-
-fn name_filter(values: Vec<String>) -> Filter {
-    Filter::builder().key(FilterNameStringType::Name).set_values(Some(values)).build()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_secretsmanager::Client;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
@@ -17,6 +18,7 @@ use super::budget::Budget;
 use super::configuration::{Configuration, Side};
 use super::credential_context::CredentialContext;
 use super::credentials::{AssumedRole, Once, TokenFile, WhoAmI};
+use super::reads::Reads;
 use super::retries::{self, Retries};
 use super::sources::{self, Means};
 use super::store::{AwsStore, Location, RunParts};
@@ -51,7 +53,8 @@ pub fn open(
         let tls = trust::context(ca, plain_http, env)?;
         transport::open(&tls, settings.concurrency, budget, &configuration.proxies)
     };
-    open_over(transport, settings, plan, configuration, env)
+    let reads = |client: &Client, _: Option<&str>| -> Arc<dyn Reads> { Arc::new(client.clone()) };
+    open_over(transport, reads, settings, plan, configuration, env)
 }
 
 fn budget(settings: &Settings, plan: &Plan) -> Budget {
@@ -63,12 +66,14 @@ fn only_own(plan: &Plan) -> bool {
     plan.accounts.iter().all(|account| account.source == Source::Own)
 }
 
-/// The same over what `transport` gives for a side and the CA file of its `verify`.
+/// The same over what `transport` gives for a side and the CA file of its `verify`, and read by what `reads` gives for a client
+/// and the number of a shared account.
 ///
 /// # Errors
 /// Those of `transport`; [`Exit::Config`] when a role wants a web identity that the pod lacks.
 pub fn open_over(
     transport: impl Fn(&Side, Option<(&Path, &'static str)>) -> Result<Transport, Failure>,
+    reads: impl Fn(&Client, Option<&str>) -> Arc<dyn Reads>,
     settings: &Settings,
     plan: &Plan,
     Configuration { pod, own, proxies, .. }: &Configuration,
@@ -133,12 +138,13 @@ pub fn open_over(
         builder.set_use_fips(Some(side.session.fips && !is_named));
         builder.set_use_dual_stack(Some(side.session.dual_stack && !is_named));
         builder.set_endpoint_url(endpoint);
-        let client = aws_sdk_secretsmanager::Client::from_conf(builder.build());
+        let client = Client::from_conf(builder.build());
+        let reads = reads(&client, number.as_deref());
         let identity = provider_of(&config)?;
         let location = Location { account: number, region, proxy };
         let who = WhoAmI::new(Arc::new(config), run.retries.clone());
         let in_owner_account = account.access != Access::Pod;
-        stores.push(AwsStore::new(client, (identity, who), location, in_owner_account, run.clone()));
+        stores.push(AwsStore::new((client, reads), (identity, who), location, in_owner_account, run.clone()));
     }
     Ok(stores)
 }

@@ -26,7 +26,7 @@ use crate::store::secret_store::Listed;
 
 /// One call: names that pass every filter. A filter is a list of alternatives, each what a name begins with or, after a
 /// `!`, does not begin with.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Query {
     /// All must hold.
     pub filters: Vec<Vec<String>>,

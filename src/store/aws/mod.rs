@@ -12,6 +12,7 @@ mod errors;
 mod listing;
 mod logging_client;
 mod names;
+pub mod reads;
 mod retries;
 pub mod sources;
 mod store;

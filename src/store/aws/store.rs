@@ -21,6 +21,7 @@ use super::calls::Calls;
 use super::credential_context::{CredentialContext, Origin};
 use super::credentials::{CallerArn, WhoAmI};
 use super::listing::{self, Page, Pages, Query};
+use super::reads::Reads;
 use super::retries::Retries;
 use super::transport::{Opened, Prewarm};
 use super::values::{BATCH, FirstBatch, Values};
@@ -76,14 +77,14 @@ pub struct RunParts {
 
 impl AwsStore {
     pub fn new(
-        client: Client,
+        (client, reads): (Client, Arc<dyn Reads>),
         (identity, who): (SharedCredentialsProvider, WhoAmI),
         Location { account, region, proxy }: Location,
         in_owner_account: bool,
         run: RunParts,
     ) -> Self {
         let RunParts { fetch, concurrency, retries, opened, context, budget } = run;
-        let calls = Calls::new(client, identity, account, retries, concurrency);
+        let calls = Calls::new(client, reads, identity, account, retries, concurrency);
         let values = Values::new(calls, in_owner_account, fetch, concurrency, budget);
         Self { values, who, region, proxy, context, concurrency, opened, expects_more: Cell::new(false) }
     }

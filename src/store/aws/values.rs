@@ -14,8 +14,9 @@ use tokio::sync::Semaphore;
 use tracing::{debug, info};
 
 use super::budget::{AccountBudget, Budget, SINGLES};
-use super::calls::{BatchIds, Calls};
+use super::calls::Calls;
 use super::codes;
+use super::reads::BatchIds;
 use crate::config::settings::FetchMode;
 use crate::model::aws::SecretId;
 use crate::model::aws_names::action::{BATCH_GET_SECRET_VALUE as BATCH_GET, GET_SECRET_VALUE as GET};
