@@ -92,15 +92,17 @@ def of_a_quiet_reading(program: pathlib.Path, env: dict[str, str], place: pathli
     return (with_readings(4) - with_readings(2)) // 2
 
 
-def crate(function: str) -> str:
-    """The crate of a function's demangled or legacy name; what has none is C or the compiler's."""
+def part(file: str, function: str) -> str:
+    """The crate of a function's demangled or legacy name, or the part of C that it belongs to."""
     name = re.sub(r"^[<&*(]*(?:mut |dyn |impl )*", "", function)
-    path = re.match(r"([A-Za-z_][A-Za-z0-9_]*)::", name)
-    if path:
-        return path.group(1)
-    if re.match(r"(aws_lc|bn_|ec_|ecp_|sha|x25519|p256|mlkem|BN_|EVP_|SHA|AES|aes|gcm)", function):
+    if "/aws-lc/" in file or re.match(r"(aws_lc|OPENSSL_)", function):
         return "aws-lc"
-    return "libc and others"
+    if re.search(r"/malloc/|dlmalloc", file) or re.search(r"__rust_(de|re)?alloc|raw_vec|dlmalloc", function):
+        return "allocation"
+    if "memset" in function or "clear_bytes" in function:
+        return "wiping"
+    path = re.match(r"([A-Za-z_][A-Za-z0-9_]*)::", name)
+    return path.group(1) if path else "libc and others"
 
 
 def table_by_crate(out: pathlib.Path) -> str:
@@ -108,8 +110,8 @@ def table_by_crate(out: pathlib.Path) -> str:
     listing = subprocess.run(["callgrind_annotate", "--threshold=100", "--show-percs=no", out], capture_output=True, text=True, check=True)
     sums: collections.Counter[str] = collections.Counter()
     for line in listing.stdout.splitlines():
-        if row := re.match(r"\s*([\d,]+)\s+\S*?:(\S.*?)(?: \[.*\])?$", line):
-            sums[crate(row.group(2))] += int(row.group(1).replace(",", ""))
+        if row := re.match(r"\s*([\d,]+)\s+(\S*?):(\S.*?)(?: \[.*\])?$", line):
+            sums[part(row.group(2), row.group(3))] += int(row.group(1).replace(",", ""))
     of_all = sum(sums.values())
     return lab.table(["crate", "instructions", "share"], [[name, f"{count:,}", f"{count / of_all:.1%}"] for name, count in sums.most_common(14)])
 
