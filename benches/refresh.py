@@ -1,12 +1,13 @@
 """A process that reads again and again: memory, descriptors, threads, calls, CPU time while it waits, how fast SIGTERM ends it.
 
-    python3 benches/refresh.py [--program PATH] [--server PATH] [--readings N] [--size N] [--ends N] [--fair] [--file-store]
+    python3 benches/refresh.py [--program PATH] [--server PATH] [--readings N] [--size N] [--ends N] [--fair] [--file-store | --plain-http]
 
 Readings are asked for by SIGHUP and counted in the status file. Before each of them the account holds another set: half of the secrets
 are rotated, some come, some go. After ten readings and after each tenth of all, the process is looked at while it waits. Ends with a
 message where memory, descriptors or threads grow, where the file is not the set of its reading, or where waiting takes CPU time.
 
-With `--file-store` secrets come from a file: the loop without AWS, which takes a tenth of the time.
+With `--file-store` secrets come from a file: the loop without AWS, which takes a tenth of the time. With `--plain-http` the fake AWS is
+asked without TLS, which takes half of it.
 
 SIGTERM comes while it waits, at any instant of a reading, while it writes, and while AWS or a credential_process holds it up. Where it may,
 it then runs before whatever else the machine is busy with, so that the figures are its own; not with `--fair`.
@@ -160,21 +161,21 @@ class FileStore:
 
 
 @contextlib.contextmanager
-def account_of(size: int, is_file: bool) -> Iterator[lab.Fake | FileStore]:
+def account_of(size: int, over: str) -> Iterator[lab.Fake | FileStore]:
     """The account before the first reading."""
-    if is_file:
+    if over == "file":
         with tempfile.TemporaryDirectory(dir=IN_MEMORY) as directory:
             yield FileStore(directory, document(size, 0))
     else:
-        with lab.fake(tls=True, document=document(size, 0)) as server:
+        with lab.fake(tls=over == "tls", document=document(size, 0)) as server:
             yield server
 
 
-def long_life(program: pathlib.Path, size: int, readings: int, is_file: bool) -> None:
+def long_life(program: pathlib.Path, size: int, readings: int, over: str) -> None:
     """Many readings in one process."""
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(account_of(size, is_file))
-        process, directory = stack.enter_context(started(program, server, size, more=server.environment if is_file else None))
+        server = stack.enter_context(account_of(size, over))
+        process, directory = stack.enter_context(started(program, server, size, more=server.environment if over == "file" else None))
         rows, took, waiting = [], [], 0
         for reading in range(1, readings + 1):
             server.replace(document(size, reading))
@@ -318,18 +319,20 @@ def main() -> None:
     parser.add_argument("--size", type=int, action="append")
     parser.add_argument("--ends", type=int, default=100)
     parser.add_argument("--fair", action="store_true")
-    parser.add_argument("--file-store", action="store_true")
+    over = parser.add_mutually_exclusive_group()
+    over.add_argument("--file-store", action="store_const", dest="over", const="file", default="tls")
+    over.add_argument("--plain-http", action="store_const", dest="over", const="http")
     options = parser.parse_args()
     lab.SERVER = options.server
     try:
         if options.ends:
             ends(options.program, 100, options.ends, not options.fair)
         sizes = options.size or [100, 1000]
-        if not options.file_store:
+        if options.over != "file":
             rows = [row for size in sizes for row in calls(options.program, size)]
             print(lab.table(["connections", "accounts", "changed", "calls of a reading"], rows))
         for size in sizes if options.readings else []:
-            long_life(options.program, size, options.readings, options.file_store)
+            long_life(options.program, size, options.readings, options.over)
     except AssertionError as found:
         sys.exit(f"SURPRISE: {found}")
 
