@@ -816,6 +816,8 @@ fn anchors(text: &str) -> BTreeSet<String> {
             let kept = kept.chars().filter(|c| c.is_alphanumeric() || [' ', '-', '_'].contains(c));
             kept.map(|c| if c == ' ' { '-' } else { c }).collect()
         })
+        // Rows of tables have anchors of their own.
+        .chain(prose.split("<a id=\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())))
         .collect()
 }
 
