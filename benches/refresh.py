@@ -97,6 +97,16 @@ class Process:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
         return int(fields[11]) + int(fields[12])
 
+    def settle(self) -> None:
+        """Waits until the reading that is counted has taken all its CPU time: what it held is wiped and freed after that."""
+        deadline, before, still = time.monotonic() + 600, self.cpu_ticks(), 0
+        while still < 20:
+            if time.monotonic() > deadline:
+                surprise("it takes CPU time for ever")
+            time.sleep(0.05)
+            now = self.cpu_ticks()
+            still, before = still + 1 if now == before else 0, now
+
     def end(self) -> float:
         """Ends it by SIGTERM; gives the milliseconds."""
         begun = time.monotonic()
@@ -183,6 +193,7 @@ def long_life(program: pathlib.Path, size: int, readings: int, over: str) -> Non
             took.append(process.read_again())
             if reading == 10 or reading % (readings // 10) == 0:
                 operations = server.stats()["by_operation"]
+                process.settle()
                 rows.append((reading, *process.look()))
                 before = process.cpu_ticks()
                 time.sleep(2)

@@ -342,6 +342,24 @@ fn the_render_of_the_readme_makes_the_file_that_it_names() {
     assert!(readme.contains(sentence), "the README no longer says what was checked here");
 }
 
+/// The lines of a refresh that the page explains are lines of the program.
+#[test]
+fn the_lines_of_a_refresh_are_those_of_the_program() {
+    let page = section(&prose(&read("docs/TROUBLESHOOTING.md")), "## Refresh");
+    let sources = ["refresh/journal", "refresh/last_good", "convert/left_out", "steps"];
+    let text: String = sources.iter().map(|name| read(&format!("src/{name}.rs"))).collect();
+    let mut found = 0;
+    for cells in rows(&page).iter().filter(|cells| cells.len() == 3) {
+        for line in code_spans(&cells[0]) {
+            // What a line is put together of.
+            let is_there = line.split(", last confirmed").all(|part| text.contains(part));
+            assert!(is_there, "no line of the program has: {line}");
+            found += 1;
+        }
+    }
+    assert_eq!(found, 12);
+}
+
 // ---- many connections --------------------------------------------------------------------------------------------
 
 /// Each component of the worked example gets the file that the table under it says.

@@ -69,7 +69,7 @@ impl std::fmt::Display for LeftOut {
             Why::NotForFile { file, reason } => write!(f, " can't be written to {file}: {reason}"),
             Why::Unreadable(error) => write!(f, " can't be read: {error}"),
             Why::NoValue(reason) => {
-                write!(f, " is named by the listing or index, and is {}", Outcome::NotThere(*reason))
+                write!(f, " is named by the listing or index, and has no value: {}", Outcome::NotThere(*reason))
             }
             Why::Unknown(_) => f.write_str(
                 " is not known: no account that could be read has it, and one that may have it is left out as a whole",

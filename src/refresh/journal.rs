@@ -16,7 +16,7 @@ use crate::error::{Exit, Failure};
 use crate::fetch::answers::SkippedAccount;
 use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
-use crate::plan::Plan;
+use crate::plan::{Plan, Source};
 use crate::refresh::last_good::{Doubt, EntryId, Merged, emptied_line};
 use crate::refresh::status::{AbsentEntry, AccountStatus, StaleEntry, Status, StatusFailure, at, inode_of};
 use crate::report::left_out::first_of;
@@ -333,7 +333,8 @@ impl Journal {
         }
         let skipped = entries.skipped_accounts.iter().filter(|account| account.failure.is_some());
         let skipped = skipped.map(|account| (Trouble::Account(account.source.to_string()), account.lines().join("; ")));
-        let emptied = merged.iter().flat_map(|merged| &merged.emptied);
+        // Of the own account it is why the reading counts as failed.
+        let emptied = merged.iter().flat_map(|merged| &merged.emptied).filter(|(source, ..)| *source != Source::Own);
         let emptied = emptied.map(|emptied| (Trouble::Account(emptied.0.to_string()), emptied_line(emptied)));
         let mut accounts = BTreeSet::new();
         for (trouble, line) in skipped.chain(emptied) {

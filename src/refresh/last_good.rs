@@ -15,7 +15,7 @@ use crate::convert::left_out::{LeftOut, Why};
 use crate::convert::{Detail, Entries};
 use crate::error::{Exit, Failure};
 use crate::model::kind::{ByKind, Kind};
-use crate::plan::{Plan, Source};
+use crate::plan::{Enumerate, Plan, Source};
 use crate::text::count;
 
 /// An id is gone when two complete readings so far apart lack it: listings lag by minutes.
@@ -177,7 +177,12 @@ impl LastGood {
             for (id, origin) in self.marks(kind) {
                 let entry = (kind, id.to_owned());
                 let (source, of_team) = origin;
-                match self.fate(&entry, origin, &away, &entries, at) {
+                let enumerate = want.sources.get(source).map(|source| &source.enumerate);
+                let absent = match enumerate {
+                    Some(Enumerate::Index(_)) => "its index no longer names it",
+                    _ => "its account no longer has it",
+                };
+                match self.fate(&entry, (origin, absent), &away, &entries, at) {
                     Fate::Fresh | Fate::Gone => {}
                     Fate::Kept { absent_since, clause, detail } => {
                         let confirmed = self.confirmed(&entry);
@@ -205,7 +210,7 @@ impl LastGood {
     fn fate(
         &self,
         entry: &EntryId,
-        (source, of_team): Origin,
+        ((source, of_team), absent): (Origin, &str),
         away: &BTreeMap<usize, String>,
         read: &Entries,
         at: Instant,
@@ -235,15 +240,14 @@ impl LastGood {
         let after = away.range(source + 1..).next().map(|(_, clause)| clause.clone());
         let unread = after.or_else(|| left.filter(|_| winner.is_some()).map(LeftOut::clause));
         if let Some(unread) = unread {
-            let clause = format!("its account no longer has it, and one that comes after may have it: {unread}");
+            let clause = format!("{absent}, and an account that comes after may have it: {unread}");
             return Fate::Kept { absent_since: before, detail: clause.clone(), clause };
         }
         let since = before.unwrap_or(at);
         if before.is_some() && at - since >= GONE_AFTER {
             return Fate::Gone;
         }
-        let clause = "its account no longer has it; it is removed after two complete readings at least 5 minutes apart"
-            .to_owned();
+        let clause = format!("{absent}; it is removed after two complete readings at least 5 minutes apart");
         Fate::Kept { absent_since: Some(since), detail: clause.clone(), clause }
     }
 

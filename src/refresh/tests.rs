@@ -264,7 +264,7 @@ fn what_an_index_refuses_keeps_its_last_good_value() {
     let shared = secrets(&[("index", of_another_account), ("s/a", "http://u:new@h"), SHARED_C]);
     assert_eq!(house.later(MINUTE, secrets(&[B2]), shared), ["a=shared", "b=b2", "c=c1"]);
     assert!(house.doubts()[0].starts_with("a, 1 min: ") && house.doubts()[0].contains("index"), "{:?}", house.doubts());
-    assert!(house.doubts()[1].starts_with("c, 1 min: its account no longer has it"), "{:?}", house.doubts());
+    assert!(house.doubts()[1].starts_with("c, 1 min: its index no longer names it"), "{:?}", house.doubts());
 }
 
 #[test]
@@ -440,7 +440,7 @@ fn what_an_index_no_longer_names_is_gone_after_two_readings_five_minutes_apart()
     let mut house = House::with(plan, &[B1], &[("index", "[\"a\", \"c\"]"), SHARED_A, SHARED_C]);
     for minutes in [1, 4] {
         assert_eq!(house.later(MINUTE * minutes, secrets(&[B1]), index("[\"c\"]")), ["a=shared", "b=b1", "c=c1"]);
-        assert!(house.doubts()[0].contains("its account no longer has it"), "{:?}", house.doubts());
+        assert!(house.doubts()[0].contains("its index no longer names it"), "{:?}", house.doubts());
     }
     assert_eq!(house.later(MINUTE, secrets(&[B1]), index("[\"c\"]")), ["b=b1", "c=c1"]);
     assert_eq!(house.later(MINUTE, secrets(&[B1]), index("[\"a\", \"c\"]")), ["a=shared", "b=b1", "c=c1"]);
@@ -453,7 +453,10 @@ fn a_new_secret_without_a_value_is_named() {
     house.later(MINUTE, own, secrets(&[]));
     let left: Vec<String> = house.last.entries.left_out.iter().map(ToString::to_string).collect();
     assert_eq!(left.len(), 1);
-    assert!(left[0].starts_with("conn_id new (own account) is named by the listing or index, and is "), "{left:?}");
+    assert!(
+        left[0].starts_with("conn_id new (own account) is named by the listing or index, and has no value: "),
+        "{left:?}"
+    );
     // One that is in the files is doubtful, and named as that.
     let own = TestStore::with(&[]).without_value("o/b").without_value("o/new");
     assert_eq!(house.later(MINUTE, own, secrets(&[])), ["b=b1"]);

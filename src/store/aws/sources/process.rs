@@ -106,8 +106,11 @@ async fn printed_by(
         return Ok(Err(format!("can't be read: there can be no thread: {}", os_error(&problem))));
     }
     let found = wait(&mut child, &printed, deadline, signals).await;
-    if !matches!(found, Ok(Ok(_))) {
-        end(&mut child);
+    match &found {
+        Ok(Ok(_)) => {}
+        Ok(Err(_)) => end(&mut child),
+        // This process ends now, and does not wait until the kernel is done with the other one.
+        Err(_) => drop(child.kill()),
     }
     Ok(found?.map_err(str::to_owned))
 }
