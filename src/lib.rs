@@ -51,10 +51,14 @@ use crate::store::aws::configuration::Configuration;
 /// that the settings name.
 pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn Write, process: Process) -> Exit {
     let mut summary = Summary::start();
+    let args: Vec<OsString> = args.into_iter().collect();
+    let stays = process == Process::Ours && cli::will_refresh(&args, env);
+    let hangup = if stays { Signals::outlive_hangup() } else { Ok(()) };
     let mut errors = ConfigErrors::default();
     let mut channels = Channels::of(&RawSettings::default().with_variables(env, &mut ConfigErrors::default()), env);
     channels.remember();
     let outcome = || {
+        hangup?;
         let (command, flags) = match cli::parse(args)? {
             Parsed::Run(command, flags) => (command, *flags),
             Parsed::Print(text) => return print::data(&text, stdout).map(|()| Exit::Ok),
@@ -63,9 +67,6 @@ pub fn run(args: impl IntoIterator<Item = OsString>, env: &Env, stdout: &mut dyn
         channels = Channels::of(&raw, env);
         channels.remember();
         let _logging = channels.start_log();
-        if command == CommandName::Render && raw.refresh.is_some() && process == Process::Ours {
-            Signals::outlive_hangup()?;
-        }
         if let CommandName::Status { max_age, alive } = command {
             let judgement = Judgement { max_age, by_attempt: alive };
             return Ok(status::run(&status_file(&raw), judgement, raw.output.as_deref(), stdout));

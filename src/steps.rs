@@ -178,7 +178,8 @@ impl<'a> Run<'a> {
             },
         };
         // What must not stay goes, whatever is left.
-        self.policies.empty = if merged.has_dropped() { Policy::Warn } else { settings.policies.empty };
+        let must_go = last.must_go(&merged, Instant::now(), max_stale);
+        self.policies.empty = if must_go { Policy::Warn } else { settings.policies.empty };
         entries.held = settings.outputs.airflow_env.iter().flat_map(|file| last.held_in(&shown(&file.path))).collect();
         let mut entries = Arc::new(entries);
         let (changes, templates, files) = loop {
@@ -342,8 +343,8 @@ fn prepare<'a>(inputs: &'a Inputs, entries: &'a Entries, (policies, is_later): (
             all.templates?;
         }
         (files, not_carried) = (all.files, all.not_carried);
-        judge(&not_carried, &policies)?;
         if !is_later {
+            judge(&not_carried, &policies)?;
             files::refuse_emptied(&files, &not_carried, policies.empty)?;
         }
         files.iter().try_for_each(|file| verify::check(file, settings.target))?;

@@ -281,6 +281,22 @@ fn a_value_that_one_file_cannot_hold_stays_as_it_was_in_that_file_alone() {
     assert_eq!((refreshing.stale().len(), refreshing.said("is as it should be again in ")), (0, 1));
 }
 
+/// What is required must be there at the start; later it is an entry as any other.
+#[test]
+fn one_that_is_required_and_cannot_be_held_harms_no_other() {
+    let entries = |a: &str, b: &str| document(&[("connections/a", a), ("connections/b", &uri(b))]);
+    let run = Run::on_document(&entries(&uri("a1"), "b1")).file("connections.env").var("SECRETS_INIT_REQUIRED", "a");
+    let mut refreshing = Refreshing::start(run);
+    let directory = refreshing.run.directory.path().to_owned();
+    // No URI says that there is a password and no user.
+    let no_uri = "{\"conn_type\": \"mysql\", \"password\": \"a2\"}";
+    fs::write(directory.join("secrets.yaml"), entries(no_uri, "b2")).unwrap();
+    refreshing.read_again();
+    let file = fs::read_to_string(directory.join("connections.env")).unwrap();
+    assert!(file.contains(":a1@") && file.contains(":b2@"), "{file}{}", refreshing.status());
+    assert_eq!((refreshing.stale().len(), &refreshing.status()["failures_in_a_row"]), (1, &0.into()));
+}
+
 #[test]
 fn a_newcomer_takes_no_variable_from_one_that_is_there() {
     let run =

@@ -290,6 +290,15 @@ pub enum Parsed {
     Print(String),
 }
 
+/// Whether this process will stay and read again, as far as can be seen before the arguments are read, which takes its time: a signal does
+/// not wait for that.
+pub fn will_refresh(args: &[OsString], env: &Env) -> bool {
+    let others = ["check", "diff", "iam", "publish-index", "status"];
+    let of_flag = args.iter().any(|arg| arg.to_str().is_some_and(|arg| arg.split('=').next() == Some("--refresh")));
+    let of_variable = env.raw("SECRETS_INIT_REFRESH").is_some_and(|value| !value.is_empty());
+    (of_flag || of_variable) && !args.iter().skip(1).any(|arg| others.iter().any(|other| arg == other))
+}
+
 /// Reads the arguments, the program's own name first.
 ///
 /// # Errors

@@ -335,6 +335,15 @@ fn not_carried_of(all: &[LeftOut]) -> BTreeSet<(Kind, String, String)> {
     all.iter().filter_map(of).collect()
 }
 
+impl LastGood {
+    /// Whether something that is in the files must not stay in them, even if nothing is left then.
+    #[must_use]
+    pub fn must_go(&self, merged: &Merged, at: Instant, max_stale: Option<Duration>) -> bool {
+        let is_stale = max_stale.is_some_and(|longest| at - self.read_at >= longest);
+        is_stale || merged.doubts.values().any(|doubt| doubt.is_dropped)
+    }
+}
+
 impl Merged {
     fn of(doubts: BTreeMap<EntryId, Doubt>, listed: ByKind<Vec<Option<usize>>>) -> Self {
         Self { doubts, listed, ..Self::default() }
@@ -348,12 +357,6 @@ impl Merged {
         let own: Vec<String> =
             self.emptied.iter().filter(|emptied| emptied.0 == Source::Own).map(emptied_line).collect();
         if own.is_empty() { Ok(()) } else { Err(Failure::with_lines(Exit::NotFound, own)) }
-    }
-
-    /// Whether something was dropped.
-    #[must_use]
-    pub fn has_dropped(&self) -> bool {
-        self.doubts.values().any(|doubt| doubt.is_dropped)
     }
 }
 

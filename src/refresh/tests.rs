@@ -420,6 +420,29 @@ fn a_new_value_that_a_file_cannot_hold_leaves_the_last_one_in_place() {
     assert_eq!(last.held_in("c.json").len(), 2);
 }
 
+/// All that was there is gone, and what is new can't be read: such a reading is not written, and no reason to keep what is revoked.
+#[test]
+fn what_must_not_stay_goes_even_if_nothing_is_left() {
+    let longest = Some(MINUTE * 60);
+    let mut house = House { max_stale: longest, ..House::of(&[A1], &[]) };
+    let own = || secrets(&[A1, ("o/new", "http://u:p@h:port")]);
+    let without = || secrets(&[("o/new", "http://u:p@h:port")]);
+    house.later(MINUTE, without(), secrets(&[]));
+    for (minutes, must_go) in [(6, false), (59, false), (61, true)] {
+        let now = house.now + MINUTE * minutes;
+        let selection = Selection { known: house.last.known(&house.plan), ..Selection::default() };
+        let read = read(&house.plan, &[without(), secrets(&[])], &selection).unwrap();
+        let (entries, merged) = house.last.merge(read, &house.plan, now, longest);
+        assert!(entries.connections.is_empty());
+        assert_eq!(house.last.must_go(&merged, now, longest), must_go, "{minutes}");
+        assert!(!house.last.must_go(&merged, now, None));
+    }
+    // So it is where it is dropped.
+    house.later(MINUTE, own(), secrets(&[]));
+    house.later(MINUTE * 60, secrets(&[]).away(ErrorKind::Unavailable), secrets(&[]));
+    assert!(house.last.must_go(&house.merged(), house.last.read_at, longest));
+}
+
 /// Another id that Airflow would look for under the same variable must not be found there because of a failure.
 #[test]
 fn what_is_dropped_keeps_its_variable() {
