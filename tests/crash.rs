@@ -752,6 +752,15 @@ fn directories_of_others(rows: &BTreeMap<String, i32>) -> [&'static str; 3] {
                 }
                 name if name == names[2] => {
                     assert_eq!((left, fs::read(&target).unwrap()), (vec!["c.json".to_owned()], b"old".to_vec()));
+                    // A status file is one too: it is found before the first file is written.
+                    let ours = run.path("2770").join("first.json");
+                    let mut command = std::process::Command::new(&program);
+                    command.env_clear().envs(run.environment()).env("SECRETS_INIT_CONNECTIONS_FILE", &ours);
+                    command.env("SECRETS_INIT_REFRESH", "5m").env("SECRETS_INIT_STATUS_FILE", &target);
+                    run.ended(&command.uid(65_534).gid(0).output().unwrap())
+                        .code(rows[name])
+                        .says("a sticky directory");
+                    assert_eq!((fs::read(&target).unwrap(), ours.exists()), (b"old".to_vec(), false));
                 }
                 _ => assert_eq!(left, [""; 0], "{}", ended.stderr),
             }

@@ -213,8 +213,8 @@ impl Journal {
         };
         let first = failure.lines().first().map_or("", String::as_str);
         // With something dropped it is news again.
-        let reason = format!("{}{first}", if written.is_some() { "written: " } else { "" });
-        if self.repeats.is_due(&Trouble::Reading(failure.exit()), &reason, now) {
+        let has_dropped = written.as_ref().is_some_and(|(reading, _)| !reading.is_read);
+        if self.repeats.is_due(&Trouble::Reading(failure.exit()), first, now) || has_dropped {
             let line = format!("reading failed ({} in a row); {files}: {failure}", self.status.failures_in_a_row);
             let exit_code = failure.exit().code();
             match failure.exit() {
@@ -225,9 +225,7 @@ impl Journal {
         }
         self.status.failure = Some(StatusFailure { exit_code: failure.exit().code(), reasons });
         if let Some((reading, changes)) = written {
-            if reading.is_read {
-                self.written = now;
-            }
+            self.written = now;
             self.say_changes(changes, now);
             self.say_troubles(plan, &reading, now);
             self.take(plan, &reading, now);

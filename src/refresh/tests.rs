@@ -561,6 +561,10 @@ fn another_reason_is_said_at_once_and_what_is_dropped_is_not_said_to_stay() {
         let merged = house.merged();
         let reading = Reading { is_read: false, entries: &house.last.entries, not_carried: &[], merged: Some(&merged) };
         journal.failed(&house.plan, &failure, Some((reading, &diff::report(&[]))), house.now);
+        for _ in 0..11 {
+            house.later(MINUTE, secrets(&[]).away(ErrorKind::Unavailable), secrets(&[]));
+            journal.failed(&house.plan, &failure, None, house.now);
+        }
         house.later(MINUTE, secrets(&[A2, B2]), secrets(&[]));
         let merged = house.merged();
         let reading = Reading { is_read: true, entries: &house.last.entries, not_carried: &[], merged: Some(&merged) };
@@ -574,8 +578,9 @@ fn another_reason_is_said_at_once_and_what_is_dropped_is_not_said_to_stay() {
         "WARN 1 conn_id kept with the last good value, last confirmed 5 min 0 s ago: conn_id a (own account) can't be read",
         "WARN reading failed (1 in a row); nothing is left in the files that was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE",
         "WARN 2 conn_ids dropped, last confirmed 1 h 5 min ago (own account): a, b",
-        "INFO conn_id a is as it should be again, after 1 h 5 min",
-        "INFO conn_id b is as it should be again, after 1 min 0 s",
+        "WARN reading failed (11 in a row); the files stay as they were 10 min 0 s ago",
+        "INFO conn_id a is as it should be again, after 1 h 16 min",
+        "INFO conn_id b is as it should be again, after 12 min 0 s",
     ];
     for (line, expected) in lines.iter().zip(expected) {
         assert!(line.contains(expected), "{line}\nand not\n{expected}");
