@@ -33,6 +33,13 @@ pub struct Staged {
     temporary: Option<NamedTempFile>,
 }
 
+impl Staged {
+    /// The file that is to be put in place; `None` where it is there already.
+    pub fn file(&self) -> Option<&fs::File> {
+        self.temporary.as_ref().map(NamedTempFile::as_file)
+    }
+}
+
 /// Whether a target was touched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {

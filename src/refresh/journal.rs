@@ -18,7 +18,9 @@ use crate::model::kind::Kind;
 use crate::model::policy::{Policies, Policy};
 use crate::plan::{Plan, Source};
 use crate::refresh::last_good::{Doubt, EntryId, Merged, emptied_line};
-use crate::refresh::status::{AbsentEntry, AccountStatus, StaleEntry, Status, StatusFailure, at, inode_of};
+use crate::refresh::status::{
+    AbsentEntry, AccountStatus, StaleEntry, Status, StatusFailure, WhichFile, at, which_file,
+};
 use crate::report::left_out::first_of;
 use crate::text::{count, printable, shown};
 
@@ -132,7 +134,7 @@ pub struct Journal {
     /// Readings and failures since then.
     readings: (usize, usize),
     /// The file of the status that was last put in place.
-    inode: Option<u64>,
+    last_file: Option<WhichFile>,
     /// When a reading was last in the files.
     written: Instant,
 }
@@ -155,7 +157,7 @@ impl Journal {
             repeats: Repeats::default(),
             said: now,
             readings: (0, 0),
-            inode: None,
+            last_file: None,
             written: now,
         };
         for left in first.entries.left_out.iter().chain(first.not_carried) {
@@ -261,10 +263,10 @@ impl Journal {
     }
 
     fn write(&mut self, now: Instant) {
-        let found = inode_of(&self.path);
-        if self.inode.is_some()
+        let found = which_file(&self.path);
+        if self.last_file.is_some()
             && found.is_some()
-            && found != self.inode
+            && found != self.last_file
             && self.repeats.is_due(&Trouble::StatusOfOther, "", now)
         {
             warn!(
@@ -274,8 +276,8 @@ impl Journal {
         }
         let written = self.status.write(&self.path, self.mode);
         match written {
-            Ok(inode) => {
-                self.inode = inode;
+            Ok(file) => {
+                self.last_file = file;
                 self.repeats.over(|trouble| *trouble == Trouble::StatusFile, now);
             }
             Err(failure) if self.repeats.is_due(&Trouble::StatusFile, &failure.to_string(), now) => {

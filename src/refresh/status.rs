@@ -3,6 +3,7 @@
 //! docs/REFRESH.md has the document's form.
 
 use std::fmt::Write as _;
+use std::fs::Metadata;
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -133,21 +134,30 @@ impl Status {
         }
     }
 
-    /// Puts the document in place, and gives the inode of its file.
+    /// Puts the document in place, and gives which file it is.
     ///
     /// # Errors
     /// As those of the files.
-    pub fn write(&self, path: &Path, mode: u32) -> Result<Option<u64>, Failure> {
+    pub fn write(&self, path: &Path, mode: u32) -> Result<Option<WhichFile>, Failure> {
         let staged = write::stage(path, print::document(self).as_bytes(), mode)?;
+        // Before it is in place: after that another process may replace it at any moment.
+        let file = staged.file().and_then(|file| file.metadata().ok()).map(|found| which(&found));
         write::commit_all(vec![staged])?;
-        Ok(inode_of(path))
+        Ok(file)
     }
 }
 
-/// Which file is there: a document that is put in its place has another inode.
+/// Which file is there: its inode, which may be used again once a file is removed, and when it was written.
+pub type WhichFile = (u64, i64, i64);
+
+/// Which file is there.
 #[must_use]
-pub fn inode_of(path: &Path) -> Option<u64> {
-    std::fs::symlink_metadata(path).ok().map(|found| found.ino())
+pub fn which_file(path: &Path) -> Option<WhichFile> {
+    std::fs::symlink_metadata(path).ok().map(|found| which(&found))
+}
+
+fn which(found: &Metadata) -> WhichFile {
+    (found.ino(), found.mtime(), found.mtime_nsec())
 }
 
 /// Removes what an earlier process has left: there is no status before the first render is in place.
