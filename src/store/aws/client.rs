@@ -1,7 +1,7 @@
 //! One client for each account of the plan: region, endpoint, identity, TLS trust, retries and time-outs.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
@@ -235,6 +235,7 @@ fn with_role(config: SdkConfig, role: &Role, via_key: &str, env: &Env, run: &Run
         config: config.clone(),
         retries: run.retries.clone(),
         opened: run.opened.clone(),
+        sts: OnceLock::new(),
     };
     Ok(with_credentials(config, role.provider()))
 }

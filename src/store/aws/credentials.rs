@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::poll_fn;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
@@ -141,9 +141,15 @@ pub struct AssumedRole {
     pub config: SdkConfig,
     pub retries: Retries,
     pub opened: Opened,
+    /// Made once: in a herd a role takes dozens of attempts.
+    pub sts: OnceLock<aws_sdk_sts::Client>,
 }
 
 impl AssumedRole {
+    fn sts(&self) -> &aws_sdk_sts::Client {
+        self.sts.get_or_init(|| aws_sdk_sts::Client::new(&self.config))
+    }
+
     pub fn provider(self) -> SharedCredentialsProvider {
         let retries = self.retries.clone();
         Once::asking(SharedCredentialsProvider::new(self), retries)
@@ -162,8 +168,8 @@ impl AssumedRole {
     }
 
     async fn by_assume_role(&self) -> Result<Credentials, StoreError> {
-        let sts = aws_sdk_sts::Client::new(&self.config);
-        self.wait_for_own_credentials(&sts).await?;
+        let sts = self.sts();
+        self.wait_for_own_credentials(sts).await?;
         let request = sts
             .assume_role()
             .role_arn(&self.arn)
@@ -208,7 +214,8 @@ impl AssumedRole {
         if token.trim().is_empty() {
             return Err(refuse(Cause::TokenFile, "is empty"));
         }
-        let request = aws_sdk_sts::Client::new(&self.config)
+        let request = self
+            .sts()
             .assume_role_with_web_identity()
             .role_arn(&self.arn)
             .role_session_name(self.session_name())

@@ -36,10 +36,9 @@ pub struct Query {
     pub token: Option<String>,
 }
 
-/// One answer.
+/// One answer: the names of a page.
 #[derive(Debug, Default)]
 pub struct Page {
-    /// The names of this page.
     pub listed: Vec<Listed>,
     /// Where the next one begins; `None` is the end.
     pub next: Option<String>,

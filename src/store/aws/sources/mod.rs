@@ -7,7 +7,7 @@ mod request;
 mod sso;
 
 use std::future::ready;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aws_credential_types::Credentials;
 use aws_credential_types::credential_fn::provide_credentials_fn;
@@ -67,6 +67,7 @@ fn provider(identity: &Identity, means: &Means) -> SharedCredentialsProvider {
         config,
         retries: means.retries.clone(),
         opened: means.opened.clone(),
+        sts: OnceLock::new(),
     };
     match identity {
         Identity::Keys(keys) => SharedCredentialsProvider::new(credentials_of(keys)),
