@@ -72,6 +72,7 @@ ROWS = [
     Row(10_000, variables=LONG),
     Row(10_000, variables=(*LONG, "JITTER=100s")),
     *(Row(pods, shared=100) for pods in SIZES),
+    Row(10_000, shared=100, variables=LONG),
     Row(500, own=1_000, variables=LONG),
     Row(10_000, own=10, variables=(f"CONN_IDS={','.join(lab.conn_ids(10))}",)),
     Row(1_000, spread_s=0),
