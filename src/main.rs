@@ -6,10 +6,6 @@ use airflow_secrets_init::config::env::Env;
 use airflow_secrets_init::process::harden::{self, Process};
 
 /// Whatever is freed is wiped first: copies that the SDK, the TLS stack and the renderer have made as well as ours.
-#[cfg(not(target_env = "musl"))]
-#[global_allocator]
-static WIPING: zeroizing_alloc::ZeroAlloc<std::alloc::System> = zeroizing_alloc::ZeroAlloc(std::alloc::System);
-#[cfg(target_env = "musl")]
 #[global_allocator]
 static WIPING: zeroizing_alloc::ZeroAlloc<dlmalloc::GlobalDlmalloc> =
     zeroizing_alloc::ZeroAlloc(dlmalloc::GlobalDlmalloc);

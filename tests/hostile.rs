@@ -433,6 +433,36 @@ fn what_is_taken_fits() {
     }
 }
 
+/// The same of many small ones.
+#[test]
+fn what_is_taken_of_small_secrets_fits() {
+    let usual = format!("postgres://u:{}@h/d", "p".repeat(120));
+    for (what, text) in [("tiny", "http://h"), ("usual", &usual)] {
+        let mut taken = 0;
+        for count in [2000, 3000, 3200, 3400, 3600, 4000, 8000] {
+            let scenario = Scenario::new().principal(Principal::new(POD_KEY, POD).can(Statement::allow(["*"])));
+            let scenario = (0..count)
+                .fold(scenario, |all, i| all.secret(OWN, REGION, &format!("{PREFIX}c{i}"), Secret::text(text)));
+            let aws = FakeAws::start(scenario);
+            let run = Run::on_aws(&aws.endpoint(), "{}")
+                .var("AWS_ACCESS_KEY_ID", POD_KEY)
+                .var("AWS_SECRET_ACCESS_KEY", "x")
+                .var("SECRETS_INIT_AIRFLOW_ENV_FILE", "all.env");
+            let held = held::run(&run, DATA);
+            println!("{what} × {count}: {} {} MiB {:.1} s", held.ended.code, held.peak, held.took.as_secs_f64());
+            match held.ended.code {
+                0 => taken = count,
+                65 => {
+                    held.ended.says("raise the memory limit of the container");
+                    break;
+                }
+                code => panic!("{what}, {count} secrets: {code}"),
+            }
+        }
+        assert!((3000..8000).contains(&taken), "{what}: {taken}");
+    }
+}
+
 /// Where not even a thread fits, that is said.
 #[test]
 fn no_room_for_a_thread() {

@@ -39,6 +39,18 @@ impl Refreshing {
         refreshing
     }
 
+    /// Starts it under a limit of `ulimit`, without waiting for anything.
+    fn within(limit: &str, run: Run) -> Self {
+        let run = run.var("SECRETS_INIT_REFRESH", "24h").var("SECRETS_INIT_LOG_FORMAT", "json");
+        let log = fs::File::create(run.path("log")).unwrap();
+        let mut command = std::process::Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_airflow-secrets-init");
+        command.args(["-c", &format!("ulimit {limit}; exec \"$0\""), program]);
+        command.env_clear().envs(run.environment()).current_dir(run.directory.path());
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        Self { run, child, readings: 0 }
+    }
+
     fn on_aws(aws: &FakeAws, kwargs: &str) -> Self {
         Self::start(on_aws(aws, kwargs))
     }
@@ -610,13 +622,7 @@ fn a_full_disk_is_a_failed_reading_and_leaves_the_old_file() {
     let run = Run::on_document(&document(10));
     let store = run.path("secrets.yaml");
     // A file of more than 16 KiB can't be written: an error, and no signal.
-    let mut command = std::process::Command::new("sh");
-    command.args(["-c", "ulimit -f 32; exec \"$0\"", env!("CARGO_BIN_EXE_airflow-secrets-init")]);
-    let run = run.var("SECRETS_INIT_REFRESH", "24h").var("SECRETS_INIT_LOG_FORMAT", "json");
-    let log = fs::File::create(run.path("log")).unwrap();
-    command.env_clear().envs(run.environment()).current_dir(run.directory.path());
-    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    let mut refreshing = Refreshing { run, child, readings: 0 };
+    let mut refreshing = Refreshing::within("-f 32", run);
     refreshing.wait_for_reading();
     let before = refreshing.passwords();
     fs::write(&store, document(20_000)).unwrap();
@@ -627,6 +633,42 @@ fn a_full_disk_is_a_failed_reading_and_leaves_the_old_file() {
     assert_eq!(refreshing.passwords(), ["a=ppp"]);
     let names = common::names(refreshing.run.directory.path());
     assert!(names.iter().all(|name| !name.starts_with(".airflow-secrets-init-")), "{names:?}");
+}
+
+/// What does not fit twice is refused at the start, and not by the kernel once a later reading comes beside it.
+#[test]
+fn what_is_taken_in_little_memory_fits_beside_the_reading_before() {
+    let all = |count: usize, turn: usize| {
+        let text = |i: usize| format!("postgres://u:{turn}-{i}-{}@h/d", "p".repeat(120));
+        (0..count).fold(scenario(&[], &[]), |all, i| all.secret(OWN, REGION, &name(&format!("c{i}")), text(i)))
+    };
+    let (mut most, mut is_refused) = (0, false);
+    for count in [1000, 1400, 1600, 1800, 2500] {
+        let aws = FakeAws::start(all(count, 0));
+        // 32 MiB of data, as tests/hostile.rs.
+        let mut refreshing = Refreshing::within("-d 32768", on_aws(&aws, "{}"));
+        wait_until("a file or an end", || {
+            refreshing.status_if_any().is_some() || refreshing.child.try_wait().unwrap().is_some()
+        });
+        if let Some(ended) = refreshing.child.try_wait().unwrap() {
+            assert_eq!(
+                (ended.code(), refreshing.said("raise the memory limit")),
+                (Some(65), 1),
+                "{}",
+                refreshing.log()
+            );
+            is_refused = true;
+            break;
+        }
+        refreshing.wait_for_reading();
+        for turn in 1..4 {
+            aws.replace(all(count, turn)).unwrap();
+            refreshing.read_again();
+            assert!(refreshing.passwords().contains(&format!("c0={turn}-0-{}", "p".repeat(120))), "{count}");
+        }
+        most = count;
+    }
+    assert!(most >= 1400 && is_refused, "{most}");
 }
 
 // ---- credentials -----------------------------------------------------------------------------------------------------

@@ -297,12 +297,12 @@ mod tests {
             if let Some(target) = target {
                 request.headers_mut().insert("x-amz-target", target);
             }
-            BodyLimit::of(&request, Budget::within(None, 1, 1))
+            BodyLimit::of(&request, Budget::within(None, 1, 1, 1))
         };
         let within = |memory: Option<MemoryLimit>, target: &'static str| {
             let mut request = HttpRequest::get("https://x/").unwrap();
             request.headers_mut().insert("x-amz-target", target);
-            BodyLimit::of(&request, Budget::within(memory, 1, 1))
+            BodyLimit::of(&request, Budget::within(memory, 1, 1, 1))
         };
         for target in ["secretsmanager.ListSecrets", "secretsmanager.BatchGetSecretValue"] {
             assert_eq!(

@@ -39,6 +39,9 @@ const MEMORY: [u64; 256] = {
 };
 /// What the name of a secret takes beside its text, wanted or not.
 const OF_NAME: u64 = 300;
+/// What a secret takes at least, however short its text is: the connection, what is known of it, its place in the files and in their
+/// check.
+const OF_SECRET: u64 = 4_000;
 
 /// The most of an answer that holds many secrets. Twenty values of 64 KiB are 8 MiB if every byte is written as `\u0000`; a page
 /// of a hundred names with the longest descriptions and tags is less than twice that.
@@ -74,16 +77,17 @@ pub struct Budget {
 }
 
 impl Budget {
-    /// In a process with this limit, with so many requests in flight at once and so many shared accounts. An eighth is for
-    /// answers; of the rest the own account has two thirds, or all where it is the only one.
-    pub fn within(limit: Option<MemoryLimit>, concurrency: usize, shared: usize) -> Self {
+    /// In a process with this limit, with so many requests in flight at once, so many shared accounts, and so many readings in memory at
+    /// once: two where the last good one is kept. An eighth is for answers; of the rest the own account has two thirds, or all where it
+    /// is the only one.
+    pub fn within(limit: Option<MemoryLimit>, concurrency: usize, shared: usize, readings: u64) -> Self {
         let (own, each_shared) = (MOST_MEMORY, MOST_MEMORY);
         let Some(MemoryLimit { set, room }) = limit else {
             return Self { of_many: OF_MANY, free: FREE, singles: SINGLES, own, each_shared, limit: None };
         };
         let left = room.saturating_sub(OF_PROGRAM).max(LEAST);
         let answers = (left / 8).max(LEAST_OF_MANY.min(left / 2));
-        let secrets = left - answers;
+        let secrets = (left - answers) / readings.max(1);
         let of_shared = if shared == 0 { 0 } else { secrets / 3 };
         Self {
             of_many: answers.clamp(LEAST_OF_MANY, OF_MANY),
@@ -115,7 +119,7 @@ pub struct AccountBudget {
 impl AccountBudget {
     /// Counts a text; whether there is room for it.
     pub fn takes(&self, text: &str) -> bool {
-        self.add(text.bytes().map(|byte| MEMORY[usize::from(byte)]).sum());
+        self.add(text.bytes().map(|byte| MEMORY[usize::from(byte)]).sum::<u64>().max(OF_SECRET));
         !self.is_over()
     }
 
@@ -157,19 +161,19 @@ mod tests {
     #[test]
     fn little_memory_is_shared_out_and_much_is_not_needed() {
         let mib = |mib: u64| Some(limit_of(mib));
-        let none = Budget::within(None, 40, 3);
+        let none = Budget::within(None, 40, 3, 1);
         assert_eq!((none.of_many, none.free, none.own, none.each_shared), (OF_MANY, FREE, MOST_MEMORY, MOST_MEMORY));
         let is_much = |budget: Budget| Budget { limit: None, ..budget } == none;
-        assert!(is_much(Budget::within(mib(16 << 10), 40, 3)) && !is_much(Budget::within(mib(1 << 10), 40, 3)));
+        assert!(is_much(Budget::within(mib(16 << 10), 40, 3, 1)) && !is_much(Budget::within(mib(1 << 10), 40, 3, 1)));
         // 20 MiB are left, 4 of them for answers.
-        let small = Budget::within(mib(26), 40, 2);
+        let small = Budget::within(mib(26), 40, 2, 1);
         let expected = (4 << 20, (4 << 20) / 40, 4, (32_u64 << 20).div_ceil(3), (16 << 20) / 3 / 2);
         assert_eq!((small.of_many, small.free, small.singles, small.own, small.each_shared), expected);
-        assert_eq!(Budget::within(mib(26), 40, 0).own, 16 << 20);
-        assert_eq!([40, 1000].map(|calls| Budget::within(mib(26), calls, 0).free), [(4 << 20) / 40, 64 << 10]);
-        assert_eq!([26, 1 << 10].map(|memory| Budget::within(mib(memory), 1, 0).free), [2 << 20; 2]);
+        assert_eq!(Budget::within(mib(26), 40, 0, 1).own, 16 << 20);
+        assert_eq!([40, 1000].map(|calls| Budget::within(mib(26), calls, 0, 1).free), [(4 << 20) / 40, 64 << 10]);
+        assert_eq!([26, 1 << 10].map(|memory| Budget::within(mib(memory), 1, 0, 1).free), [2 << 20; 2]);
         // There is always some.
-        let least = Budget::within(mib(4), 0, 1);
+        let least = Budget::within(mib(4), 0, 1, 1);
         let expected = (LEAST_OF_MANY, 1 << 20, 2, (2_u64 << 20).div_ceil(3), (1 << 20) / 3);
         assert_eq!((least.of_many, least.free, least.singles, least.own, least.each_shared), expected);
     }
@@ -177,7 +181,7 @@ mod tests {
     #[test]
     fn what_allows_no_more_is_named() {
         let [none, much, little] = [None, Some(limit_of(16 << 10)), Some(limit_of(32))]
-            .map(|limit| Budget::within(limit, 40, 0).of_account(true));
+            .map(|limit| Budget::within(limit, 40, 0, 1).of_account(true));
         assert_eq!(none.too_much(), "the secrets of this account take more than 640 MiB of memory");
         assert_eq!(much.too_much(), none.too_much());
         assert!(little.too_much().contains("a limit of 32 MiB leaves for them; raise the memory limit"));
@@ -193,22 +197,25 @@ mod tests {
             "p".repeat(24)
         );
         assert!((160..180).contains(&text.len()), "{}", text.len());
-        let hold = |mib: u64| {
-            let taken = Budget::within(Some(limit_of(mib)), 40, 1).of_account(true);
+        let hold = |mib: u64, readings: u64, text: &str| {
+            let taken = Budget::within(Some(limit_of(mib)), 40, 1, readings).of_account(true);
             let holds = || {
                 taken.has_name("airflow/connections/a_usual_conn_id");
-                taken.takes(&text)
+                taken.takes(text)
             };
             (0..100_000).take_while(|_| holds()).count()
         };
-        let [least, usual] = [hold(32), hold(64)];
+        let [least, usual] = [hold(32, 1, &text), hold(64, 1, &text)];
         assert!((2_300..2_600).contains(&least) && (5_500..5_900).contains(&usual), "{least} {usual}");
+        // Where the last good reading is kept, half of it; and short ones take something too.
+        assert_eq!(hold(32, 2, &text), least / 2);
+        assert!((3_300..3_600).contains(&hold(32, 1, "http://h")), "{}", hold(32, 1, "http://h"));
     }
 
     #[test]
     fn names_and_items_count_as_what_they_take() {
         // 4 MiB are left, half of them for answers, and two thirds of a mebibyte for this account.
-        let taken = || Budget::within(Some(limit_of(10)), 40, 1).of_account(false);
+        let taken = || Budget::within(Some(limit_of(10)), 40, 1, 1).of_account(false);
         let (names, items, escapes, text) = (taken(), taken(), taken(), taken());
         let most = (2 << 20) / 3;
         (0..most / 306).for_each(|_| names.has_name("nam"));

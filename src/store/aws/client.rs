@@ -58,7 +58,8 @@ pub fn open(
 }
 
 fn budget(settings: &Settings, plan: &Plan) -> Budget {
-    Budget::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1))
+    let readings = if settings.refresh.is_some() { 2 } else { 1 };
+    Budget::within(memory::limit(), settings.concurrency, plan.accounts.len().saturating_sub(1), readings)
 }
 
 /// `verify` is the own account's alone; with no other account there is nothing else to trust.
