@@ -249,6 +249,21 @@ fn a_permission_that_would_make_it_faster_is_named_in_one_line() {
     assert_eq!((ended.stderr.lines().count(), calls(&aws)), (2, (1, 1, 100)));
 }
 
+/// Twenty of many are no answer, and none is no account that is empty.
+#[test]
+fn a_listing_that_lacks_what_a_batch_has_found_is_an_error() {
+    let lists = |body: &str| Fault::on("ListSecrets").times(1).body(200, "application/x-amz-json-1.1", body);
+    for body in [r#"{"SecretList": []}"#, r#"{"SecretList": [{}]}"#] {
+        let aws = FakeAws::start(scenario().owns(50).fault(lists(body)));
+        let ended =
+            run(&aws, "{}").go().code(69).says("the listing names fewer secrets than a batch of the same prefix");
+        assert_eq!(ended.file, None);
+    }
+    // With room for all in the batch, that is all that there is: a listing lags by minutes.
+    let aws = FakeAws::start(scenario().owns(10).fault(lists(r#"{"SecretList": []}"#)));
+    assert_eq!(run(&aws, "{}").go().code(0).conn_ids().len(), 10);
+}
+
 #[test]
 fn explicit_ids_need_no_listing() {
     let no_list = Principal::new(POD_KEY, POD)

@@ -651,12 +651,8 @@ fn what_is_taken_in_little_memory_fits_beside_the_reading_before() {
             refreshing.status_if_any().is_some() || refreshing.child.try_wait().unwrap().is_some()
         });
         if let Some(ended) = refreshing.child.try_wait().unwrap() {
-            assert_eq!(
-                (ended.code(), refreshing.said("raise the memory limit")),
-                (Some(65), 1),
-                "{}",
-                refreshing.log()
-            );
+            let is_said = refreshing.said("raise the memory limit") > 0;
+            assert!(ended.code() == Some(65) && is_said, "{}", refreshing.log());
             is_refused = true;
             break;
         }

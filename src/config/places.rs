@@ -132,6 +132,9 @@ impl SettingsReader<'_> {
         let reason = (format!("{VARIABLE_PREFIX}TERMINATION_LOG"), PathBuf::from(reason));
         let mut seen: Vec<(&String, Place)> = Vec::new();
         for (name, path) in named.written.iter().chain([&reason]) {
+            if [&b"/"[..], b"/.", b"/.."].iter().any(|end| path.as_os_str().as_encoded_bytes().ends_with(end)) {
+                self.errors.add(name, format!("{} names a directory; add the name of a file", shown(path)));
+            }
             let place = Place::of_target(path);
             if let Some((other, _)) = seen.iter().find(|(_, other)| other.is(&place)) {
                 self.errors.add(name, format!("{} is where {other} is written; give each its own file", shown(path)));

@@ -209,7 +209,8 @@ impl Journal {
         let files = match &written {
             None => format!("the files stay as they were {} ago", age(now - self.written)),
             Some((Reading { is_read: false, .. }, _)) => {
-                "nothing is left in the files that was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE".to_owned()
+                "what was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE is out of every file that can do without it"
+                    .to_owned()
             }
             Some((Reading { is_read: true, .. }, _)) => "what could be read and rendered is in the files".to_owned(),
         };

@@ -100,12 +100,13 @@ impl LastGood {
         Self { entries, read_at: at, doubts, of_files, listed, not_carried: not_carried_of(not_carried) }
     }
 
-    /// What this file holds.
+    /// What this file holds, or held until it was unconfirmed for too long.
     #[must_use]
     pub fn held_in(&self, file: &str) -> BTreeSet<EntryId> {
         let of_kind = |kind: Kind| self.entries.ids(kind).into_iter().map(move |id| (kind, id.to_owned()));
         let alone = self.entries.for_variable_alone.keys().map(|id| (Kind::Connection, id.clone()));
-        let all = Kind::ALL.into_iter().flat_map(of_kind).chain(alone);
+        let dropped = self.doubts.iter().filter(|(_, doubt)| doubt.is_dropped).map(|(entry, _)| entry.clone());
+        let all = Kind::ALL.into_iter().flat_map(of_kind).chain(alone).chain(dropped);
         all.filter(|(kind, id)| !self.not_carried.contains(&(*kind, id.clone(), file.to_owned()))).collect()
     }
 

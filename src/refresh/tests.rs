@@ -452,6 +452,7 @@ fn what_is_dropped_keeps_its_variable() {
         house.later(MINUTE * 60, denied, secrets(&[]));
         assert_eq!(house.file(), ["A=other", "b=b1"]);
         assert!(house.last.entries.details[Kind::Connection].contains_key("a"));
+        assert!(house.last.held_in("the env file").contains(&(Kind::Connection, "a".to_owned())));
     }
 }
 
@@ -576,7 +577,7 @@ fn another_reason_is_said_at_once_and_what_is_dropped_is_not_said_to_stay() {
         "WARN 1 conn_id kept with the last good value, last confirmed 1 min 0 s ago: conn_id a (own account) can't be read",
         "WARN 1 conn_id kept with the last good value, last confirmed 3 min 0 s ago: conn_id a (own account) is invalid",
         "WARN 1 conn_id kept with the last good value, last confirmed 5 min 0 s ago: conn_id a (own account) can't be read",
-        "WARN reading failed (1 in a row); nothing is left in the files that was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE",
+        "WARN reading failed (1 in a row); what was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE is out of every file that can do without it",
         "WARN 2 conn_ids dropped, last confirmed 1 h 5 min ago (own account): a, b",
         "WARN reading failed (11 in a row); the files stay as they were 10 min 0 s ago",
         "INFO conn_id a is as it should be again, after 1 h 16 min",

@@ -647,6 +647,10 @@ fn each_output_has_a_place_of_its_own() {
     );
     let alone = refused(&[NO_KWARGS, ("SECRETS_INIT_CONNECTIONS_FILE", "none")]);
     assert_eq!(alone, ["SECRETS_INIT_CONNECTIONS_FILE: is none, and nothing else is to be written"]);
+    for path in ["/x/a/", "/x/.", "/x/a/.."] {
+        let lines = refused(&[NO_KWARGS, ("SECRETS_INIT_REFRESH", "5m"), ("SECRETS_INIT_STATUS_FILE", path)]);
+        assert_eq!(lines, [format!("SECRETS_INIT_STATUS_FILE: {path} names a directory; add the name of a file")]);
+    }
 }
 
 #[test]

@@ -232,6 +232,10 @@ impl AwsStore {
                 });
             }
         }
+        if seen.len() < known.least {
+            let message = "the listing names fewer secrets than a batch of the same prefix";
+            return Err(StoreError::new(Cause::NotAws, LIST, message).about(&prefixes.join(" ")));
+        }
         // A listing lags by minutes; what the first batch found beyond it is there.
         for (listed, answer) in known.values.into_values() {
             if seen.insert(listed.name.clone()) && (wanted.takes)(&listed.name) {

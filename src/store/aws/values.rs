@@ -53,6 +53,8 @@ enum Batches {
 pub struct FirstBatch {
     pub values: HashMap<String, (Listed, Answer)>,
     errors: HashMap<String, Answer>,
+    /// How many it was certain of, where it had no room for all.
+    pub least: usize,
 }
 
 impl FirstBatch {
@@ -216,6 +218,7 @@ impl Values {
         match self.batch(&BatchIds::Under(prefixes.to_vec())).await {
             Ok(output) => {
                 let request_id = output.request_id().map(str::to_owned);
+                let has_more = output.next_token.as_ref().is_some_and(|token| !token.is_empty());
                 for entry in output.secret_values.unwrap_or_default() {
                     // What is wrong here is asked for again, and refused then.
                     let has_text = entry.secret_string.is_some() || entry.secret_binary.is_some();
@@ -229,6 +232,7 @@ impl Values {
                     }
                 }
                 first.errors = answers_of_errors(output.errors, request_id.as_deref()).collect();
+                first.least = if has_more { first.values.len() } else { 0 };
             }
             // The listing meets the same trouble if it is one that matters.
             Err(error) => drop(self.leads_around(&error)),
