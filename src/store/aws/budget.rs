@@ -207,6 +207,11 @@ mod tests {
         };
         let [least, usual] = [hold(32, 1, &text), hold(64, 1, &text)];
         assert!((2_300..2_600).contains(&least) && (5_500..5_900).contains(&usual), "{least} {usual}");
+        let in_hundreds = |mib, readings| hold(mib, readings, &text) / 100 * 100;
+        assert_eq!(
+            [(32, 1), (64, 1), (32, 2), (64, 2)].map(|(mib, readings)| in_hundreds(mib, readings)),
+            [2_500, 5_800, 1_200, 2_900]
+        );
         // Where the last good reading is kept, half of it; and short ones take something too.
         assert_eq!(hold(32, 2, &text), least / 2);
         assert!((3_300..3_600).contains(&hold(32, 1, "http://h")), "{}", hold(32, 1, "http://h"));
