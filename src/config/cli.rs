@@ -67,8 +67,8 @@ pub enum CommandName {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Say how the refresh is doing, from its status file, for probes. Exit code 0: it read everything not long ago; 1: that is too long ago;
-    /// 66: there is no status file yet.
+    /// Say how the refresh is doing, from its status file, for probes. Exit code 0: its last success is recent, whatever it left out; 1: too
+    /// old; 66: there is no status file yet.
     Status {
         /// How old the last success may be, such as 20m: at most 720h. Unset: three intervals.
         #[arg(long, value_name = "DURATION", value_parser = max_age, allow_hyphen_values = true)]
