@@ -458,7 +458,7 @@ fn what_is_unconfirmed_for_too_long_is_dropped_also_while_aws_is_away() {
     refreshing.read_again();
     assert_eq!(refreshing.passwords(), ["b=b2"], "the shared secret does not take the place of the own one");
     assert!(refreshing.status()["failure"]["exit_code"] == 65 && is_named(&refreshing), "{}", refreshing.status());
-    assert_eq!(refreshing.said("conn_id a is as it should be again"), 0, "it was dropped");
+    assert_eq!(refreshing.said("conn_id a (own account) is as it should be again"), 0, "it was dropped");
     aws.replace(scenario(&[("a", "a3"), ("b", "b3")], &[("a", "shared")])).unwrap();
     refreshing.read_again();
     assert_eq!(refreshing.passwords(), ["a=a3", "b=b3"]);

@@ -329,7 +329,11 @@ impl Journal {
                 && entries.is_there(kind, &id)
             {
                 let file = file.map(|file| format!(" in {file}")).unwrap_or_default();
-                info!("{} {} is as it should be again{file}, after {}", kind.noun(), printable(&id), age(lasted));
+                // It may be from another account than before.
+                let source = plan.want_of(kind).and_then(|want| want.sources.get(entries.source_of(kind, &id)));
+                let source = source.map(|source| format!(" ({})", source.source)).unwrap_or_default();
+                let id = printable(&id);
+                info!("{} {id}{source} is as it should be again{file}, after {}", kind.noun(), age(lasted));
             }
         }
         let skipped = entries.skipped_accounts.iter().filter(|account| account.failure.is_some());

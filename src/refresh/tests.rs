@@ -580,8 +580,8 @@ fn another_reason_is_said_at_once_and_what_is_dropped_is_not_said_to_stay() {
         "WARN reading failed (1 in a row); what was unconfirmed for SECRETS_INIT_REFRESH_MAX_STALE is out of every file that can do without it",
         "WARN 2 conn_ids dropped, last confirmed 1 h 5 min ago (own account): a, b",
         "WARN reading failed (11 in a row); the files stay as they were 10 min 0 s ago",
-        "INFO conn_id a is as it should be again, after 1 h 16 min",
-        "INFO conn_id b is as it should be again, after 12 min 0 s",
+        "INFO conn_id a (own account) is as it should be again, after 1 h 16 min",
+        "INFO conn_id b (own account) is as it should be again, after 12 min 0 s",
     ];
     for (line, expected) in lines.iter().zip(expected) {
         assert!(line.contains(expected), "{line}\nand not\n{expected}");
