@@ -127,6 +127,18 @@ fn on_aws(aws: &FakeAws, kwargs: &str) -> Run {
     keys.into_iter().fold(Run::on_aws(&aws.endpoint(), kwargs), |run, (name, value)| run.var(name, value))
 }
 
+/// A run whose credentials a program prints, after these commands of a shell.
+fn on_credential_process(aws: &FakeAws, commands: &str) -> Run {
+    let run = Run::on_aws(&aws.endpoint(), "{}").var("SECRETS_INIT_SANDBOX", "off").var("AWS_PROFILE", "p");
+    let program = format!(
+        "#!/bin/sh\n{commands}\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
+    );
+    fs::write(run.path("program"), program).unwrap();
+    fs::write(run.path("config"), "[profile p]\ncredential_process = sh program\n").unwrap();
+    let config = run.path("config").to_str().unwrap().to_owned();
+    run.var("AWS_CONFIG_FILE", &config).var("PATH", "/usr/bin:/bin")
+}
+
 /// The pod, the role that it takes in the shared account, and these secrets: `own` and `shared` as (conn_id, password).
 fn scenario(own: &[(&str, &str)], shared: &[(&str, &str)]) -> Scenario {
     let pod = Principal::new(POD_KEY, POD)
@@ -683,16 +695,11 @@ fn every_reading_has_credentials_of_its_own_and_connections_are_closed_between()
 #[test]
 fn a_credential_process_is_run_for_each_reading_where_it_may_be() {
     let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
-    let run = Run::on_aws(&aws.endpoint(), "{}").var("SECRETS_INIT_SANDBOX", "off").var("AWS_PROFILE", "p");
-    let program = format!(
-        "#!/bin/sh\necho >>runs\n[ -e slow ] && exec sleep 3600\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
-    );
-    fs::write(run.path("program"), program).unwrap();
-    fs::write(run.path("config"), "[profile p]\ncredential_process = sh program\n").unwrap();
+    let run = on_credential_process(&aws, "echo >>runs\n[ -e slow ] && exec sleep 3600");
     let config = run.path("config").to_str().unwrap().to_owned();
     let confined = Run::on_aws(&aws.endpoint(), "{}").var("AWS_PROFILE", "p").var("AWS_CONFIG_FILE", &config);
     confined.var("SECRETS_INIT_REFRESH", "5m").go().code(78).says("set SECRETS_INIT_SANDBOX=off");
-    let mut refreshing = Refreshing::start(run.var("AWS_CONFIG_FILE", &config).var("PATH", "/usr/bin:/bin"));
+    let mut refreshing = Refreshing::start(run);
     aws.extend(Scenario::new().secret(OWN, REGION, &name("a"), uri("a2"))).unwrap();
     refreshing.read_again();
     assert_eq!(refreshing.passwords(), ["a=a2"], "{}", refreshing.log());
@@ -773,14 +780,8 @@ fn sigterm_ends_it_with_0_and_sigint_with_130_waiting_or_reading() {
 #[test]
 fn sighup_ends_no_process_that_is_to_stay() {
     let aws = FakeAws::start(scenario(&[("a", "a1")], &[]));
-    let run = Run::on_aws(&aws.endpoint(), "{}").var("SECRETS_INIT_SANDBOX", "off").var("AWS_PROFILE", "p");
-    let program = format!(
-        "#!/bin/sh\n: >begun\nuntil [ -e go ]; do sleep 0.01; done\necho '{{\"Version\": 1, \"AccessKeyId\": \"{POD_KEY}\", \"SecretAccessKey\": \"secret\"}}'\n"
-    );
-    fs::write(run.path("program"), program).unwrap();
-    fs::write(run.path("config"), "[profile p]\ncredential_process = sh program\n").unwrap();
-    let config = run.path("config").to_str().unwrap().to_owned();
-    let run = run.var("AWS_CONFIG_FILE", &config).var("PATH", "/usr/bin:/bin").var("SECRETS_INIT_REFRESH", "24h");
+    let run = on_credential_process(&aws, ": >begun\nuntil [ -e go ]; do sleep 0.01; done");
+    let run = run.var("SECRETS_INIT_REFRESH", "24h");
     let log = fs::File::create(run.path("log")).unwrap();
     let child = run.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
     let mut process = Refreshing { run, child, readings: 0 };

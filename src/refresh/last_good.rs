@@ -326,6 +326,13 @@ impl LastGood {
         }
         entries
     }
+
+    /// Whether something that is in the files must not stay in them, even if nothing is left then.
+    #[must_use]
+    pub fn must_go(&self, merged: &Merged, at: Instant, max_stale: Option<Duration>) -> bool {
+        let is_stale = max_stale.is_some_and(|longest| at - self.read_at >= longest);
+        is_stale || merged.doubts.values().any(|doubt| doubt.is_dropped)
+    }
 }
 
 fn not_carried_of(all: &[LeftOut]) -> BTreeSet<(Kind, String, String)> {
@@ -334,15 +341,6 @@ fn not_carried_of(all: &[LeftOut]) -> BTreeSet<(Kind, String, String)> {
         _ => None,
     };
     all.iter().filter_map(of).collect()
-}
-
-impl LastGood {
-    /// Whether something that is in the files must not stay in them, even if nothing is left then.
-    #[must_use]
-    pub fn must_go(&self, merged: &Merged, at: Instant, max_stale: Option<Duration>) -> bool {
-        let is_stale = max_stale.is_some_and(|longest| at - self.read_at >= longest);
-        is_stale || merged.doubts.values().any(|doubt| doubt.is_dropped)
-    }
 }
 
 impl Merged {
