@@ -76,8 +76,7 @@ impl Calls {
     {
         self.made.set(self.made.get() + 1);
         let mut before = self.identified().await?;
-        // On the heap: the futures of the SDK are large, and thousands of calls may wait for their turn.
-        let persist = || Box::pin(self.retries.persist(action, &attempt));
+        let persist = || self.retries.persist(action, &attempt);
         for _ in 0..RENEWALS {
             let error = match persist().await {
                 Err(error) if error.cause == Cause::Expired => error,

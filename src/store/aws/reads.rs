@@ -26,7 +26,7 @@ pub enum BatchIds {
     Under(Vec<String>),
 }
 
-/// The answer to a request.
+/// The answer to a request. On the heap: the futures of the SDK are large, and thousands of calls may wait for their turn.
 pub type Answered<'a, T> = LocalBoxFuture<'a, Result<T, StoreError>>;
 
 /// Whatever answers the requests for one account. Errors are those of one attempt.
