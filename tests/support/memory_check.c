@@ -1,0 +1,66 @@
+/* Holds the functions of .cargo/memory.c, under other names, against the C library's: every length, alignment and overlap. */
+#include <stdio.h>
+#include <string.h>
+
+void *static_memcpy(void *, const void *, size_t);
+void *static_memmove(void *, const void *, size_t);
+void *static_memset(void *, int, size_t);
+int static_memcmp(const void *, const void *, size_t);
+int static_bcmp(const void *, const void *, size_t);
+
+enum { LONGEST = 330, SHIFTS = 80, SIZE = 1024 };
+static unsigned char ours[SIZE], theirs[SIZE], source[SIZE];
+
+static void fill(unsigned char *to) {
+    for (unsigned i = 0; i < SIZE; i++) to[i] = (unsigned char)(i * 31 + i / 251 + 7);
+}
+
+static int sign(int n) { return (n > 0) - (n < 0); }
+
+static int fail(const char *what, size_t n, size_t a, size_t b) {
+    printf("%s: length %zu, places %zu and %zu\n", what, n, a, b);
+    return 1;
+}
+
+int main(void) {
+    unsigned long held = 0;
+    fill(source);
+    for (size_t n = 0; n <= LONGEST; n++) {
+        for (size_t a = 0; a <= SHIFTS; a++) {
+            for (size_t b = 0; b <= SHIFTS; b++, held++) {
+                /* Overlapping, both ways. */
+                fill(ours);
+                fill(theirs);
+                if (static_memmove(ours + 100 + a, ours + 100 + b, n) != ours + 100 + a) return fail("memmove gives", n, a, b);
+                memmove(theirs + 100 + a, theirs + 100 + b, n);
+                if (memcmp(ours, theirs, SIZE)) return fail("memmove", n, a, b);
+            }
+        }
+        for (size_t a = 0; a < 20; a++, held++) {
+            fill(ours);
+            fill(theirs);
+            if (static_memcpy(ours + a, source + 40 - a, n) != ours + a) return fail("memcpy gives", n, a, 0);
+            memcpy(theirs + a, source + 40 - a, n);
+            if (memcmp(ours, theirs, SIZE)) return fail("memcpy", n, a, 0);
+            if (static_memset(ours + a, (int)(a * 100 - 300), n) != ours + a) return fail("memset gives", n, a, 0);
+            memset(theirs + a, (int)(a * 100 - 300), n);
+            if (memcmp(ours, theirs, SIZE)) return fail("memset", n, a, 0);
+        }
+        /* Equal, and with one byte that is less or more at each place, and others after it. */
+        fill(ours);
+        memcpy(theirs + 3, ours, LONGEST + 1);
+        if (static_memcmp(ours, theirs + 3, n) || static_bcmp(ours, theirs + 3, n)) return fail("memcmp of equals", n, 0, 0);
+        for (size_t at = 0; at < n; at++, held++) {
+            for (int by = -1; by <= 1; by += 2) {
+                memcpy(theirs + 3, ours, LONGEST + 1);
+                theirs[3 + at] = (unsigned char)(ours[at] + by * 100);
+                theirs[3 + n - 1] ^= at + 1 < n ? 0x81 : 0;
+                int want = sign(memcmp(ours, theirs + 3, n));
+                if (sign(static_memcmp(ours, theirs + 3, n)) != want) return fail("memcmp", n, at, 0);
+                if (!static_bcmp(ours, theirs + 3, n) != !want) return fail("bcmp", n, at, 0);
+            }
+        }
+    }
+    printf("%lu\n", held);
+    return 0;
+}
