@@ -16,7 +16,7 @@ use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, Format};
 use crate::error::{Exit, Failure};
 use crate::model::connection::{Connection, Field};
-use crate::python::json::{Json, dumps, loads_within, raw_ascii};
+use crate::python::json::{Json, Object, dumps, loads_within, raw_ascii};
 use crate::render::files::{Expected, Rendered};
 use crate::render::template::quote;
 use crate::text::shown;
@@ -27,7 +27,10 @@ pub type Fields = BTreeMap<String, BTreeMap<String, String>>;
 /// The file adds two levels around an extra. Airflow itself fails near 970 (seen in runs of 2.8.1 and 3.3.2).
 const DEEPEST: usize = 600;
 
-type Entry = IndexMap<String, Json>;
+type Entry = Object;
+
+/// Entries in the order of the file, by id.
+type Entries = Vec<(String, Entry)>;
 
 /// Checks that a file is one that its reader takes, and that it gives the very entries it was rendered from.
 ///
@@ -98,7 +101,7 @@ fn ascii(bytes: &[u8]) -> Result<&str, String> {
 
 // ---- the three formats -----------------------------------------------------------------------------------------
 
-fn json(bytes: &[u8]) -> Result<IndexMap<String, Entry>, String> {
+fn json(bytes: &[u8]) -> Result<Entries, String> {
     let object = |(position, (conn_id, entry))| match entry {
         Json::Object(fields) => Ok((conn_id, fields)),
         _ => Err(format!("entry {} is not an object", position + 1)),
@@ -115,11 +118,11 @@ fn top_of(text: &str, deepest: usize) -> Result<Entry, String> {
 }
 
 /// The part of YAML that the template writes, line by line: anything else is refused.
-fn yaml(bytes: &[u8]) -> Result<IndexMap<String, Entry>, String> {
+fn yaml(bytes: &[u8]) -> Result<Entries, String> {
     let text = ascii(bytes)?;
     let mut entries: IndexMap<String, Entry> = IndexMap::new();
     if text == "{}\n" {
-        return Ok(entries);
+        return Ok(Vec::new());
     }
     for (number, line) in text.lines().enumerate() {
         let refuse = || format!("YAML at line {}", number + 1);
@@ -137,12 +140,12 @@ fn yaml(bytes: &[u8]) -> Result<IndexMap<String, Entry>, String> {
         } else {
             let key = line.strip_suffix(':').or_else(|| line.strip_suffix(": {}")).ok_or_else(refuse)?;
             let key = unquote_yaml(key).ok_or_else(refuse)?;
-            if entries.insert(key, Entry::new()).is_some() {
+            if entries.insert(key, Entry::default()).is_some() {
                 return Err(refuse());
             }
         }
     }
-    Ok(entries)
+    Ok(entries.into_iter().collect())
 }
 
 /// The text of a double-quoted YAML scalar on one line.
@@ -306,7 +309,7 @@ fn env(bytes: &[u8], set: &BTreeMap<&str, &Connection>, target: AirflowTarget) -
 // ---- is it what was expected? -------------------------------------------------------------------------------------
 
 fn same_objects(
-    entries: &IndexMap<String, Entry>,
+    entries: &[(String, Entry)],
     set: &BTreeMap<&str, &Connection>,
     target: AirflowTarget,
     format: Format,

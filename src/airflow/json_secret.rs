@@ -4,14 +4,12 @@
 //! `_remove_escaping_in_secret_dict`, then Airflow 2.8.1 `airflow/models/connection.py`
 //! `from_json` and the setters of `Connection`.
 
-use indexmap::IndexMap;
-
 use crate::airflow::checks::{check_extra, normalize_conn_type};
 use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::{Note, Reading};
 use crate::airflow::versions::Rules;
 use crate::model::connection::{Connection, Field, SecretForm};
-use crate::python::json::{Json, loads};
+use crate::python::json::{Json, Object, loads};
 use crate::python::number::{Number, py_int, py_int_of_float_token};
 use crate::python::str::unquote;
 
@@ -33,7 +31,7 @@ fn keys(field: Field) -> &'static [&'static str] {
 pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     let document = loads(text)
         .map_err(|error| Invalid { reason: Reason::Json(error.kind), place: InvalidPlace::Byte(error.offset) })?;
-    let Json::Object(entries) = document else {
+    let Json::Object(mut entries) = document else {
         let reason = Reason::Kind { found: document.kind(), needed: "an object" };
         return Err(Invalid { reason, place: InvalidPlace::Secret });
     };
@@ -41,8 +39,12 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     let (mut fields, mut extra_note, mut false_password) = (Vec::new(), None, None);
     for field in Field::ALL {
         let found = first_key(&entries, field, rules);
-        used.extend(found.map(|(key, _)| key.as_str()));
-        let value = standardized(field, found.map(|(_, value)| value), rules)?;
+        used.extend(found);
+        let value = found.and_then(|place| entries.get_index_mut(place)).map_or(Json::Null, |(_, value)| {
+            // A word of the settings may stand for several fields.
+            if rules.extra_conn_words.is_empty() { std::mem::replace(value, Json::Null) } else { value.clone() }
+        });
+        let value = if rules.urlencoded { unescaped(field, value)? } else { value };
         if field == Field::Extra && value.is_truthy() {
             extra_note = check_extra(&value, rules.target)?;
         }
@@ -58,22 +60,17 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     } else if extra_note.is_some() {
         extra_note
     } else {
-        let unused = entries.keys().map(String::as_str).filter(|key| !used.contains(key));
+        let unused = entries.keys().enumerate().filter(|(place, _)| !used.contains(place));
+        let unused = unused.map(|(_, key)| key.as_str());
         Note::of_unused(unused, entries.len())
     };
     Ok(Reading { connection: Connection::new(SecretForm::Json, fields), false_password, note })
 }
 
-/// The first key of the document that stands for a field: it counts, even if its value is null.
-fn first_key<'a>(entries: &'a IndexMap<String, Json>, field: Field, rules: &Rules) -> Option<(&'a String, &'a Json)> {
+/// Where the first key of the document is that stands for a field: it counts, even if its value is null.
+fn first_key(entries: &Object, field: Field, rules: &Rules) -> Option<usize> {
     let more = rules.extra_conn_words.get(&field).map_or(&[][..], Vec::as_slice);
-    entries.iter().find(|(key, _)| keys(field).contains(&key.as_str()) || more.contains(key))
-}
-
-/// The value of a field as the provider hands it to Airflow; null where no key stands for it.
-fn standardized(field: Field, value: Option<&Json>, rules: &Rules) -> Result<Json, Invalid> {
-    let value = value.cloned().unwrap_or(Json::Null);
-    if rules.urlencoded { unescaped(field, value) } else { Ok(value) }
+    entries.keys().position(|key| keys(field).contains(&key.as_str()) || more.contains(key))
 }
 
 /// `_remove_escaping_in_secret_dict`: `unquote` raises on anything but text.

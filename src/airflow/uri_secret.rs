@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::net::Ipv6Addr;
 
-use indexmap::IndexMap;
+use memchr::memchr3;
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::airflow::checks::{check_extra, normalize_conn_type};
@@ -16,7 +16,7 @@ use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::{Note, Reading};
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field, SecretForm};
-use crate::python::json::{Json, JsonErrorKind, dumps, loads};
+use crate::python::json::{Json, JsonErrorKind, Object, dumps, loads};
 use crate::python::number::{IntError, MAX_INT_DIGITS, Number};
 use crate::python::str::{unquote, unquote_plus};
 
@@ -30,28 +30,27 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
         return Err(Invalid { reason: Reason::TooManyProtocols, place: InvalidPlace::Secret });
     }
     let host_with_protocol = protocols == 2;
-    let Split { scheme, has_authority, .. } = urlsplit(uri)?;
-    // Replaces every occurrence, wherever it is, and compares case, as str.replace does: an
-    // upper-case scheme stays in the rest and is split off below.
-    let replacement = if host_with_protocol { "" } else { "//" };
-    let rest = uri.replace(&format!("{scheme}://"), replacement);
+    let read = as_split(uri);
+    let Split { scheme, has_authority, .. } = urlsplit(&read)?;
+    let rest = without_scheme(uri, &scheme, protocols);
     if host_with_protocol {
-        let before = rest.split_once("://").map_or(rest.as_str(), |(before, _)| before);
+        let before = rest.split_once("://").map_or(&*rest, |(before, _)| before);
         if before.contains(['@', ':']) {
             let reason =
                 if before.to_ascii_lowercase().contains("jdbc:") { Reason::Jdbc } else { Reason::SecondProtocol };
             return Err(Invalid { reason, place: InvalidPlace::Secret });
         }
     }
+    let rest = as_split(&rest);
     let parts = urlsplit(&rest)?;
-    let authority = Authority::new(&parts.netloc);
-    let mut host = hostname(&parts.netloc, &authority);
+    let authority = Authority::new(parts.netloc);
+    let mut host = hostname(parts.netloc, &authority);
     if host_with_protocol && !host.is_empty() && !parts.scheme.is_empty() {
         host = format!("{}://{host}", parts.scheme);
     }
     let mut path = parts.path.chars();
     path.next();
-    let (extra, extra_note) = extra(&parts.query, target)?;
+    let (extra, extra_note) = extra(parts.query, target)?;
     let fields = [
         (Field::ConnType, Some(normalize_conn_type(&scheme))),
         (Field::Host, Some(Json::String(host))),
@@ -69,6 +68,16 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
     };
     let false_password = authority.password.filter(|text| text.is_empty()).map(Json::from);
     Ok(Reading { connection: Connection::new(SecretForm::Uri, fields), false_password, note })
+}
+
+/// Without the scheme before `://`: every occurrence, wherever it is, and in this case, as `str.replace` does. An upper-case scheme
+/// stays, and is split off with the rest.
+fn without_scheme<'a>(uri: &'a str, scheme: &str, protocols: usize) -> Cow<'a, str> {
+    match uri.strip_prefix(scheme).and_then(|rest| rest.strip_prefix(':')) {
+        // The one occurrence.
+        Some(rest) if protocols == 1 && !scheme.is_empty() && rest.starts_with("//") => rest.into(),
+        _ => uri.replace(&format!("{scheme}://"), if protocols == 2 { "" } else { "//" }).into(),
+    }
 }
 
 fn unquoted(text: &str) -> Json {
@@ -126,66 +135,74 @@ fn extra(query: &str, target: AirflowTarget) -> Result<(Option<Json>, Option<Not
     }
     let mut values = parse_qsl(query);
     if let Some(text) = values.swap_remove(EXTRA_KEY) {
-        let text = Json::String(text);
         let note = if text.is_truthy() { check_extra(&text, target)? } else { None };
         return Ok((Some(text), note));
     }
-    let decode = target == AirflowTarget::V3QueryJson && !values.is_empty();
-    let value = |(i, (key, value))| Ok((key, if decode { query_json(i, value)? } else { Json::String(value) }));
-    let value = Json::Object(values.into_iter().enumerate().map(value).collect::<Result<_, Invalid>>()?);
+    if target == AirflowTarget::V3QueryJson && !values.is_empty() {
+        for (i, value) in values.values_mut().enumerate() {
+            query_json(i, value)?;
+        }
+        return Ok((Some(Json::Object(values)), None));
+    }
     // Text also for an empty object: Airflow leaves an empty object in the file a dict.
-    Ok((Some(if decode { value } else { Json::String(dumps(&value)) }), None))
+    Ok((Some(Json::String(dumps(&Json::Object(values)))), None))
 }
 
-/// A query value as JSON; it stays text if it is not JSON.
-fn query_json(index: usize, value: String) -> Result<Json, Invalid> {
-    loads(&value).or_else(|error| match error.kind {
-        JsonErrorKind::Syntax(_) => Ok(Json::String(value)),
+/// Reads a query value as JSON; it stays text if it is not JSON.
+fn query_json(index: usize, value: &mut Json) -> Result<(), Invalid> {
+    match loads(value.as_str().unwrap_or_default()) {
+        Ok(read) => *value = read,
+        Err(error) if matches!(error.kind, JsonErrorKind::Syntax(_)) => {}
         // Python raises something else than JSONDecodeError, which Airflow does not catch.
-        kind => Err(Invalid { reason: Reason::Json(kind), place: InvalidPlace::QueryValue(index + 1, error.offset) }),
-    })
+        Err(error) => {
+            let place = InvalidPlace::QueryValue(index + 1, error.offset);
+            return Err(Invalid { reason: Reason::Json(error.kind), place });
+        }
+    }
+    Ok(())
 }
 
 /// `dict(parse_qsl(query, keep_blank_values=True))`: only `&` separates; of equal keys the last
 /// value counts, at the place of the first.
-fn parse_qsl(query: &str) -> IndexMap<String, String> {
+fn parse_qsl(query: &str) -> Object {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (unquote_plus(key), unquote_plus(value)))
+        .map(|(key, value)| (unquote_plus(key), Json::String(unquote_plus(value))))
         .collect()
 }
 
 /// The result of `urlsplit`, without the fragment.
-struct Split {
+struct Split<'a> {
     scheme: String,
     /// Whether `//` comes after the scheme.
     has_authority: bool,
-    netloc: String,
-    path: String,
-    query: String,
+    netloc: &'a str,
+    path: &'a str,
+    query: &'a str,
+}
+
+/// What `urlsplit` splits: the text without control characters before it, and without line breaks and tabs.
+fn as_split(uri: &str) -> Cow<'_, str> {
+    let uri = uri.trim_start_matches(|c| c <= ' ');
+    let drops = memchr3(b'\t', b'\r', b'\n', uri.as_bytes()).is_some();
+    if drops { uri.replace(['\t', '\r', '\n'], "").into() } else { uri.into() }
 }
 
 /// `urlsplit`.
-fn urlsplit(uri: &str) -> Result<Split, Invalid> {
-    let uri = uri.trim_start_matches(|c| c <= ' ');
-    let is_dropped = |byte| matches!(byte, b'\t' | b'\r' | b'\n');
-    let uri: Cow<'_, str> =
-        if uri.bytes().any(is_dropped) { uri.replace(['\t', '\r', '\n'], "").into() } else { uri.into() };
-    let (scheme, rest) = split_scheme(&uri);
+fn urlsplit(uri: &str) -> Result<Split<'_>, Invalid> {
+    let (scheme, rest) = split_scheme(uri);
     let has_authority = rest.starts_with("//");
     let (netloc, rest) = match rest.strip_prefix("//") {
-        Some(rest) => {
-            rest.split_at(rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len()))
-        }
+        Some(rest) => rest.split_at(memchr3(b'/', b'?', b'#', rest.as_bytes()).unwrap_or(rest.len())),
         None => ("", rest),
     };
     check_brackets(netloc)?;
     let rest = rest.split_once('#').map_or(rest, |(rest, _)| rest);
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
     check_netloc(netloc)?;
-    Ok(Split { scheme, has_authority, netloc: netloc.to_owned(), path: path.to_owned(), query: query.to_owned() })
+    Ok(Split { scheme, has_authority, netloc, path, query })
 }
 
 /// The scheme in lower case, empty if there is none, and what follows.

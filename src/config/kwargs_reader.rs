@@ -22,7 +22,7 @@ use crate::model::aws::{AccountId, Arn, LONGEST_NAME, Region, check_endpoint, is
 use crate::model::connection::Field;
 use crate::model::kind::{ByKind, Kind};
 use crate::python;
-use crate::python::json::Json;
+use crate::python::json::{Json, Object};
 use crate::text::{printable, rstrip, split_list, unique};
 
 /// Reads the kwargs. `overlay` holds the per-key variables of Airflow 3.2 and later: key in lower case, raw text, laid over the
@@ -90,12 +90,7 @@ pub fn parse(
 
 /// Airflow leaves a `$NAME` that is not set as it stands. In a prefix, an account, a region, a role or an id nothing can be
 /// called so, and the run would read something else: an error. Gives whether one stays elsewhere.
-fn refuse_unset_names(
-    place: &str,
-    object: &IndexMap<String, Json>,
-    unset: &BTreeSet<String>,
-    errors: &mut ConfigErrors,
-) -> bool {
+fn refuse_unset_names(place: &str, object: &Object, unset: &BTreeSet<String>, errors: &mut ConfigErrors) -> bool {
     let mut stays = false;
     for (key, value) in object {
         let may_hold_dollar = KEYS.iter().any(|known| known.name == key && known.may_hold_dollar());
@@ -131,7 +126,7 @@ fn strings(array: &Json) -> Option<Vec<String>> {
 /// Reads typed values out of one object, the whole or an entry of `shared`, and reports what does not fit.
 struct KwargsReader<'a> {
     place: &'a str,
-    object: &'a IndexMap<String, Json>,
+    object: &'a Object,
     in_shared: bool,
     errors: &'a mut ConfigErrors,
 }

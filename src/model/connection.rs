@@ -1,6 +1,5 @@
 //! The Airflow connection that a secret stands for.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::python::json::Json;
@@ -52,7 +51,8 @@ impl fmt::Display for Field {
 pub struct Connection {
     /// The form that the secret had.
     pub form: SecretForm,
-    fields: BTreeMap<Field, Json>,
+    /// In Airflow's order, each once.
+    fields: Vec<(Field, Json)>,
 }
 
 /// The form of a secret.
@@ -64,9 +64,12 @@ pub enum SecretForm {
 }
 
 impl Connection {
-    /// The connection with these fields; `None` is a field that is not there.
+    /// The connection with these fields, each named once; `None` is a field that is not there.
     pub fn new(form: SecretForm, fields: impl IntoIterator<Item = (Field, Option<Json>)>) -> Self {
-        Self { form, fields: fields.into_iter().filter_map(|(field, value)| Some((field, value?))).collect() }
+        let mut there = Vec::with_capacity(Field::ALL.len());
+        there.extend(fields.into_iter().filter_map(|(field, value)| Some((field, value?))));
+        there.sort_by_key(|(field, _)| *field);
+        Self { form, fields: there }
     }
 
     /// The fields that are there, in Airflow's order.
@@ -76,7 +79,7 @@ impl Connection {
 
     /// The value of a field.
     pub fn get(&self, field: Field) -> Option<&Json> {
-        self.fields.get(&field)
+        self.fields.iter().find(|(of, _)| *of == field).map(|(_, value)| value)
     }
 
     /// The text of a field; `None` also where its value is no string.

@@ -8,7 +8,9 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use foldhash::fast::RandomState;
 use indexmap::IndexMap;
+use memchr::memchr2;
 
 use super::number::{MAX_INT_DIGITS, Number};
 
@@ -17,6 +19,9 @@ use super::number::{MAX_INT_DIGITS, Number};
 /// Airflow raises `RecursionError` near 970, depending on where it is called from; 500 is on the
 /// safe side everywhere.
 pub const MAX_DEPTH: usize = 500;
+
+/// The entries of a JSON object, in order.
+pub type Object = IndexMap<String, Json, RandomState>;
 
 /// A JSON document as `json.loads` reads it: a secret or a part of one.
 #[derive(Clone, PartialEq)]
@@ -28,7 +33,7 @@ pub enum Json {
     String(String),
     Array(Vec<Json>),
     /// An object: of equal keys the last value counts, at the place of the first.
-    Object(IndexMap<String, Json>),
+    Object(Object),
 }
 
 impl Json {
@@ -166,7 +171,8 @@ impl Scanner<'_> {
 
     /// Reads `word` if it is next.
     fn eat(&mut self, word: &str) -> bool {
-        let found = self.rest().starts_with(word);
+        let rest = self.text.as_bytes().get(self.at..);
+        let found = rest.is_some_and(|rest| rest.starts_with(word.as_bytes()));
         if found {
             self.at += word.len();
         }
@@ -261,7 +267,7 @@ impl Scanner<'_> {
     fn object(&mut self, depth: usize) -> Result<Json, JsonError> {
         let depth = self.enter(depth)?;
         self.at += 1;
-        let mut entries = IndexMap::new();
+        let mut entries = Object::default();
         self.skip_space();
         if self.eat("}") {
             return Ok(Json::Object(entries));
@@ -296,14 +302,13 @@ impl Scanner<'_> {
         self.at += 1;
         let mut text = String::new();
         loop {
-            let run = self.rest();
-            let end = run
-                .bytes()
-                .position(|byte| byte < 0x20 || byte == b'"' || byte == b'\\')
-                .ok_or(JsonError { kind: JsonErrorKind::Syntax(UNTERMINATED), offset: start })?;
-            text.push_str(run.get(..end).unwrap_or_default());
-            self.at += end;
+            let rest = self.rest();
+            let plain = memchr2(b'"', b'\\', rest.as_bytes()).and_then(|end| rest.get(..end)).unwrap_or(rest);
+            let run = plain.bytes().position(|byte| byte < 0x20).and_then(|end| plain.get(..end)).unwrap_or(plain);
+            text.push_str(run);
+            self.at += run.len();
             match self.peek() {
+                None => return Err(JsonError { kind: JsonErrorKind::Syntax(UNTERMINATED), offset: start }),
                 Some(b'"') => {
                     self.at += 1;
                     return Ok(text);
@@ -373,8 +378,13 @@ pub fn dumps(value: &Json) -> String {
 /// `json.loads` reads the same value from both.
 pub fn raw_ascii(value: &Json) -> String {
     let mut out = String::new();
-    write_into(value, true, &mut out);
+    raw_ascii_into(value, &mut out);
     out
+}
+
+/// Appends the same.
+pub fn raw_ascii_into(value: &Json, out: &mut String) {
+    write_into(value, true, out);
 }
 
 fn write_into(value: &Json, raw_numbers: bool, out: &mut String) {
@@ -411,7 +421,7 @@ fn write_into(value: &Json, raw_numbers: bool, out: &mut String) {
 }
 
 /// Appends `text` as `json.dumps` writes it: a JSON string in ASCII, quotes included.
-fn quote_into(text: &str, out: &mut String) {
+pub fn quote_into(text: &str, out: &mut String) {
     out.reserve(text.len().saturating_add(2));
     out.push('"');
     let mut plain = text;

@@ -43,5 +43,12 @@ pub fn unquote(text: &str) -> Cow<'_, str> {
 
 /// Python's `unquote_plus`, as `parse_qsl` decodes names and values.
 pub fn unquote_plus(text: &str) -> String {
-    unquote(&text.replace('+', " ")).into_owned()
+    if !text.contains('+') {
+        return unquote(text).into_owned();
+    }
+    let text = text.replace('+', " ");
+    match unquote(&text) {
+        Cow::Owned(unquoted) => unquoted,
+        Cow::Borrowed(_) => text,
+    }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::airflow::uri_write::to_uri;
 use crate::config::settings::Format;
 use crate::model::connection::{Connection, Field};
-use crate::python::json::{Json, dumps, raw_ascii};
+use crate::python::json::{dumps, quote_into, raw_ascii_into};
 use crate::python::str::py_strip;
 use crate::render::template::quote::yaml_text_into;
 
@@ -28,55 +28,75 @@ pub fn connections<'a>(
     all: impl IntoIterator<Item = (&'a str, &'a Connection)>,
     format: Format,
 ) -> Formatted<'a, &'a Connection> {
-    formatted(all, format, |connection| connection_value(connection, format))
+    formatted(all, format, |connection, text| connection_value(connection, format, text))
 }
 
 /// Variables or config values, by key.
 pub fn texts<'a>(all: impl IntoIterator<Item = (&'a str, &'a str)>, format: Format) -> Formatted<'a, &'a str> {
-    formatted(all, format, |text| text_value(text, format))
+    formatted(all, format, |value, text| text_value(value, format, text))
 }
 
 fn formatted<'a, T: Copy>(
     all: impl IntoIterator<Item = (&'a str, T)>,
     format: Format,
-    value: impl Fn(T) -> Result<String, &'static str>,
+    value: impl Fn(T, &mut String) -> Result<(), &'static str>,
 ) -> Formatted<'a, T> {
-    let mut lines = Vec::new();
+    let mut text = String::new();
     let mut carried = BTreeMap::new();
     let mut refused = Vec::new();
     for (id, entry) in all {
-        match key(id, format).and_then(|key| Ok(key + &value(entry)?)) {
-            Ok(line) => {
-                lines.push(line);
+        let before = text.len();
+        text.push_str(match (format, before) {
+            (Format::Json, 0) => "{\n",
+            (Format::Json, _) => ",\n",
+            (Format::Yaml | Format::Env, _) => "",
+        });
+        match key(id, format, &mut text).and_then(|()| value(entry, &mut text)) {
+            Ok(()) => {
+                text.push_str(if format == Format::Json { "" } else { "\n" });
                 carried.insert(id, entry);
             }
-            Err(reason) => refused.push((id, reason)),
+            Err(reason) => {
+                text.truncate(before);
+                refused.push((id, reason));
+            }
         }
     }
-    let text = match format {
-        Format::Json | Format::Yaml if lines.is_empty() => "{}\n".to_owned(),
-        Format::Json => format!("{{\n{}\n}}\n", lines.join(",\n")),
-        Format::Yaml | Format::Env => lines.into_iter().map(|line| line + "\n").collect(),
-    };
+    text.push_str(match format {
+        Format::Json | Format::Yaml if text.is_empty() => "{}\n",
+        Format::Json => "\n}\n",
+        Format::Yaml | Format::Env => "",
+    });
     Formatted { bytes: text.into_bytes(), carried, refused }
 }
 
 /// The line of an entry up to its value. LocalFilesystemBackend splits the lines of an `.env` file as Python's
 /// str.splitlines does, takes `\s*#` for a comment and splits at the first `=`.
-fn key(id: &str, format: Format) -> Result<String, &'static str> {
+fn key(id: &str, format: Format, text: &mut String) -> Result<(), &'static str> {
     match format {
-        Format::Json => Ok(format!("  {}: ", raw_ascii(&Json::from(id)))),
+        Format::Json => {
+            text.push_str("  ");
+            quote_into(id, text);
+            text.push_str(": ");
+        }
         Format::Yaml => {
-            let key = yaml_text(id);
-            let fits = key.len() <= LONGEST_YAML_KEY;
-            fits.then(|| format!("{key}:")).ok_or("the name is too long for a key in YAML; write .json")
+            let before = text.len();
+            yaml_text_into(id, text);
+            if text.len() - before > LONGEST_YAML_KEY {
+                return Err("the name is too long for a key in YAML; write .json");
+            }
+            text.push(':');
         }
         Format::Env if id.contains(|c| c == '=' || splits_lines(c)) || py_strip(id).starts_with('#') => {
-            Err("the .env format has no way to write this name; write .json")
+            return Err("the .env format has no way to write this name; write .json");
         }
-        Format::Env if !id.is_ascii() => Err("the file is ASCII and .env has no escapes; write .json"),
-        Format::Env => Ok(format!("{id}=")),
+        Format::Env if !id.is_ascii() => return Err("the file is ASCII and .env has no escapes; write .json"),
+        Format::Env => {
+            text.push_str(id);
+            text.push('=');
+        }
     }
+    Ok(())
 }
 
 /// Python's `str.splitlines`.
@@ -84,48 +104,59 @@ const fn splits_lines(c: char) -> bool {
     matches!(c, '\n'..='\r' | '\u{1c}'..='\u{1e}' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
+/// Every text of YAML is in double quotes, so that PyYAML can't take it for a number, date or boolean.
+///
 /// Number tokens of JSON stay as the secret has them: Airflow reads them as the live backend does. YAML reads them by other
 /// rules, so an extra is written there as the text that Airflow would make of it.
-fn connection_value(connection: &Connection, format: Format) -> Result<String, &'static str> {
-    let fields = connection.fields();
+fn connection_value(connection: &Connection, format: Format, text: &mut String) -> Result<(), &'static str> {
     match format {
         Format::Json => {
-            let fields: Vec<String> =
-                fields.map(|(field, value)| format!("\"{field}\": {}", raw_ascii(value))).collect();
-            Ok(format!("{{{}}}", fields.join(", ")))
+            text.push('{');
+            for (i, (field, value)) in connection.fields().enumerate() {
+                text.push_str(if i > 0 { ", \"" } else { "\"" });
+                text.push_str(field.name());
+                text.push_str("\": ");
+                raw_ascii_into(value, text);
+            }
+            text.push('}');
         }
         Format::Yaml => {
-            let value = |field, value: &Json| match value.as_str() {
-                Some(text) => yaml_text(text),
-                None if field == Field::Extra => yaml_text(&value.to_text()),
-                None => dumps(value),
-            };
-            let fields: String = fields.map(|(field, json)| format!("\n  {field}: {}", value(field, json))).collect();
-            Ok(if fields.is_empty() { " {}".to_owned() } else { fields })
+            if connection.fields().next().is_none() {
+                text.push_str(" {}");
+            }
+            for (field, value) in connection.fields() {
+                text.push_str("\n  ");
+                text.push_str(field.name());
+                text.push_str(": ");
+                match value.as_str() {
+                    Some(value) => yaml_text_into(value, text),
+                    None if field == Field::Extra => yaml_text_into(&value.to_text(), text),
+                    None => text.push_str(&dumps(value)),
+                }
+            }
         }
         Format::Env => {
-            to_uri(connection).ok_or("the .env format holds URIs alone, and no URI says the same; write .json")
+            let uri = to_uri(connection);
+            text.push_str(&uri.ok_or("the .env format holds URIs alone, and no URI says the same; write .json")?);
         }
     }
+    Ok(())
 }
 
 /// LocalFilesystemBackend strips nothing from an `.env` line, knows no quotes, and refuses the whole file for an empty value.
-fn text_value(text: &str, format: Format) -> Result<String, &'static str> {
+fn text_value(value: &str, format: Format, text: &mut String) -> Result<(), &'static str> {
     match format {
-        Format::Json => Ok(raw_ascii(&Json::from(text))),
-        Format::Yaml => Ok(format!(" {}", yaml_text(text))),
-        Format::Env if text.is_empty() => Err("the .env format has no empty values; write .json"),
-        Format::Env if text.contains(splits_lines) => {
-            Err("the .env format has no way to write a line break; write .json")
+        Format::Json => quote_into(value, text),
+        Format::Yaml => {
+            text.push(' ');
+            yaml_text_into(value, text);
         }
-        Format::Env if !text.is_ascii() => Err("the file is ASCII and .env has no escapes; write .json"),
-        Format::Env => Ok(text.to_owned()),
+        Format::Env if value.is_empty() => return Err("the .env format has no empty values; write .json"),
+        Format::Env if value.contains(splits_lines) => {
+            return Err("the .env format has no way to write a line break; write .json");
+        }
+        Format::Env if !value.is_ascii() => return Err("the file is ASCII and .env has no escapes; write .json"),
+        Format::Env => text.push_str(value),
     }
-}
-
-/// Every text in double quotes, so that PyYAML can't take it for a number, date or boolean.
-fn yaml_text(text: &str) -> String {
-    let mut out = String::new();
-    yaml_text_into(text, &mut out);
-    out
+    Ok(())
 }

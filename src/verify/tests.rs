@@ -114,7 +114,7 @@ fn an_entry_has_the_keys_and_values_that_a_connection_takes() {
         (r#""Host": "x""#, [Some("a key that Airflow does not know"); 2]),
     ] {
         let entries = json(format!(r#"{{"a": {{{fields}}}}}"#).as_bytes()).unwrap();
-        let taken = |target| loadable(&entries[0], target).err();
+        let taken = |target| loadable(&entries[0].1, target).err();
         assert_eq!([AirflowTarget::V2, AirflowTarget::V3].map(taken), expected, "{fields}");
     }
 }

@@ -13,7 +13,7 @@ use super::errors::problem;
 use crate::airflow::get_uri::get_uri;
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field};
-use crate::python::json::{Json, dumps, loads};
+use crate::python::json::{self, Json, dumps, loads};
 use crate::python::number::Number;
 
 /// The conn_id of the connection that was asked last.
@@ -82,7 +82,7 @@ impl Object for Names {
 /// One connection as templates see it; a field that is not there is none. That it is asked is noted in `last`.
 pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarget, last: &LastConnection) -> Value {
     let none = || Value::from(());
-    let no_extra = Json::Object(IndexMap::new());
+    let no_extra = Json::Object(json::Object::default());
     let extra = connection.get(Field::Extra);
     // A text that is no JSON has no value as data.
     let parsed = match extra.and_then(Json::as_str) {
