@@ -1,5 +1,6 @@
 //! One run: what it is about, and the steps that the commands share, in the order in which they are taken.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -53,6 +54,8 @@ pub struct Run<'a> {
     pub is_later: bool,
     /// Whether a thread still renders: one that took too long is not waited for.
     rendering: Weak<()>,
+    /// The stores of a reading that has ended: their connections are closed while rendering works.
+    asked: Option<Box<dyn Any>>,
 }
 
 /// What was put in place by a later reading.
@@ -118,6 +121,7 @@ impl<'a> Run<'a> {
             policies,
             is_later: false,
             rendering,
+            asked: None,
         }
     }
 
@@ -211,7 +215,9 @@ impl<'a> Run<'a> {
         match &settings.store {
             StoreChoice::Aws => {
                 let stores = self.open_aws()?;
-                Box::pin(self.ask((plan, selection), &stores, settings, end)).await
+                let fetched = Box::pin(self.ask((plan, selection), &stores, settings, end)).await;
+                self.asked = Some(Box::new(stores));
+                fetched
             }
             StoreChoice::File(path) => {
                 tracing::warn!("secrets come from the file {}, not from AWS", shown(path));
@@ -313,7 +319,9 @@ impl<'a> Run<'a> {
             drop(rendering);
             done
         });
-        let (not_carried, done) = working.await?;
+        let asked = self.asked.take();
+        let (working, ()) = tokio::join!(working, async { drop(asked) });
+        let (not_carried, done) = working?;
         // Who reads what is printed may take their time.
         self.overdue.expect_no_end();
         self.summary.take_left_out(&not_carried);

@@ -73,8 +73,11 @@ const BUSY_PARTS: usize = 4;
 const WORTH_CUTTING: [usize; 2] = [2 * PAGE, 10 * PAGE];
 /// The most parts of a cut; where several are under way, of all their cuts.
 const MOST_PARTS: usize = 10;
-/// About so many names go into a part: two round trips of two walks, and room for a wrong guess.
-const OF_PART: usize = 3 * PAGE;
+/// About so many names go into a part: two walks meet after a page each, or after two where more than ten pages are left. With room
+/// for a wrong guess.
+const OF_PART: [usize; 2] = [2 * PAGE, 3 * PAGE];
+/// With so many names at most a part is begun from one end: a call less, and a round trip more where the guess was too low.
+const SHORT: usize = PAGE + PAGE / 2;
 /// Where more names than this seem to be left, every character that may come next is asked for, in seven calls or more: of
 /// the whole list, and of a part.
 const WORTH_SPREADING: [usize; 2] = [4 * PAGE, 12 * PAGE];
@@ -267,7 +270,7 @@ impl Part {
 
     fn is_new_and_short(&self) -> bool {
         let is_new = [&self.up, &self.down].into_iter().all(|way| !(self.owns(way) && way.has_begun));
-        is_new && self.expected.is_some_and(|expected| expected <= 2 * PAGE)
+        is_new && self.expected.is_some_and(|expected| expected <= SHORT)
     }
 
     /// The names of a way that are of this part.
@@ -371,7 +374,7 @@ impl<'a> Cut<'a> {
 
     /// Parts for about `gap` names, together all of the part.
     fn parts(&self, gap: usize, most: usize, is_whole: bool) -> Option<Vec<Part>> {
-        let count = (gap / OF_PART + 1).min(most).clamp(2, self.cells.len());
+        let count = (gap / OF_PART[usize::from(gap >= 10 * PAGE)] + 1).min(most).clamp(2, self.cells.len());
         let spreads = gap > WORTH_SPREADING[usize::from(!is_whole)] && !(is_whole && self.has_outside());
         let least = if spreads { count.div_ceil(2) } else { 2 };
         let by_negation = (least..=count).rev().find_map(|count| self.by_negation(count, gap));

@@ -96,7 +96,7 @@ impl Values {
         // The turn may have come late: what an earlier batch met holds for this one.
         if turn.is_none() || !self.in_batches() {
             drop(turn);
-            return self.read_open(ids, &HashMap::new()).await;
+            return self.read_open(ids, HashMap::new()).await;
         }
         if self.budget.is_over() {
             return to_all(&self.too_much(BATCH_GET));
@@ -107,7 +107,7 @@ impl Values {
         drop(turn);
         let output = match output {
             Ok(output) => output,
-            Err(error) if self.leads_around(&error) => return self.read_open(ids, &HashMap::new()).await,
+            Err(error) if self.leads_around(&error) => return self.read_open(ids, HashMap::new()).await,
             Err(error) => return to_all(&error),
         };
         let request_id = output.request_id().map(str::to_owned);
@@ -125,18 +125,25 @@ impl Values {
                 answers.insert(id, answer);
             }
         }
-        self.read_open(ids, &answers).await
+        self.read_open(ids, answers).await
     }
 
     /// Asks one by one for what has no answer yet.
-    async fn read_open(&self, ids: &[SecretId], answers: &HashMap<String, Answer>) -> Vec<Answer> {
-        let read = |id| async move {
-            match answers.get(SecretId::as_str(id)) {
-                Some(answer) => answer.clone(),
-                None => self.read_one(id).await,
-            }
+    async fn read_open(&self, ids: &[SecretId], mut answers: HashMap<String, Answer>) -> Vec<Answer> {
+        // What is named once is moved: nearly all.
+        let take = |(place, id): (usize, &SecretId)| match ids.get(place + 1..) {
+            Some(later) if later.contains(id) => answers.get(id.as_str()).cloned(),
+            _ => answers.remove(id.as_str()),
         };
-        stream::iter(ids).map(read).buffered(self.concurrency).collect().await
+        let there: Vec<Option<Answer>> = ids.iter().enumerate().map(take).collect();
+        if there.iter().all(Option::is_some) {
+            return there.into_iter().flatten().collect();
+        }
+        let read = async |(id, answer)| match answer {
+            Some(answer) => answer,
+            None => self.read_one(id).await,
+        };
+        stream::iter(ids.iter().zip(there)).map(read).buffered(self.concurrency).collect().await
     }
 
     async fn read_one(&self, id: &SecretId) -> Answer {
