@@ -73,10 +73,9 @@ const BUSY_PARTS: usize = 4;
 const WORTH_CUTTING: [usize; 2] = [2 * PAGE, 10 * PAGE];
 /// The most parts of a cut; where several are under way, of all their cuts.
 const MOST_PARTS: usize = 10;
-/// About so many names go into a part: two walks meet after a page each, or after two where more than ten pages are left. With room
-/// for a wrong guess.
+/// About so many names go into a part: two walks meet after a page each, or after two where more than ten pages are left.
 const OF_PART: [usize; 2] = [2 * PAGE, 3 * PAGE];
-/// With so many names at most a part is begun from one end: a call less, and a round trip more where the guess was too low.
+/// With so many names at most a part is begun from one end: a call less.
 const SHORT: usize = PAGE + PAGE / 2;
 /// Where more names than this seem to be left, every character that may come next is asked for, in seven calls or more: of
 /// the whole list, and of a part.
@@ -437,11 +436,8 @@ impl<'a> Cut<'a> {
         }
         groups.push(others.collect());
         let groups: Vec<Vec<String>> = groups.into_iter().map(|group| group.into_iter().collect()).collect();
-        let groups: Vec<Values> = groups
-            .iter()
-            .flat_map(|group| group.chunks(MOST_VALUES))
-            .map(|some| some.iter().cloned().collect())
-            .collect();
+        let groups = groups.iter().flat_map(|group| group.chunks(MOST_VALUES));
+        let groups: Vec<Values> = groups.map(|some| some.iter().cloned().collect()).collect();
         let within = groups.iter().map(|group| self.part(self.part.within(group), group, gap / groups.len()));
         let mut parts: Vec<Part> = within.collect();
         if self.has_outside() {
