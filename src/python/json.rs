@@ -179,6 +179,13 @@ impl Scanner<'_> {
         found
     }
 
+    /// Reads a byte of ASCII if it is next.
+    fn eat_byte(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
     /// One value; `depth` is the number of arrays and objects around it.
     fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
         match self.peek() {
@@ -248,16 +255,16 @@ impl Scanner<'_> {
         self.at += 1;
         let mut items = Vec::new();
         self.skip_space();
-        if self.eat("]") {
+        if self.eat_byte(b']') {
             return Ok(Json::Array(items));
         }
         loop {
             items.push(self.value(depth)?);
             self.skip_space();
-            if self.eat("]") {
+            if self.eat_byte(b']') {
                 return Ok(Json::Array(items));
             }
-            if !self.eat(",") {
+            if !self.eat_byte(b',') {
                 return Err(self.syntax("`,` or `]` is expected"));
             }
             self.skip_space();
@@ -269,7 +276,7 @@ impl Scanner<'_> {
         self.at += 1;
         let mut entries = Object::default();
         self.skip_space();
-        if self.eat("}") {
+        if self.eat_byte(b'}') {
             return Ok(Json::Object(entries));
         }
         loop {
@@ -278,7 +285,7 @@ impl Scanner<'_> {
             }
             let key = self.string()?;
             self.skip_space();
-            if !self.eat(":") {
+            if !self.eat_byte(b':') {
                 return Err(self.syntax("`:` is expected"));
             }
             self.skip_space();
@@ -286,10 +293,10 @@ impl Scanner<'_> {
             // Keeps the place of an earlier equal key, as a Python dict does.
             entries.insert(key, value);
             self.skip_space();
-            if self.eat("}") {
+            if self.eat_byte(b'}') {
                 return Ok(Json::Object(entries));
             }
-            if !self.eat(",") {
+            if !self.eat_byte(b',') {
                 return Err(self.syntax("`,` or `}` is expected"));
             }
             self.skip_space();

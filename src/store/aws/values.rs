@@ -130,12 +130,12 @@ impl Values {
 
     /// Asks one by one for what has no answer yet.
     async fn read_open(&self, ids: &[SecretId], mut answers: HashMap<String, Answer>) -> Vec<Answer> {
-        // What is named once is moved: nearly all.
-        let take = |(place, id): (usize, &SecretId)| match ids.get(place + 1..) {
-            Some(later) if later.contains(id) => answers.get(id.as_str()).cloned(),
-            _ => answers.remove(id.as_str()),
-        };
-        let there: Vec<Option<Answer>> = ids.iter().enumerate().map(take).collect();
+        let mut there: Vec<Option<Answer>> = Vec::with_capacity(ids.len());
+        for id in ids {
+            let named_before = || there.get(ids.iter().position(|other| other == id)?)?.clone();
+            let answer = answers.remove(id.as_str()).or_else(named_before);
+            there.push(answer);
+        }
         if there.iter().all(Option::is_some) {
             return there.into_iter().flatten().collect();
         }
