@@ -42,7 +42,7 @@ fn formatted<'a, T: Copy>(
     value: impl Fn(T, &mut String) -> Result<(), &'static str>,
 ) -> Formatted<'a, T> {
     let mut text = String::new();
-    let mut carried = BTreeMap::new();
+    let mut carried = Vec::new();
     let mut refused = Vec::new();
     for (id, entry) in all {
         let before = text.len();
@@ -54,7 +54,7 @@ fn formatted<'a, T: Copy>(
         match key(id, format, &mut text).and_then(|()| value(entry, &mut text)) {
             Ok(()) => {
                 text.push_str(if format == Format::Json { "" } else { "\n" });
-                carried.insert(id, entry);
+                carried.push((id, entry));
             }
             Err(reason) => {
                 text.truncate(before);
@@ -67,7 +67,7 @@ fn formatted<'a, T: Copy>(
         Format::Json => "\n}\n",
         Format::Yaml | Format::Env => "",
     });
-    Formatted { bytes: text.into_bytes(), carried, refused }
+    Formatted { bytes: text.into_bytes(), carried: carried.into_iter().collect(), refused }
 }
 
 /// The line of an entry up to its value. LocalFilesystemBackend splits the lines of an `.env` file as Python's
