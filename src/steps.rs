@@ -1,6 +1,5 @@
 //! One run: what it is about, and the steps that the commands share, in the order in which they are taken.
 
-use std::any::Any;
 use std::cell::RefCell;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -54,8 +53,6 @@ pub struct Run<'a> {
     pub is_later: bool,
     /// Whether a thread still renders: one that took too long is not waited for.
     rendering: Weak<()>,
-    /// The stores of a reading that has ended: their connections are closed while rendering works.
-    asked: Option<Box<dyn Any>>,
 }
 
 /// What was put in place by a later reading.
@@ -121,7 +118,6 @@ impl<'a> Run<'a> {
             policies,
             is_later: false,
             rendering,
-            asked: None,
         }
     }
 
@@ -215,9 +211,7 @@ impl<'a> Run<'a> {
         match &settings.store {
             StoreChoice::Aws => {
                 let stores = self.open_aws()?;
-                let fetched = Box::pin(self.ask((plan, selection), &stores, settings, end)).await;
-                self.asked = Some(Box::new(stores));
-                fetched
+                Box::pin(self.ask((plan, selection), &stores, settings, end)).await
             }
             StoreChoice::File(path) => {
                 tracing::warn!("secrets come from the file {}, not from AWS", shown(path));
@@ -319,9 +313,7 @@ impl<'a> Run<'a> {
             drop(rendering);
             done
         });
-        let asked = self.asked.take();
-        let (working, ()) = tokio::join!(working, async { drop(asked) });
-        let (not_carried, done) = working?;
+        let (not_carried, done) = working.await?;
         // Who reads what is printed may take their time.
         self.overdue.expect_no_end();
         self.summary.take_left_out(&not_carried);
