@@ -25,9 +25,17 @@ typedef unsigned char block __attribute__((vector_size(16)));
         return to;                                       \
     } while (0)
 
-typedef struct {
-    block of[4];
-} four;
+/* In four registers: a struct of four would go through the stack, and leave a copy of a secret there. */
+#define LOAD_FOUR(name, from)                                                                 \
+    block name##0 = LOAD(block, (from)), name##1 = LOAD(block, (from) + 16),                  \
+          name##2 = LOAD(block, (from) + 32), name##3 = LOAD(block, (from) + 48)
+#define STORE_FOUR(to, name)                                                                  \
+    do {                                                                                      \
+        STORE(block, (to), name##0);                                                          \
+        STORE(block, (to) + 16, name##1);                                                     \
+        STORE(block, (to) + 32, name##2);                                                     \
+        STORE(block, (to) + 48, name##3);                                                     \
+    } while (0)
 
 void *memmove(void *to, const void *from, size_t n) {
     unsigned char *d = to;
@@ -51,19 +59,19 @@ void *memmove(void *to, const void *from, size_t n) {
     }
     if ((uintptr_t)d - (uintptr_t)s >= n) {
         /* Apart, or the target lies before the source. */
-        four end = LOAD(four, s + n - 64);
+        LOAD_FOUR(end, s + n - 64);
         for (size_t at = 0; at < n - 64; at += 64) {
-            four piece = LOAD(four, s + at);
-            STORE(four, d + at, piece);
+            LOAD_FOUR(piece, s + at);
+            STORE_FOUR(d + at, piece);
         }
-        STORE(four, d + n - 64, end);
+        STORE_FOUR(d + n - 64, end);
     } else {
-        four begin = LOAD(four, s);
+        LOAD_FOUR(begin, s);
         for (size_t at = n - 64; at > 0; at = at > 64 ? at - 64 : 0) {
-            four piece = LOAD(four, s + at);
-            STORE(four, d + at, piece);
+            LOAD_FOUR(piece, s + at);
+            STORE_FOUR(d + at, piece);
         }
-        STORE(four, d, begin);
+        STORE_FOUR(d, begin);
     }
     return to;
 }

@@ -1,6 +1,8 @@
 /* Holds the functions of .cargo/memory.c, under other names, against the C library's: every length, alignment and overlap. */
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 void *static_memcpy(void *, const void *, size_t);
 void *static_memmove(void *, const void *, size_t);
@@ -22,8 +24,18 @@ static int fail(const char *what, size_t n, size_t a, size_t b) {
     return 1;
 }
 
+/* A page, with one after it that nobody may touch. */
+static unsigned char *end_of_page(void) {
+    long page = sysconf(_SC_PAGESIZE);
+    unsigned char *both = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (both == MAP_FAILED || mprotect(both + page, page, PROT_NONE)) return NULL;
+    return both + page;
+}
+
 int main(void) {
     unsigned long held = 0;
+    unsigned char *one = end_of_page(), *other = end_of_page();
+    if (!one || !other) return fail("no pages", 0, 0, 0);
     fill(source);
     for (size_t n = 0; n <= LONGEST; n++) {
         for (size_t a = 0; a <= SHIFTS; a++) {
@@ -46,9 +58,15 @@ int main(void) {
             memset(theirs + a, (int)(a * 100 - 300), n);
             if (memcmp(ours, theirs, SIZE)) return fail("memset", n, a, 0);
         }
-        /* Equal, and with one byte that is less or more at each place, and others after it. */
+        /* Up to the end of a page, and no further. */
+        static_memset(one - n, 1, n);
+        static_memcpy(other - n, one - n, n);
+        static_memmove(other - n, one - n, n);
+        if (static_memcmp(one - n, other - n, n) || static_bcmp(one - n, other - n, n)) return fail("the end of a page", n, 0, 0);
+        /* Equal, and other after that; and with one byte that is less or more at each place, and others after it. */
         fill(ours);
         memcpy(theirs + 3, ours, LONGEST + 1);
+        theirs[3 + n] ^= 0x55;
         if (static_memcmp(ours, theirs + 3, n) || static_bcmp(ours, theirs + 3, n)) return fail("memcmp of equals", n, 0, 0);
         for (size_t at = 0; at < n; at++, held++) {
             for (int by = -1; by <= 1; by += 2) {
