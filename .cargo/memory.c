@@ -1,8 +1,8 @@
 /* The C library's functions for memory, for the static program: musl's copy and compare the short pieces that names and values are
  * several times slower than other C libraries do, a fifth of the CPU time of a large run. scripts/static-build compiles and links it.
  *
- * No loop over single bytes: what is shorter than a block is read as two pieces that overlap. Everything is loaded before the first
- * byte is stored, or the direction is chosen so that nothing is overwritten before it is read.
+ * What is short is read as two pieces that overlap, not byte by byte; only less than four bytes are compared so. Up to 64 bytes are all
+ * loaded before the first is stored. Of more, the direction is chosen so that nothing is overwritten before it is read.
  *
  * For little-endian machines. tests/memory_functions.rs holds every length and overlap against the C library's own.
  */
