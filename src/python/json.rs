@@ -10,7 +10,6 @@ use std::fmt::{self, Write as _};
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use memchr::memchr2;
 
 use super::number::{MAX_INT_DIGITS, Number};
 
@@ -150,6 +149,22 @@ const EXPECTED_VALUE: &str = "a value is expected";
 const UNTERMINATED: &str = "a string is not terminated";
 const BAD_UNICODE_ESCAPE: &str = "\\u needs four hex digits";
 
+/// The bytes that end a run of plain characters in a string.
+const ENDS_RUN: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        ends[byte] = true;
+        byte += 1;
+    }
+    ends[b'"' as usize] = true;
+    ends[b'\\' as usize] = true;
+    ends
+};
+
+/// Room for the fields of a connection, so that an object seldom grows.
+const FIELDS: usize = 8;
+
 impl Scanner<'_> {
     fn rest(&self) -> &str {
         self.text.get(self.at..).unwrap_or_default()
@@ -274,11 +289,11 @@ impl Scanner<'_> {
     fn object(&mut self, depth: usize) -> Result<Json, JsonError> {
         let depth = self.enter(depth)?;
         self.at += 1;
-        let mut entries = Object::default();
         self.skip_space();
         if self.eat_byte(b'}') {
-            return Ok(Json::Object(entries));
+            return Ok(Json::Object(Object::default()));
         }
+        let mut entries = Object::with_capacity_and_hasher(FIELDS, foldhash::fast::RandomState::default());
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.syntax("a key in double quotes is expected"));
@@ -307,13 +322,8 @@ impl Scanner<'_> {
     fn string(&mut self) -> Result<String, JsonError> {
         let start = self.at;
         self.at += 1;
-        let mut text = String::new();
+        let mut text = self.plain_run().to_owned();
         loop {
-            let rest = self.rest();
-            let plain = memchr2(b'"', b'\\', rest.as_bytes()).and_then(|end| rest.get(..end)).unwrap_or(rest);
-            let run = plain.bytes().position(|byte| byte < 0x20).and_then(|end| plain.get(..end)).unwrap_or(plain);
-            text.push_str(run);
-            self.at += run.len();
             match self.peek() {
                 None => return Err(JsonError { kind: JsonErrorKind::Syntax(UNTERMINATED), offset: start }),
                 Some(b'"') => {
@@ -329,7 +339,16 @@ impl Scanner<'_> {
                 }
                 _ => return Err(self.syntax("a control character in a string is not escaped")),
             }
+            text.push_str(self.plain_run());
         }
+    }
+
+    /// What comes before the next quote, backslash or control character, or before the end.
+    fn plain_run(&mut self) -> &str {
+        let start = self.at;
+        let rest = self.text.as_bytes().get(start..).unwrap_or_default();
+        self.at += rest.iter().position(|byte| ENDS_RUN[usize::from(*byte)]).unwrap_or(rest.len());
+        self.text.get(start..self.at).unwrap_or_default()
     }
 
     /// The code point of an escape; the next byte is its backslash.

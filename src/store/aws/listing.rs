@@ -11,11 +11,12 @@
 //! negation, a name that must come back), and a server that fails the check is walked page by page.
 
 use std::cell::Cell;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 
+use foldhash::{HashMap, HashSet};
 use futures_util::future::try_join_all;
 
 use super::budget::MOST_PAGES;
@@ -129,7 +130,7 @@ struct Way {
 impl Way {
     fn new(filters: &[Vec<String>], descending: bool) -> Self {
         let query = Query { filters: filters.to_vec(), descending, token: None };
-        Self { query, names: Vec::new(), tokens: HashSet::new(), has_begun: false, is_over: false, is_full: true }
+        Self { query, names: Vec::new(), tokens: HashSet::default(), has_begun: false, is_over: false, is_full: true }
     }
 }
 
@@ -159,7 +160,7 @@ impl<P: Pages> Walk<'_, P> {
     /// The first page.
     async fn begin(&self, filters: Vec<Vec<String>>) -> Result<Part, StoreError> {
         let mut part = Part::new(filters, None);
-        self.step(&mut part.up).await?;
+        (self.take)(self.step(&mut part.up).await?);
         Ok(part)
     }
 
@@ -170,14 +171,14 @@ impl<P: Pages> Walk<'_, P> {
         if !self.fill(part, DEEPEST).await? {
             tracing::debug!("more names than are kept, or filters that are not AWS's: walking page by page");
             while !in_turn.is_over {
-                self.step(&mut in_turn).await?;
+                (self.take)(self.step(&mut in_turn).await?);
             }
         }
         Ok(())
     }
 
-    /// Goes on by a page.
-    async fn step(&self, way: &mut Way) -> Result<(), StoreError> {
+    /// Goes on by a page, and gives what it has.
+    async fn step(&self, way: &mut Way) -> Result<Vec<Listed>, StoreError> {
         self.asked.set(self.asked.get() + 1);
         if self.asked.get() > MOST_PAGES {
             let message = format!("the listing does not end: {MOST_PAGES} pages, and still more");
@@ -193,12 +194,11 @@ impl<P: Pages> Walk<'_, P> {
                 way.names.push(name.as_str().into());
             }
         }
-        (self.take)(page.listed);
         if page.next.as_ref().is_some_and(|token| !way.tokens.insert(token.clone())) {
             return Err(StoreError::new(Cause::NotAws, LIST, "ListSecrets gives the same page token twice"));
         }
         way.query.token = page.next;
-        Ok(())
+        Ok(page.listed)
     }
 
     fn keeps_too_much(&self) -> bool {
@@ -237,9 +237,11 @@ impl<P: Pages> Walk<'_, P> {
                 let is_short = gap.is_some_and(|gap| gap <= little) || part.is_new_and_short();
                 if in_turn || is_short {
                     let own_up = part.owns(&part.up);
-                    self.step(if own_up { &mut part.up } else { &mut part.down }).await?;
+                    (self.take)(self.step(if own_up { &mut part.up } else { &mut part.down }).await?);
                 } else {
-                    tokio::try_join!(self.step(&mut part.up), self.step(&mut part.down))?;
+                    // Not one by one: the values of a page do not go out before the pages that come after both.
+                    let (up, down) = tokio::try_join!(self.step(&mut part.up), self.step(&mut part.down))?;
+                    [up, down].into_iter().for_each(self.take);
                 }
             }
         })
@@ -247,9 +249,8 @@ impl<P: Pages> Walk<'_, P> {
 
     fn cut(&self, part: &Part, gap: usize, depth: usize) -> Option<Vec<Part>> {
         let open = self.open.get().max(1);
-        let worth = WORTH_CUTTING[usize::from(open >= BUSY_PARTS)];
         let known = part.known(&part.up).len() + part.known(&part.down).len();
-        if depth == 0 || known < TELLING || gap <= worth {
+        if depth == 0 || known < TELLING || gap <= WORTH_CUTTING[usize::from(open >= BUSY_PARTS)] {
             return None;
         }
         Cut::of(part)?.parts(gap, MOST_PARTS / open, depth == DEEPEST)

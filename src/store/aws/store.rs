@@ -4,13 +4,14 @@
 //! first page of a listing and a first batch by prefix; the values of a page and the next pages.
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_sdk_secretsmanager::Client;
+use foldhash::HashSet;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, sleep_until};
@@ -34,10 +35,10 @@ use crate::store::secret_store::{Answer, Created, Enumerated, IndexStore, Listed
 use crate::text::printable;
 
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
-/// the values of the first page at once.
-const CONNECTIONS_AHEAD: usize = 6;
+/// the values of the first page and the two pages after it at once.
+const CONNECTIONS_AHEAD: usize = 4;
 /// Connections that are opened when a list has a second page.
-const CONNECTIONS_FOR_MORE: usize = 32;
+const CONNECTIONS_FOR_MORE: usize = 34;
 /// How long the first batch is waited for once the first page is there: where a page takes a millisecond, twice that is no
 /// time, and leaving the batch costs a call.
 const LEAST_PATIENCE: Duration = Duration::from_millis(250);
@@ -52,7 +53,8 @@ pub struct AwsStore {
     context: Arc<CredentialContext>,
     concurrency: usize,
     opened: Opened,
-    expects_more: Cell<bool>,
+    /// A listing has more than a page.
+    is_long: Cell<bool>,
 }
 
 /// Where the secrets of a store are.
@@ -86,7 +88,7 @@ impl AwsStore {
         let RunParts { fetch, concurrency, retries, opened, context, budget } = run;
         let calls = Calls::new(client, reads, identity, account, retries, concurrency);
         let values = Values::new(calls, in_owner_account, fetch, concurrency, budget);
-        Self { values, who, region, proxy, context, concurrency, opened, expects_more: Cell::new(false) }
+        Self { values, who, region, proxy, context, concurrency, opened, is_long: Cell::new(false) }
     }
 
     // ---- errors -------------------------------------------------------------------------------------------------
@@ -142,10 +144,10 @@ impl AwsStore {
 
     // ---- listing ------------------------------------------------------------------------------------------------
 
-    /// Once a list turns out to be longer than a page, opens the connections that its values will want.
-    fn expect_more(&self) {
+    /// Opens the connections that the values of a long list will want.
+    fn open_more(&self) {
         let more = CONNECTIONS_FOR_MORE.min(self.concurrency.saturating_sub(CONNECTIONS_AHEAD + 2));
-        if !self.expects_more.replace(true) && more > 0 && self.values.in_batches() && !self.is_busy() {
+        if more > 0 && self.values.in_batches() && !self.is_busy() {
             drop(tokio::spawn(open_connections(self.values.calls.client.clone(), more, Opened::default())));
         }
     }
@@ -165,7 +167,8 @@ impl AwsStore {
         let started = Instant::now();
         let mut patience: Option<Instant> = None;
         let mut listing_is_open = true;
-        let mut seen = HashSet::new();
+        let mut has_opened_more = false;
+        let mut seen = HashSet::default();
         let mut open: Vec<Listed> = Vec::new();
         let mut reading = FuturesUnordered::new();
         let mut result = Enumerated::default();
@@ -231,6 +234,10 @@ impl AwsStore {
                     some.into_iter().zip(answers).collect::<Vec<_>>()
                 });
             }
+            // It begins when the values of the first page have taken the connections that stand.
+            if self.is_long.get() && !std::mem::replace(&mut has_opened_more, true) {
+                self.open_more();
+            }
         }
         if seen.len() < known.least {
             let message = "the listing names fewer secrets than a batch of the same prefix";
@@ -287,9 +294,7 @@ fn account_of(arn: &str) -> Option<String> {
 impl Pages for AwsStore {
     async fn page(&self, query: Query) -> Result<Page, StoreError> {
         let page = self.values.calls.list(&query).await?;
-        if page.next.is_some() {
-            self.expect_more();
-        }
+        self.is_long.set(self.is_long.get() || page.next.is_some());
         Ok(page)
     }
 

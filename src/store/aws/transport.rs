@@ -18,17 +18,19 @@ use super::names::Names;
 use crate::config::aws::proxies::{Proxies, Proxy};
 use crate::error::{Exit, Failure};
 use aws_credential_types::Credentials;
-use aws_smithy_http_client::pool::{Client, ConnectionPool};
+use aws_smithy_http_client::pool::{Client, ConnectionPool, OriginKey, PartitionId};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext};
+use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
     HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
+use aws_smithy_types::config_bag::ConfigBag;
 
 /// The clients of a run.
 #[derive(Clone)]
@@ -78,7 +80,7 @@ fn pool(
         .max_connections_per_host(connections)
         .build_https()
         .map_err(|error| unusable(error.to_string()))?;
-    let client = Client::new(&pool).map(SharedHttpClient::new);
+    let client = Client::new(&pool).map(|client| SharedHttpClient::new(Opening { client, pool }));
     client
         .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget, proxy: variable, names }))
         .map_err(|error| unusable(error.to_string()))
@@ -136,6 +138,54 @@ impl HttpConnector for Routed<SharedHttpConnector> {
 /// Endpoints for which connections were opened ahead of requests, so that two clients of one endpoint do it once.
 pub type Opened = Arc<Mutex<HashSet<String>>>;
 
+/// Marks a request that is there to open a connection, and not to be sent.
+#[derive(Clone, Copy, Debug)]
+struct OpensOnly;
+
+/// The client of a pool. A request that only opens a connection does nothing where one stands idle: it would be sent there.
+#[derive(Clone, Debug)]
+struct Opening<T> {
+    client: T,
+    pool: ConnectionPool,
+}
+
+impl HttpClient for Opening<Client> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        let client = self.client.http_connector(settings, components);
+        SharedHttpConnector::new(Opening { client, pool: self.pool.clone() })
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.client.validate_base_client_config(components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.client.connector_metadata()
+    }
+}
+
+impl HttpConnector for Opening<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if request.extension::<OpensOnly>().is_none() {
+            return self.client.call(request);
+        }
+        let (client, pool) = (self.client.clone(), self.pool.clone());
+        HttpConnectorFuture::new(async move {
+            let origin = request.uri().parse().ok().and_then(|uri| OriginKey::from_uri(&uri).ok());
+            let known = origin.and_then(|origin| pool.partition_stats(PartitionId::ANONYMOUS, &origin));
+            match known {
+                Some(known) if known.h1().idle() == 0 => client.call(request).await,
+                // Whoever asks goes away again.
+                _ => std::future::pending().await,
+            }
+        })
+    }
+}
+
 /// An HTTP client that opens connections in another client's pool and sends nothing: every request given to it fails.
 ///
 /// Given to an operation of the SDK in place of the real client, so that the SDK itself says which endpoint is meant.
@@ -180,7 +230,10 @@ impl HttpConnector for PrewarmConnector {
         let count = if is_new { self.count } else { 0 };
         let connector = self.connector.clone();
         HttpConnectorFuture::new(async move {
-            let requests = (0..count).filter_map(|_| HttpRequest::get(&uri).ok());
+            let requests = (0..count).filter_map(|_| HttpRequest::get(&uri).ok()).map(|mut request| {
+                request.add_extension(OpensOnly);
+                request
+            });
             let mut calls: Vec<HttpConnectorFuture> = requests.map(|request| connector.call(request)).collect();
             // The first poll asks the pool, which starts a connection as a task of its own; a second poll would send the
             // request. The pool keeps the connection of a caller that went away for the next one.

@@ -2,12 +2,12 @@
 //! GetSecretValue elsewhere, wherever AWS refuses a batch, and once it has throttled one.
 
 use std::cell::Cell;
-use std::collections::{HashMap, HashSet};
 
 use aws_sdk_secretsmanager::operation::RequestId;
 use aws_sdk_secretsmanager::operation::batch_get_secret_value::BatchGetSecretValueOutput;
 use aws_sdk_secretsmanager::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_secretsmanager::types::ApiErrorType;
+use foldhash::{HashMap, HashSet};
 use futures_util::stream::{self, StreamExt};
 use secrecy::SecretString;
 use tokio::sync::Semaphore;
@@ -96,7 +96,7 @@ impl Values {
         // The turn may have come late: what an earlier batch met holds for this one.
         if turn.is_none() || !self.in_batches() {
             drop(turn);
-            return self.read_open(ids, HashMap::new()).await;
+            return self.read_open(ids, HashMap::default()).await;
         }
         if self.budget.is_over() {
             return to_all(&self.too_much(BATCH_GET));
@@ -107,7 +107,7 @@ impl Values {
         drop(turn);
         let output = match output {
             Ok(output) => output,
-            Err(error) if self.leads_around(&error) => return self.read_open(ids, HashMap::new()).await,
+            Err(error) if self.leads_around(&error) => return self.read_open(ids, HashMap::default()).await,
             Err(error) => return to_all(&error),
         };
         let request_id = output.request_id().map(str::to_owned);

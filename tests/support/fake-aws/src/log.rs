@@ -59,6 +59,8 @@ pub struct Stats {
     pub connections_opened: u64,
     /// Times that a connection could not be accepted, for want of file descriptors.
     pub kept_waiting: u64,
+    /// Requests for what is no endpoint.
+    pub elsewhere: u64,
     /// Secret ids (and ARNs of roles to assume) that the calls named.
     pub ids_asked: u64,
     /// `User-Agent` of the last call.
@@ -123,6 +125,11 @@ impl Log {
     /// A connection had to wait.
     pub fn kept_waiting(&self) {
         lock(&self.inner).stats.kept_waiting += 1;
+    }
+
+    /// A request went to no endpoint.
+    pub fn went_elsewhere(&self) {
+        lock(&self.inner).stats.elsewhere += 1;
     }
 
     fn now_ms(&self) -> u64 {

@@ -47,7 +47,10 @@ pub async fn route(shared: Arc<Shared>, peer: Peer, request: Request<Incoming>) 
     }
     match metadata::handle(&shared, &peer, &head.method, path, &head.headers).await {
         Some(response) => response,
-        None => Ok(local(&shared, &peer, Reply::json(404, &json!({ "error": "no such endpoint" })))),
+        None => {
+            shared.log.went_elsewhere();
+            Ok(local(&shared, &peer, Reply::json(404, &json!({ "error": "no such endpoint" }))))
+        }
     }
 }
 
