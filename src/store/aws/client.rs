@@ -9,12 +9,14 @@ use aws_sdk_secretsmanager::Client;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::{SharedTimeSource, SystemTimeSource};
 use aws_smithy_runtime_api::client::behavior_version::BehaviorVersion;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_types::SdkConfig;
 use aws_types::app_name::AppName;
 use aws_types::region::Region;
 use secrecy::ExposeSecret;
 
 use super::budget::Budget;
+use super::bulk::ReadsInBulk;
 use super::configuration::{Configuration, Side};
 use super::credential_context::CredentialContext;
 use super::credentials::{AssumedRole, Once, TokenFile, WhoAmI};
@@ -139,6 +141,7 @@ pub fn open_over(
         builder.set_use_fips(Some(side.session.fips && !is_named));
         builder.set_use_dual_stack(Some(side.session.dual_stack && !is_named));
         builder.set_endpoint_url(endpoint);
+        builder.push_interceptor(SharedInterceptor::new(ReadsInBulk::new()));
         let client = Client::from_conf(builder.build());
         let reads = reads(&client, number.as_deref());
         let identity = provider_of(&config)?;

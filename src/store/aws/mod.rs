@@ -2,6 +2,7 @@
 
 mod body_limit;
 mod budget;
+mod bulk;
 mod calls;
 pub mod client;
 mod codes;

@@ -196,7 +196,7 @@ fn costs(names: &[String]) -> (usize, usize) {
     let trips = far.clock.run(async {
         let (pages, mut open) = unbounded_channel();
         let take = |page: Vec<Listed>| pages.send(page).unwrap();
-        let mut seen = HashSet::new();
+        let mut seen = HashSet::default();
         let (mut batches, mut left) = (FuturesUnordered::new(), 0);
         let prefixes = ["p/".to_owned()];
         let mut walk = Box::pin(walk(&far, &prefixes, &take));
@@ -311,7 +311,7 @@ fn scheme(kind: &str, count: usize) -> Vec<String> {
             },
         }
     });
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::default();
     names.filter(|name| seen.insert(name.clone())).take(count).map(|name| format!("p/{name}")).collect()
 }
 
