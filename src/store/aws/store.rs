@@ -37,8 +37,9 @@ use crate::text::printable;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
 /// the values of the first page and the two pages after it at once.
 const CONNECTIONS_AHEAD: usize = 4;
-/// Connections that are opened when a list has a second page.
-const CONNECTIONS_FOR_MORE: usize = 34;
+/// Connections that are opened when a list has a second page: with those that stand as many as the values of the next two pages
+/// and the pages after them take. More come as requests find none; more at once only keep a list of some hundred waiting.
+const CONNECTIONS_FOR_MORE: usize = 14;
 /// How long the first batch is waited for once the first page is there: where a page takes a millisecond, twice that is no
 /// time, and leaving the batch costs a call.
 const LEAST_PATIENCE: Duration = Duration::from_millis(250);
