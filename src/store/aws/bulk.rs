@@ -90,7 +90,7 @@ fn list(body: &[u8]) -> Option<Output> {
 }
 
 fn batch(body: &[u8]) -> Option<Output> {
-    let Object(Values { values, next, has_errors }) = serde_json::from_slice(body).ok()?;
+    let Object(Batch { values, next, has_errors }) = serde_json::from_slice(body).ok()?;
     // Errors are told with the request's id, which only the SDK puts into its types.
     if has_errors {
         return None;
@@ -113,7 +113,7 @@ struct Pages {
 }
 
 #[derive(Default)]
-struct Values {
+struct Batch {
     values: Option<Vec<Object<Entry>>>,
     next: Option<String>,
     has_errors: bool,
@@ -162,7 +162,7 @@ impl Fields for Pages {
     }
 }
 
-impl Fields for Values {
+impl Fields for Batch {
     fn read<'de, A: MapAccess<'de>>(&mut self, key: Key, object: &mut A) -> Result<(), A::Error> {
         match key {
             Key::SecretValues => self.values = object.next_value()?,
