@@ -378,7 +378,7 @@ fn names_that_nobody_wants() {
 }
 
 /// Secrets of 64 KiB, the most that AWS takes, each of which is worst to read in its way.
-fn largest() -> [(&'static str, String); 7] {
+fn largest() -> [(&'static str, String); 9] {
     let keys = |start: &str, one: &dyn Fn(usize) -> String, end: &str| {
         let mut text = start.to_owned();
         for i in 0.. {
@@ -390,11 +390,14 @@ fn largest() -> [(&'static str, String); 7] {
         }
         text + end
     };
+    let deep = format!("{}0{},", r#"{"":"#.repeat(400), "}".repeat(400));
     [
         ("64 KiB of text", keys("mysql://h/?", &|_| "x".into(), "")),
         ("64 KiB of keys", keys(r#"{"conn_type": "x", "extra": {"#, &|i| format!("\"{i}\":1,"), r#""z": 1}}"#)),
         ("64 KiB of items", keys(r#"{"conn_type": "x", "extra": {"a": ["#, &|_| "0,".into(), "0]}}")),
         ("64 KiB of objects", keys(r#"{"conn_type": "x", "extra": {"a": ["#, &|_| "{},".into(), "0]}}")),
+        ("64 KiB of small objects", keys(r#"{"conn_type": "x", "extra": {"a": ["#, &|_| r#"{"":0},"#.into(), "0]}}")),
+        ("64 KiB of objects in objects", keys(r#"{"conn_type": "x", "extra": {"a": ["#, &|_| deep.clone(), "0]}}")),
         ("64 KiB of parameters", keys("mysql://h/?z=1", &|i| format!("&{i}=1"), "")),
         ("64 KiB of escapes", keys("mysql://h/?a=", &|_| "%".into(), "")),
         ("64 KiB of controls", keys("mysql://h/?a=", &|_| "\u{1}".into(), "")),

@@ -357,6 +357,7 @@ impl SecretStore for AwsStore {
     }
 
     async fn enumerate(&self, prefixes: &[&str], wanted: &Wanted<'_>) -> Result<Enumerated, StoreError> {
+        self.is_long.set(false);
         let prefixes: Vec<String> = prefixes.iter().copied().map(str::to_owned).collect();
         let (names, pages) = unbounded_channel();
         let listing = async {

@@ -142,7 +142,7 @@ pub type Opened = Arc<Mutex<HashSet<String>>>;
 #[derive(Clone, Copy, Debug)]
 struct OpensOnly;
 
-/// The client of a pool. A request that only opens a connection does nothing where one stands idle: it would be sent there.
+/// The client of a pool. A request that only opens a connection does nothing where one can take it: it would be sent there.
 #[derive(Clone, Debug)]
 struct Opening<T> {
     client: T,
@@ -163,6 +163,10 @@ impl HttpClient for Opening<Client> {
         self.client.validate_base_client_config(components, config)
     }
 
+    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
+        self.client.validate_final_config(components, config)
+    }
+
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
         self.client.connector_metadata()
     }
@@ -177,9 +181,10 @@ impl HttpConnector for Opening<SharedHttpConnector> {
         HttpConnectorFuture::new(async move {
             let origin = request.uri().parse().ok().and_then(|uri| OriginKey::from_uri(&uri).ok());
             let known = origin.and_then(|origin| pool.partition_stats(PartitionId::ANONYMOUS, &origin));
+            // What is known holds until the pool is asked: nothing else runs in between on this one thread.
             match known {
-                Some(known) if known.h1().idle() == 0 => client.call(request).await,
-                // Whoever asks goes away again.
+                Some(known) if known.h1().idle() == 0 && known.h2().accepting() == 0 => client.call(request).await,
+                // Never ready; the caller drops it.
                 _ => std::future::pending().await,
             }
         })

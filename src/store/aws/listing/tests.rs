@@ -349,6 +349,16 @@ fn a_long_listing_takes_few_calls_and_few_round_trips_whatever_the_names() {
 }
 
 #[test]
+fn names_are_handed_over_once_both_ends_have_come() {
+    let server = Server::of(counted(250), Quirks::default());
+    let asked = RefCell::new(Vec::new());
+    let take = |_: Vec<Listed>| asked.borrow_mut().push(server.calls.get());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(walk(&server, &["p/".to_owned()], &take)).unwrap();
+    assert_eq!(asked.into_inner(), [1, 3, 3], "calls before each page of names");
+}
+
+#[test]
 fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
     for (count, calls) in
         [(0, 1), (10, 1), (20, 1), (21, 1), (100, 1), (101, 3), (200, 3), (300, 4), (1000, 14), (5000, 61)]
