@@ -317,8 +317,7 @@ fn connections_are_opened_ahead_and_never_more_than_allowed() {
         let aws = FakeAws::start(scenario().owns(300));
         let ended = run(&aws, "{}").var("SECRETS_INIT_CONCURRENCY", limit).go().code(0);
         assert_eq!(ended.conn_ids().len(), 300);
-        let stats = aws.stats();
-        let opened = stats.connections_opened;
+        let opened = aws.stats().connections_opened;
         assert!(opened <= limit.parse().unwrap(), "{opened} connections of {limit}");
     }
 }

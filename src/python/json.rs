@@ -291,11 +291,11 @@ impl Scanner<'_> {
         let room = if depth == 0 { FIELDS } else { 0 };
         let depth = self.enter(depth)?;
         self.at += 1;
+        let mut entries = Object::with_capacity_and_hasher(room, RandomState::default());
         self.skip_space();
         if self.eat_byte(b'}') {
-            return Ok(Json::Object(Object::default()));
+            return Ok(Json::Object(entries));
         }
-        let mut entries = Object::with_capacity_and_hasher(room, RandomState::default());
         loop {
             if self.peek() != Some(b'"') {
                 return Err(self.syntax("a key in double quotes is expected"));

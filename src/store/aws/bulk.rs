@@ -91,19 +91,12 @@ fn list(body: &[u8]) -> Option<Output> {
 }
 
 fn batch(body: &[u8]) -> Option<Output> {
-    let Object(Batch { values, next, has_errors }) = serde_json::from_slice(body).ok()?;
-    // Errors are told with the request's id, which only the SDK puts into its types.
-    if has_errors {
-        return None;
-    }
-    let entry = |Object(Entry { arn, name, text, is_binary, created })| {
+    let Object(Batch { values, next }) = serde_json::from_slice(body).ok()?;
+    let entry = |Object(Entry { arn, name, text, created })| {
         let entry = SecretValueEntry::builder().set_arn(arn).set_name(name).set_secret_string(text);
-        (!is_binary).then(|| entry.set_created_date(created.map(DateTime::from_secs_f64)).build())
+        entry.set_created_date(created.map(DateTime::from_secs_f64)).build()
     };
-    let values = match values {
-        Some(values) => Some(values.into_iter().map(entry).collect::<Option<Vec<_>>>()?),
-        None => None,
-    };
+    let values = values.map(|values| values.into_iter().map(entry).collect());
     Some(Output::erase(BatchGetSecretValueOutput::builder().set_secret_values(values).set_next_token(next).build()))
 }
 
@@ -117,7 +110,6 @@ struct Pages {
 struct Batch {
     values: Option<Vec<Object<Entry>>>,
     next: Option<String>,
-    has_errors: bool,
 }
 
 #[derive(Default)]
@@ -131,7 +123,6 @@ struct Entry {
     arn: Option<String>,
     name: Option<String>,
     text: Option<String>,
-    is_binary: bool,
     created: Option<f64>,
 }
 
@@ -153,7 +144,7 @@ enum Key {
     Other,
 }
 
-/// What is read of an object. Of a key that comes twice, the SDK takes the last.
+/// What is read of an object; an error leaves the answer to the SDK. Of a key that comes twice, the SDK takes the last.
 trait Fields: Default {
     fn read<'de, A: MapAccess<'de>>(&mut self, key: Key, object: &mut A) -> Result<(), A::Error>;
 }
@@ -175,8 +166,11 @@ impl Fields for Batch {
             Key::SecretValues => self.values = object.next_value()?,
             Key::NextToken => self.next = object.next_value()?,
             Key::Errors => {
+                // They are told with the request's id, which only the SDK puts into its types.
                 let errors: Option<Vec<IgnoredAny>> = object.next_value()?;
-                self.has_errors |= errors.is_some_and(|errors| !errors.is_empty());
+                if errors.is_some_and(|errors| !errors.is_empty()) {
+                    return Err(A::Error::custom("there are errors"));
+                }
             }
             _ => skip(object)?,
         }
@@ -201,7 +195,11 @@ impl Fields for Entry {
             Key::Arn => self.arn = object.next_value()?,
             Key::Name => self.name = object.next_value()?,
             Key::SecretString => self.text = object.next_value()?,
-            Key::SecretBinary => self.is_binary |= object.next_value::<Option<IgnoredAny>>()?.is_some(),
+            Key::SecretBinary => {
+                if object.next_value::<Option<IgnoredAny>>()?.is_some() {
+                    return Err(A::Error::custom("a binary secret"));
+                }
+            }
             Key::CreatedDate => {
                 // By Rust's own parser, as the SDK does: serde_json's is off by the last bit.
                 let seconds = object.next_value::<Option<&RawValue>>()?.map(|token| token.get().parse::<f64>());

@@ -11,7 +11,7 @@ mod credential_context;
 mod credentials;
 mod errors;
 mod listing;
-mod logging_client;
+mod logging_connector;
 mod names;
 pub mod reads;
 mod retries;

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
 
 use super::budget::Budget;
-use super::logging_client::LoggingHttpClient;
+use super::logging_connector::LoggingConnector;
 use super::names::Names;
 use crate::config::aws::proxies::{Proxies, Proxy};
 use crate::error::{Exit, Failure};
@@ -80,10 +80,46 @@ fn pool(
         .max_connections_per_host(connections)
         .build_https()
         .map_err(|error| unusable(error.to_string()))?;
-    let client = Client::new(&pool).map(|client| SharedHttpClient::new(Opening { client, pool }));
-    client
-        .map(|client| SharedHttpClient::new(LoggingHttpClient { client, budget, proxy: variable, names }))
-        .map_err(|error| unusable(error.to_string()))
+    let client = Client::new(&pool).map_err(|error| unusable(error.to_string()))?;
+    let wrap = move |connector| {
+        let connector = SharedHttpConnector::new(Opening { connector, pool: pool.clone() });
+        SharedHttpConnector::new(LoggingConnector { connector, budget, proxy: variable, names: names.clone() })
+    };
+    Ok(SharedHttpClient::new(Wrapped { client, wrap }))
+}
+
+/// The client of a pool, with connectors of ours around its own.
+struct Wrapped<F> {
+    client: Client,
+    wrap: F,
+}
+
+impl<F> fmt::Debug for Wrapped<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Wrapped")
+    }
+}
+
+impl<F: Fn(SharedHttpConnector) -> SharedHttpConnector + Send + Sync + 'static> HttpClient for Wrapped<F> {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
+        (self.wrap)(self.client.http_connector(settings, components))
+    }
+
+    fn validate_base_client_config(
+        &self,
+        components: &RuntimeComponentsBuilder,
+        config: &ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.client.validate_base_client_config(components, config)
+    }
+
+    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
+        self.client.validate_final_config(components, config)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.client.connector_metadata()
+    }
 }
 
 // ---- proxies ---------------------------------------------------------------------------------------------------
@@ -142,48 +178,25 @@ pub type Opened = Arc<Mutex<HashSet<String>>>;
 #[derive(Clone, Copy, Debug)]
 struct OpensOnly;
 
-/// The client of a pool. A request that only opens a connection does nothing where one can take it: it would be sent there.
-#[derive(Clone, Debug)]
-struct Opening<T> {
-    client: T,
+/// The connector of a pool. A request that only opens a connection does nothing where one can take it: it would be sent there.
+#[derive(Debug)]
+struct Opening {
+    connector: SharedHttpConnector,
     pool: ConnectionPool,
 }
 
-impl HttpClient for Opening<Client> {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let client = self.client.http_connector(settings, components);
-        SharedHttpConnector::new(Opening { client, pool: self.pool.clone() })
-    }
-
-    fn validate_base_client_config(
-        &self,
-        components: &RuntimeComponentsBuilder,
-        config: &ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.client.validate_base_client_config(components, config)
-    }
-
-    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
-        self.client.validate_final_config(components, config)
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.client.connector_metadata()
-    }
-}
-
-impl HttpConnector for Opening<SharedHttpConnector> {
+impl HttpConnector for Opening {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         if request.extension::<OpensOnly>().is_none() {
-            return self.client.call(request);
+            return self.connector.call(request);
         }
-        let (client, pool) = (self.client.clone(), self.pool.clone());
+        let (connector, pool) = (self.connector.clone(), self.pool.clone());
         HttpConnectorFuture::new(async move {
             let origin = request.uri().parse().ok().and_then(|uri| OriginKey::from_uri(&uri).ok());
             let known = origin.and_then(|origin| pool.partition_stats(PartitionId::ANONYMOUS, &origin));
             // What is known holds until the pool is asked: nothing else runs in between on this one thread.
             match known {
-                Some(known) if known.h1().idle() == 0 && known.h2().accepting() == 0 => client.call(request).await,
+                Some(known) if known.h1().idle() == 0 && known.h2().accepting() == 0 => connector.call(request).await,
                 // Never ready; the caller drops it.
                 _ => std::future::pending().await,
             }

@@ -78,7 +78,7 @@ impl Request {
     /// # Errors
     /// When no answer comes. Whatever status it has, an answer is none.
     pub async fn send(self, http: &SharedHttpClient, patience: Duration) -> Result<EndpointAnswer, StoreError> {
-        let origin = super::super::logging_client::origin(&self.uri);
+        let origin = super::super::logging_connector::origin(&self.uri);
         let operation = Operation::builder()
             .service_name("credentials")
             .operation_name("Get")

@@ -6,15 +6,9 @@
 
 use std::time::Instant;
 
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
+use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector};
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
-use aws_smithy_runtime_api::client::runtime_components::{RuntimeComponents, RuntimeComponentsBuilder};
-use aws_smithy_types::config_bag::ConfigBag;
 
 use super::body_limit::BodyLimit;
 use super::budget::Budget;
@@ -22,48 +16,16 @@ use super::errors::{self, Unreached};
 use super::names::Names;
 use super::retries::RETRIES;
 
-/// An HTTP client that logs what passes through it.
-#[derive(Clone, Debug)]
-pub struct LoggingHttpClient {
-    pub client: SharedHttpClient,
+/// Logs what passes through another connector.
+#[derive(Debug)]
+pub struct LoggingConnector {
+    pub connector: SharedHttpConnector,
     /// How much is read of what comes.
     pub budget: Budget,
     /// The variable of the proxy that every request goes through.
     pub proxy: Option<&'static str>,
     /// The addresses that its connections go to.
     pub names: Names,
-}
-
-impl HttpClient for LoggingHttpClient {
-    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
-        let connector = self.client.http_connector(settings, components);
-        let names = self.names.clone();
-        SharedHttpConnector::new(LoggingConnector { connector, budget: self.budget, proxy: self.proxy, names })
-    }
-
-    fn validate_base_client_config(
-        &self,
-        components: &RuntimeComponentsBuilder,
-        config: &ConfigBag,
-    ) -> Result<(), BoxError> {
-        self.client.validate_base_client_config(components, config)
-    }
-
-    fn validate_final_config(&self, components: &RuntimeComponents, config: &ConfigBag) -> Result<(), BoxError> {
-        self.client.validate_final_config(components, config)
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.client.connector_metadata()
-    }
-}
-
-#[derive(Debug)]
-struct LoggingConnector {
-    connector: SharedHttpConnector,
-    budget: Budget,
-    proxy: Option<&'static str>,
-    names: Names,
 }
 
 impl HttpConnector for LoggingConnector {
