@@ -15,6 +15,7 @@ import hashlib
 import inspect
 import json
 import multiprocessing
+import multiprocessing.connection
 import os
 import pathlib
 import re
@@ -170,6 +171,7 @@ class Bench:
         # The server that forks: it imports boto3 once, is single-threaded and has the redirection from its start.
         self.fork = multiprocessing.get_context("forkserver")
         self.fork.set_forkserver_preload(["live"])
+        self.asking = threading.Lock()
         os.environ["LD_PRELOAD"] = str(self.redirect)
         self.fork.Process(target=print).start()
         del os.environ["LD_PRELOAD"]
@@ -234,8 +236,13 @@ class Bench:
 
         result = home / "result.json"
         process = self.fork.Process(target=live.run, args=(environment, kwargs, str(result)))
-        process.start()
-        process.join(PATIENCE)
+        # One at a time: start() also asks after the processes of the other threads (multiprocessing.process._cleanup, 3.11), and of
+        # two threads that ask after one process, one finds the exit code read and reports 255.
+        with self.asking:
+            process.start()
+        multiprocessing.connection.wait([process.sentinel], PATIENCE)
+        with self.asking:
+            process.join(0)
         assert process.exitcode == 0, f"boto3 ended with {process.exitcode}: {environment} {kwargs}"
         outcome = json.loads(result.read_text(encoding="utf-8"))
         said = "" if outcome["found"] else f"{outcome['error']}: {outcome['message']}"
