@@ -6,6 +6,7 @@
 //! unreadable. Whatever reaches a file was checked one by one before; this is the check of the whole, by other code.
 //! Rules: Airflow 2.8.1 to 3.3.2 `airflow/secrets/local_filesystem.py`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use indexmap::IndexMap;
@@ -16,7 +17,7 @@ use crate::airflow::versions::{AirflowTarget, Rules};
 use crate::config::settings::{Dialect, Format};
 use crate::error::{Exit, Failure};
 use crate::model::connection::{Connection, Field};
-use crate::python::json::{Json, Object, dumps, loads_within, raw_ascii};
+use crate::python::json::{Object, Value, dumps, loads_within, raw_ascii};
 use crate::render::files::{Expected, Rendered};
 use crate::render::template::quote;
 use crate::text::shown;
@@ -27,10 +28,11 @@ pub type Fields = BTreeMap<String, BTreeMap<String, String>>;
 /// The file adds two levels around an extra. Airflow itself fails near 970 (seen in runs of 2.8.1 and 3.3.2).
 const DEEPEST: usize = 600;
 
-type Entry = Object;
-
 /// Entries in the order of the file, by id.
-type Entries = Vec<(String, Entry)>;
+type Entries<'a> = Vec<(Cow<'a, str>, Object<'a>)>;
+
+/// Texts in the order of the file, by key.
+type Texts<'a> = Vec<(Cow<'a, str>, Cow<'a, str>)>;
 
 /// Checks that a file is one that its reader takes, and that it gives the very entries it was rendered from.
 ///
@@ -65,16 +67,19 @@ pub fn check(file: &Rendered<'_>, target: AirflowTarget) -> Result<(), Failure> 
 /// The entries of a file of this kind, by id, with their fields: for a comparison. A variable is an entry without fields that
 /// have names. `None` where the bytes are not such a file, or not as this program writes it.
 pub fn entries_of(bytes: &[u8], expected: &Expected<'_>) -> Option<Fields> {
-    let texts = |read: Result<Vec<(String, String)>, String>| -> Option<Fields> {
+    let texts = |read: Result<Texts<'_>, String>| -> Option<Fields> {
         // Without a name for the field: that it has changed is all there is to say.
-        Some(read.ok()?.into_iter().map(|(id, text)| (id, BTreeMap::from([(String::new(), text)]))).collect())
+        let fields = |text: Cow<'_, str>| BTreeMap::from([(String::new(), text.into_owned())]);
+        Some(read.ok()?.into_iter().map(|(id, text)| (id.into_owned(), fields(text))).collect())
     };
     match expected {
         Expected::Connections(Format::Env, _) => uris(bytes),
         Expected::Connections(format, _) => {
             let entries = if *format == Format::Json { json(bytes) } else { yaml(bytes) }.ok()?;
-            let fields = |entry: Entry| entry.into_iter().map(|(name, value)| (name, raw_ascii(&value))).collect();
-            Some(entries.into_iter().map(|(id, entry)| (id, fields(entry))).collect())
+            let fields = |entry: Object<'_>| {
+                entry.into_iter().map(|(name, value)| (name.into_owned(), raw_ascii(&value))).collect()
+            };
+            Some(entries.into_iter().map(|(id, entry)| (id.into_owned(), fields(entry))).collect())
         }
         Expected::Texts(format, _) => texts(self::texts(bytes, *format)),
         Expected::Lines(dialect, _) => texts(variables(bytes, *dialect)),
@@ -91,7 +96,7 @@ fn uris(bytes: &[u8]) -> Option<Fields> {
         let connection = read(AirflowTarget::V2).or_else(|_| read(AirflowTarget::V3)).ok()?;
         Some(connection.fields().map(|(field, value)| (field.to_string(), raw_ascii(value))).collect())
     };
-    lines.into_iter().map(|(id, uri)| Some((id, fields(&uri)?))).collect()
+    lines.into_iter().map(|(id, uri)| Some((id.into_owned(), fields(&uri)?))).collect()
 }
 
 fn ascii(bytes: &[u8]) -> Result<&str, String> {
@@ -101,26 +106,26 @@ fn ascii(bytes: &[u8]) -> Result<&str, String> {
 
 // ---- the three formats -----------------------------------------------------------------------------------------
 
-fn json(bytes: &[u8]) -> Result<Entries, String> {
+fn json(bytes: &[u8]) -> Result<Entries<'_>, String> {
     let object = |(position, (conn_id, entry))| match entry {
-        Json::Object(fields) => Ok((conn_id, fields)),
+        Value::Object(fields) => Ok((conn_id, fields)),
         _ => Err(format!("entry {} is not an object", position + 1)),
     };
     top_of(ascii(bytes)?, DEEPEST)?.into_iter().enumerate().map(object).collect()
 }
 
 /// What stands in a JSON object.
-fn top_of(text: &str, deepest: usize) -> Result<Entry, String> {
+fn top_of(text: &str, deepest: usize) -> Result<Object<'_>, String> {
     match loads_within(text, deepest).map_err(|error| format!("JSON at byte {}", error.offset))? {
-        Json::Object(entries) => Ok(entries),
+        Value::Object(entries) => Ok(entries),
         _ => Err("the top is not an object".to_owned()),
     }
 }
 
 /// The part of YAML that the template writes, line by line: anything else is refused.
-fn yaml(bytes: &[u8]) -> Result<Entries, String> {
+fn yaml(bytes: &[u8]) -> Result<Entries<'_>, String> {
     let text = ascii(bytes)?;
-    let mut entries: IndexMap<String, Entry> = IndexMap::new();
+    let mut entries: IndexMap<Cow<'_, str>, Object<'_>> = IndexMap::new();
     if text == "{}\n" {
         return Ok(Vec::new());
     }
@@ -129,18 +134,18 @@ fn yaml(bytes: &[u8]) -> Result<Entries, String> {
         if let Some(field) = line.strip_prefix("  ") {
             let (name, value) = field.split_once(": ").ok_or_else(refuse)?;
             let value = if value.starts_with('"') {
-                Json::String(unquote_yaml(value).ok_or_else(refuse)?)
+                Value::String(unquote_yaml(value).ok_or_else(refuse)?)
             } else {
                 loads_within(value, 1).map_err(|_| refuse())?
             };
             let (_, entry) = entries.last_mut().ok_or_else(refuse)?;
-            if entry.insert(name.to_owned(), value).is_some() {
+            if entry.insert(name.into(), value).is_some() {
                 return Err(refuse());
             }
         } else {
             let key = line.strip_suffix(':').or_else(|| line.strip_suffix(": {}")).ok_or_else(refuse)?;
             let key = unquote_yaml(key).ok_or_else(refuse)?;
-            if entries.insert(key, Entry::default()).is_some() {
+            if entries.insert(key, Object::default()).is_some() {
                 return Err(refuse());
             }
         }
@@ -149,8 +154,11 @@ fn yaml(bytes: &[u8]) -> Result<Entries, String> {
 }
 
 /// The text of a double-quoted YAML scalar on one line.
-fn unquote_yaml(quoted: &str) -> Option<String> {
+fn unquote_yaml(quoted: &str) -> Option<Cow<'_, str>> {
     let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    if !inner.contains(['"', '\\']) {
+        return Some(inner.into());
+    }
     let mut out = String::with_capacity(inner.len());
     let mut chars = inner.chars();
     while let Some(c) = chars.next() {
@@ -171,7 +179,7 @@ fn unquote_yaml(quoted: &str) -> Option<String> {
         };
         out.push(decoded);
     }
-    Some(out)
+    Some(out.into())
 }
 
 fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
@@ -184,20 +192,19 @@ fn hex(chars: &mut std::str::Chars<'_>, length: usize) -> Option<char> {
 // ---- variables and config values -------------------------------------------------------------------------------
 
 /// The texts of a file, by key. LocalFilesystemBackend gives variables back as the parser does.
-fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> {
+fn texts(bytes: &[u8], format: Format) -> Result<Texts<'_>, String> {
     let text = ascii(bytes)?;
     match format {
         Format::Json => {
             let pair = |(position, (key, value))| match value {
-                Json::String(value) => Ok((key, value)),
+                Value::String(value) => Ok((key, value)),
                 _ => Err(format!("entry {} is not text", position + 1)),
             };
             top_of(text, 2)?.into_iter().enumerate().map(pair).collect()
         }
         Format::Yaml if text == "{}\n" => Ok(Vec::new()),
         Format::Yaml => {
-            let pair =
-                |(number, line): (usize, &str)| yaml_halves(line).ok_or_else(|| format!("YAML at line {}", number + 1));
+            let pair = |(number, line)| yaml_halves(line).ok_or_else(|| format!("YAML at line {}", number + 1));
             text.lines().enumerate().map(pair).collect()
         }
         Format::Env => env_halves(text, ".env"),
@@ -205,7 +212,7 @@ fn texts(bytes: &[u8], format: Format) -> Result<Vec<(String, String)>, String> 
 }
 
 /// `"key": "value"` on one line: the key ends at the first quote without a backslash before it.
-fn yaml_halves(line: &str) -> Option<(String, String)> {
+fn yaml_halves(line: &str) -> Option<(Cow<'_, str>, Cow<'_, str>)> {
     let mut escaped = false;
     let end = line.char_indices().skip(1).find(|(_, c)| {
         let ends = *c == '"' && !escaped;
@@ -216,18 +223,16 @@ fn yaml_halves(line: &str) -> Option<(String, String)> {
     Some((unquote_yaml(key)?, unquote_yaml(rest.strip_prefix(": ")?)?))
 }
 
-fn env_halves(text: &str, what: &str) -> Result<Vec<(String, String)>, String> {
-    let pair = |(number, line): (usize, &str)| {
+fn env_halves<'a>(text: &'a str, what: &str) -> Result<Texts<'a>, String> {
+    let pair = |(number, line): (usize, &'a str)| {
         let halves = line.split_once('=').filter(|(key, _)| !key.is_empty());
-        halves
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .ok_or_else(|| format!("{what} at line {}", number + 1))
+        halves.map(|(key, value)| (key.into(), value.into())).ok_or_else(|| format!("{what} at line {}", number + 1))
     };
     text.split_terminator('\n').enumerate().map(pair).collect()
 }
 
 /// A file of environment variables as its readers take it.
-fn variables(bytes: &[u8], dialect: Dialect) -> Result<Vec<(String, String)>, String> {
+fn variables(bytes: &[u8], dialect: Dialect) -> Result<Texts<'_>, String> {
     let text = str::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned())?;
     match dialect {
         Dialect::List => env_halves(text, "line"),
@@ -236,7 +241,7 @@ fn variables(bytes: &[u8], dialect: Dialect) -> Result<Vec<(String, String)>, St
 }
 
 /// `NAME=word` lines of a shell; a word is made of plain characters and of texts in quotes.
-fn words(text: &str) -> Option<Vec<(String, String)>> {
+fn words(text: &str) -> Option<Texts<'_>> {
     let mut all = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
@@ -269,13 +274,13 @@ fn words(text: &str) -> Option<Vec<(String, String)>> {
                 (_, c) => value.push(c),
             }
         };
-        all.push((name.to_owned(), value));
+        all.push((name.into(), value.into()));
         rest = after.get(end..)?;
     }
     Some(all)
 }
 
-fn same_texts(read: &[(String, String)], expected: &BTreeMap<&str, &str>) -> Result<(), String> {
+fn same_texts(read: &[(Cow<'_, str>, Cow<'_, str>)], expected: &BTreeMap<&str, &str>) -> Result<(), String> {
     if read.len() != expected.len() {
         return Err("the number of entries differs".to_owned());
     }
@@ -309,7 +314,7 @@ fn env(bytes: &[u8], set: &BTreeMap<&str, &Connection>, target: AirflowTarget) -
 // ---- is it what was expected? -------------------------------------------------------------------------------------
 
 fn same_objects(
-    entries: &[(String, Entry)],
+    entries: &[(Cow<'_, str>, Object<'_>)],
     set: &BTreeMap<&str, &Connection>,
     target: AirflowTarget,
     format: Format,
@@ -330,22 +335,22 @@ fn same_objects(
 
 /// Whether the loader takes an entry: the fields that it knows (the same from 2.3 to 3.3), and values that no Connection
 /// refuses.
-fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
+fn loadable(entry: &Object<'_>, target: AirflowTarget) -> Result<(), &'static str> {
     for (key, value) in entry {
         let Some(field) = Field::ALL.into_iter().find(|field| field.name() == key) else {
             return Err("a key that Airflow does not know");
         };
         let right = match (field, value) {
-            (Field::ConnType | Field::Login | Field::Password | Field::Host | Field::Schema, Json::String(_)) => true,
+            (Field::ConnType | Field::Login | Field::Password | Field::Host | Field::Schema, Value::String(_)) => true,
             (Field::Host | Field::Schema, other) => !other.is_truthy(),
-            (Field::Port, Json::Number(number)) => !number.is_float(),
+            (Field::Port, Value::Number(number)) => !number.is_float(),
             // Connection.__init__ of 3.0 and later: falsy is not looked at, everything else must be a JSON object.
-            (Field::Extra, Json::String(text)) => {
+            (Field::Extra, Value::String(text)) => {
                 text.is_empty()
                     || target == AirflowTarget::V2
-                    || matches!(loads_within(text, DEEPEST), Ok(Json::Object(_)))
+                    || matches!(loads_within(text, DEEPEST), Ok(Value::Object(_)))
             }
-            (Field::Extra, Json::Object(fields)) => !fields.is_empty(),
+            (Field::Extra, Value::Object(fields)) => !fields.is_empty(),
             (Field::Extra, other) => target == AirflowTarget::V2 && other.is_truthy(),
             _ => false,
         };
@@ -357,10 +362,10 @@ fn loadable(entry: &Entry, target: AirflowTarget) -> Result<(), &'static str> {
 }
 
 /// Numbers may be written in another way (-0 as 0) but must be the same to Python.
-fn same_fields(entry: &Entry, expected: &Connection, format: Format) -> Result<(), &'static str> {
+fn same_fields(entry: &Object<'_>, expected: &Connection, format: Format) -> Result<(), &'static str> {
     let differs = |field: &Field| match (entry.get(field.name()), expected.get(*field)) {
         (value, Some(extra)) if *field == Field::Extra && format == Format::Yaml => {
-            value.and_then(Json::as_str) != Some(&*extra.to_text())
+            value.and_then(Value::as_str) != Some(&*extra.to_text())
         }
         (value, expected) => value != expected && value.map(dumps) != expected.map(dumps),
     };

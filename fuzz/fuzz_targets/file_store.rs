@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use airflow_secrets_init::config::kwargs_reader::parse;
-use airflow_secrets_init::python::json::{Json, loads_within};
+use airflow_secrets_init::python::json::{self, loads_within};
 use airflow_secrets_init::error::ConfigErrors;
 use airflow_secrets_init::plan::Plan;
 use airflow_secrets_init::store::file::{Form, stores};
@@ -91,24 +91,24 @@ fn read(text: &str, form: Form) -> Result<[Secrets; 2], ()> {
 
 /// Whether a JSON document holds these secrets, by the reader that has been proved against Python.
 fn is_what_stands_there(accounts: &[Secrets; 2], text: &str) -> bool {
-    let Ok(Json::Object(document)) = loads_within(text, DEEPEST) else { return false };
+    let Ok(json::Value::Object(document)) = loads_within(text, DEEPEST) else { return false };
     // An export of Airflow's own.
     if !document.is_empty() && !document.contains_key("own") && !document.contains_key("shared") {
         return accounts.iter().map(BTreeMap::len).sum::<usize>() <= document.len();
     }
     let shared = match document.get("shared") {
-        Some(Json::Object(accounts)) => accounts.get(ACCOUNT),
+        Some(json::Value::Object(accounts)) => accounts.get(ACCOUNT),
         _ => None,
     };
     let own = document.get("own");
     accounts.iter().zip([own, shared]).all(|(secrets, account)| match account {
         None => secrets.is_empty(),
-        Some(Json::Object(entries)) => {
+        Some(json::Value::Object(entries)) => {
             entries.len() == secrets.len()
-                && entries.iter().all(|(name, value)| match (secrets.get(name), value) {
-                    (Some(None), Json::Null) => true,
-                    (Some(Some(text)), Json::String(value)) => value == text,
-                    (Some(Some(text)), value @ Json::Object(_)) => loads_within(text, DEEPEST).as_ref() == Ok(value),
+                && entries.iter().all(|(name, value)| match (secrets.get(&**name), value) {
+                    (Some(None), json::Value::Null) => true,
+                    (Some(Some(text)), json::Value::String(value)) => value == text,
+                    (Some(Some(text)), value @ json::Value::Object(_)) => loads_within(text, DEEPEST).as_ref() == Ok(value),
                     _ => false,
                 })
         }

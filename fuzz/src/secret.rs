@@ -9,7 +9,7 @@ use airflow_secrets_init::airflow::uri_write::to_uri;
 use airflow_secrets_init::airflow::versions::{AirflowTarget, Rules};
 use airflow_secrets_init::config::settings::Format;
 use airflow_secrets_init::model::connection::{Connection, Field, SecretForm};
-use airflow_secrets_init::python::json::{Json, JsonErrorKind, MAX_DEPTH, loads_within, raw_ascii};
+use airflow_secrets_init::python::json::{Json, JsonErrorKind, MAX_DEPTH, Value, loads_within, raw_ascii};
 use airflow_secrets_init::render::files::{Expected, Rendered};
 use airflow_secrets_init::render::formats::{Formatted, connections};
 use airflow_secrets_init::verify;
@@ -88,7 +88,7 @@ fn uris(connection: &Connection, target: AirflowTarget) {
 fn as_json_secret(connection: &Connection, target: AirflowTarget) {
     let bytes = connections([("c", connection)], Format::Json).bytes;
     let text = String::from_utf8(bytes).unwrap_or_default();
-    let Ok(Json::Object(file)) = loads_within(&text, MAX_DEPTH + 2) else { panic!("the file is no JSON") };
+    let Ok(Value::Object(file)) = loads_within(&text, MAX_DEPTH + 2) else { panic!("the file is no JSON") };
     let Some(entry) = file.values().next() else { panic!("the file is empty") };
     match from_secret(&raw_ascii(entry), &plain(target)) {
         Ok(read) => assert!(same(&read, connection), "an entry of the file is another connection"),

@@ -4,21 +4,21 @@ use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::Note;
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::Field;
-use crate::python::json::{Json, JsonErrorKind, loads};
+use crate::python::json::{Json, JsonErrorKind, MAX_DEPTH, Value, loads_within};
 
 /// `_normalize_conn_type`.
 pub(super) fn normalize_conn_type(conn_type: &str) -> Json {
-    Json::String(if conn_type == "postgresql" { "postgres".to_owned() } else { conn_type.replace('-', "_") })
+    Json::String(if conn_type == "postgresql" { "postgres".into() } else { conn_type.replace('-', "_").into() })
 }
 
 /// Checks an extra that is not empty: Airflow 3 needs the text of a JSON object or an object. Airflow 2 takes any other, and reads no
 /// extras from it: a note.
-pub(super) fn check_extra(extra: &Json, target: AirflowTarget) -> Result<Option<Note>, Invalid> {
+pub(super) fn check_extra(extra: &Value<'_>, target: AirflowTarget) -> Result<Option<Note>, Invalid> {
     let needs_object = target != AirflowTarget::V2;
     let invalid = |reason| Err(Invalid::field(Field::Extra, reason));
-    let parsed = extra.as_str().map(loads).transpose();
+    let parsed = extra.as_str().map(|text| loads_within(text, MAX_DEPTH)).transpose();
     match parsed.as_ref().map(|parsed| parsed.as_ref().unwrap_or(extra)) {
-        Ok(Json::Object(_)) => Ok(None),
+        Ok(Value::Object(_)) => Ok(None),
         Ok(_) if needs_object => invalid(Reason::ExtraNotAnObject),
         Err(error) => match error.kind {
             kind @ JsonErrorKind::Syntax(_) if needs_object => {

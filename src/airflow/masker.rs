@@ -75,7 +75,7 @@ mod tests {
 
     fn first_lookup(passwords: &[Option<&str>], target: AirflowTarget) -> FirstLookup {
         let with = |password: Option<&str>| {
-            let password = password.map(|text| Json::String(text.into()));
+            let password = password.map(Json::from);
             Connection::new(SecretForm::Json, [(Field::Password, password)])
         };
         let connections: Vec<(String, Connection)> =

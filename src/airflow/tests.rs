@@ -400,7 +400,7 @@ fn json_like() -> impl Strategy<Value = String> {
         ])
         .prop_map(str::to_owned),
         any::<f64>().prop_filter("finite", |x| x.is_finite()).prop_map(|x| format!("{x:e}")),
-        any::<String>().prop_map(|text| raw_ascii(&Json::String(text))),
+        any::<String>().prop_map(|text| raw_ascii(&Json::String(text.into()))),
     ];
     leaf.prop_recursive(3, 16, 4, |inner| {
         let key = prop::sample::select(vec!["login", "password", "host", "port", "schema", "conn_type", "extra", "a"]);
@@ -460,12 +460,12 @@ proptest! {
     ) {
         let connection = Connection::new(SecretForm::Uri, [
             (Field::ConnType, Some(Json::from("my_sql"))),
-            (Field::Host, Some(Json::String(host))),
-            (Field::Login, Some(Json::String(login))),
-            (Field::Password, Some(Json::String(password))),
-            (Field::Schema, Some(Json::String(schema))),
+            (Field::Host, Some(Json::String(host.into()))),
+            (Field::Login, Some(Json::String(login.into()))),
+            (Field::Password, Some(Json::String(password.into()))),
+            (Field::Schema, Some(Json::String(schema.into()))),
             (Field::Port, port.map(|port| Json::Number(Number::of_integer(port.to_string())))),
-            (Field::Extra, Some(Json::String(extra))),
+            (Field::Extra, Some(Json::String(extra.into()))),
         ]);
         let uri = to_uri(&connection);
         prop_assert!(uri.is_some());

@@ -16,7 +16,7 @@ use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::{Note, Reading};
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field, SecretForm};
-use crate::python::json::{Json, JsonErrorKind, Object, dumps, loads};
+use crate::python::json::{Json, JsonErrorKind, Object, Value, dumps, loads};
 use crate::python::number::{IntError, MAX_INT_DIGITS, Number};
 use crate::python::str::{unquote, unquote_plus};
 
@@ -53,7 +53,7 @@ pub(super) fn parse(uri: &str, target: AirflowTarget) -> Result<Reading, Invalid
     let (extra, extra_note) = extra(parts.query, target)?;
     let fields = [
         (Field::ConnType, Some(normalize_conn_type(&scheme))),
-        (Field::Host, Some(Json::String(host))),
+        (Field::Host, Some(Json::String(host.into()))),
         (Field::Login, authority.user.map(unquoted)),
         // set_password ignores an empty password.
         (Field::Password, authority.password.filter(|text| !text.is_empty()).map(unquoted)),
@@ -81,7 +81,7 @@ fn without_scheme<'a>(uri: &'a str, scheme: &str, protocols: usize) -> Cow<'a, s
 }
 
 fn unquoted(text: &str) -> Json {
-    Json::String(unquote(text).into_owned())
+    Json::String(unquote(text).into_owned().into())
 }
 
 /// `_parse_netloc_to_hostname`: a host with a slash is taken again from the source, where its case
@@ -134,7 +134,7 @@ fn extra(query: &str, target: AirflowTarget) -> Result<(Option<Json>, Option<Not
         return Ok((None, None));
     }
     let mut values = parse_qsl(query);
-    if let Some(text) = values.swap_remove(EXTRA_KEY) {
+    if let Some(text) = values.swap_remove(EXTRA_KEY).map(Value::into_owned) {
         let note = if text.is_truthy() { check_extra(&text, target)? } else { None };
         return Ok((Some(text), note));
     }
@@ -142,14 +142,14 @@ fn extra(query: &str, target: AirflowTarget) -> Result<(Option<Json>, Option<Not
         for (i, value) in values.values_mut().enumerate() {
             query_json(i, value)?;
         }
-        return Ok((Some(Json::Object(values)), None));
+        return Ok((Some(Value::Object(values).into_owned()), None));
     }
     // Text also for an empty object: Airflow leaves an empty object in the file a dict.
-    Ok((Some(Json::String(dumps(&Json::Object(values)))), None))
+    Ok((Some(Json::String(dumps(&Value::Object(values)).into())), None))
 }
 
 /// Reads a query value as JSON; it stays text if it is not JSON.
-fn query_json(index: usize, value: &mut Json) -> Result<(), Invalid> {
+fn query_json(index: usize, value: &mut Value<'_>) -> Result<(), Invalid> {
     match loads(value.as_str().unwrap_or_default()) {
         Ok(read) => *value = read,
         Err(error) if matches!(error.kind, JsonErrorKind::Syntax(_)) => {}
@@ -164,12 +164,12 @@ fn query_json(index: usize, value: &mut Json) -> Result<(), Invalid> {
 
 /// `dict(parse_qsl(query, keep_blank_values=True))`: only `&` separates; of equal keys the last
 /// value counts, at the place of the first.
-fn parse_qsl(query: &str) -> Object {
+fn parse_qsl(query: &str) -> Object<'_> {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
-        .map(|(key, value)| (unquote_plus(key), Json::String(unquote_plus(value))))
+        .map(|(key, value)| (unquote_plus(key), Value::String(unquote_plus(value))))
         .collect()
 }
 

@@ -4,6 +4,7 @@
 //! the provider's `secrets/secrets_manager.py` (providers-amazon 8.13.0 to 9.39.0) for the keys of SecretsManagerBackend,
 //! airflow-aws-shared-secrets 0.0.5 for those of the shared backend.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
@@ -42,7 +43,7 @@ pub fn parse(
             let problem = "is of LocalFilesystemBackend, which reads the file; unset it in the init container";
             errors.add(&variable, problem);
         } else {
-            overlaid.insert(key.clone(), Json::String(value.clone()));
+            overlaid.insert(Cow::from(key.clone()), Json::from(value.as_str()));
         }
     }
     let mut object = match python::json::loads(text) {
@@ -76,7 +77,7 @@ pub fn parse(
                  AIRFLOW__SECRETS__BACKEND_KWARGS to them)"
             ),
         );
-        object.retain(|key, _| !READER_KEYS.contains(&key.as_str()));
+        object.retain(|key, _| !READER_KEYS.contains(&&**key));
     }
     let stays = refuse_unset_names(place, &object, unset, errors);
     object.extend(overlaid);
@@ -90,7 +91,12 @@ pub fn parse(
 
 /// Airflow leaves a `$NAME` that is not set as it stands. In a prefix, an account, a region, a role or an id nothing can be
 /// called so, and the run would read something else: an error. Gives whether one stays elsewhere.
-fn refuse_unset_names(place: &str, object: &Object, unset: &BTreeSet<String>, errors: &mut ConfigErrors) -> bool {
+fn refuse_unset_names(
+    place: &str,
+    object: &Object<'static>,
+    unset: &BTreeSet<String>,
+    errors: &mut ConfigErrors,
+) -> bool {
     let mut stays = false;
     for (key, value) in object {
         let may_hold_dollar = KEYS.iter().any(|known| known.name == key && known.may_hold_dollar());
@@ -126,7 +132,7 @@ fn strings(array: &Json) -> Option<Vec<String>> {
 /// Reads typed values out of one object, the whole or an entry of `shared`, and reports what does not fit.
 struct KwargsReader<'a> {
     place: &'a str,
-    object: &'a Object,
+    object: &'a Object<'static>,
     in_shared: bool,
     errors: &'a mut ConfigErrors,
 }
@@ -297,7 +303,7 @@ impl KwargsReader<'_> {
         }
         let ca_file = match self.value("verify") {
             None | Some(Json::Bool(true)) => None,
-            Some(Json::String(path)) if !path.is_empty() => Some(path.clone()),
+            Some(Json::String(path)) if !path.is_empty() => Some(path.to_string()),
             Some(_) => {
                 let problem = "can't switch the check of certificates off; give the path of a CA bundle instead";
                 self.wrong("verify", problem);
@@ -322,9 +328,9 @@ impl KwargsReader<'_> {
             None | Some(Json::Null) => {}
             Some(Json::Object(kwargs)) => {
                 for (key, value) in kwargs {
-                    match (key.as_str(), value) {
-                        ("ExternalId", Json::String(id)) => external_id = Some(id.clone()),
-                        ("RoleSessionName", Json::String(name)) => session_name = Some(name.clone()),
+                    match (&**key, value) {
+                        ("ExternalId", Json::String(id)) => external_id = Some(id.to_string()),
+                        ("RoleSessionName", Json::String(name)) => session_name = Some(name.to_string()),
                         // The run lasts seconds: every duration that AWS allows is long enough.
                         ("DurationSeconds", Json::Number(_)) => {}
                         (known, _) if KNOWN.contains(&known) => self.wrong(KEY, format!("{known} has the wrong type")),
@@ -488,7 +494,7 @@ impl KwargsReader<'_> {
     fn account(&mut self) -> Option<AccountId> {
         let key = self.name_of("account");
         let account = match self.object.get(key) {
-            Some(Json::String(text)) => text.clone(),
+            Some(Json::String(text)) => text.to_string(),
             // The Python backend puts it into an f-string, so a number works there as well.
             Some(Json::Number(number)) => number.token().to_owned(),
             _ => String::new(),

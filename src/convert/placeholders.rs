@@ -57,7 +57,7 @@ fn of_connection(connection: &Connection) -> Connection {
         // A false value is written as it is, and says nothing.
         Field::Host | Field::Schema if !value.is_truthy() => value.clone(),
         Field::Extra => match value.as_str().map(loads) {
-            Some(Ok(json @ (Json::Object(_) | Json::Array(_)))) => Json::String(dumps(&of_json(&json))),
+            Some(Ok(json @ (Json::Object(_) | Json::Array(_)))) => Json::String(dumps(&of_json(&json)).into()),
             _ => of_json(value),
         },
         _ => of_json(value),

@@ -20,22 +20,40 @@ use super::number::{MAX_INT_DIGITS, Number};
 pub const MAX_DEPTH: usize = 500;
 
 /// The entries of a JSON object, in order.
-pub type Object = IndexMap<String, Json, RandomState>;
+pub type Object<'a> = IndexMap<Cow<'a, str>, Value<'a>, RandomState>;
 
-/// A JSON document as `json.loads` reads it: a secret or a part of one.
+/// A JSON document that owns its texts.
+pub type Json = Value<'static>;
+
+/// A JSON document as `json.loads` reads it: a secret or a part of one. Texts without an escape may be those of the document.
 #[derive(Clone, PartialEq)]
-pub enum Json {
+pub enum Value<'a> {
     Null,
     Bool(bool),
     /// A number, with `NaN`, `Infinity` and `-Infinity`.
     Number(Number),
-    String(String),
-    Array(Vec<Json>),
+    String(Cow<'a, str>),
+    Array(Vec<Value<'a>>),
     /// An object: of equal keys the last value counts, at the place of the first.
-    Object(Object),
+    Object(Object<'a>),
 }
 
-impl Json {
+impl Value<'_> {
+    /// The same with texts of its own.
+    pub fn into_owned(self) -> Json {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(value) => Json::Bool(value),
+            Self::Number(number) => Json::Number(number),
+            Self::String(text) => Json::String(text.into_owned().into()),
+            Self::Array(items) => Json::Array(items.into_iter().map(Value::into_owned).collect()),
+            Self::Object(entries) => {
+                let owned = entries.into_iter().map(|(key, value)| (key.into_owned().into(), value.into_owned()));
+                Json::Object(owned.collect())
+            }
+        }
+    }
+
     /// Whether it is true in Python: not null, false, zero, or empty.
     pub fn is_truthy(&self) -> bool {
         match self {
@@ -72,7 +90,7 @@ impl Json {
 }
 
 /// Names the kind alone: the content is secret.
-impl fmt::Debug for Json {
+impl fmt::Debug for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.kind())
     }
@@ -80,7 +98,7 @@ impl fmt::Debug for Json {
 
 impl From<&str> for Json {
     fn from(text: &str) -> Self {
-        Self::String(text.to_owned())
+        Self::String(text.to_owned().into())
     }
 }
 
@@ -115,14 +133,14 @@ pub enum JsonErrorKind {
 /// # Errors
 /// The first error that Python meets, nesting deeper than [`MAX_DEPTH`], or else a lone surrogate.
 pub fn loads(text: &str) -> Result<Json, JsonError> {
-    loads_within(text, MAX_DEPTH)
+    loads_within(text, MAX_DEPTH).map(Value::into_owned)
 }
 
-/// As [`loads`], with another limit of nesting.
+/// As [`loads`], with another limit of nesting. What it gives may borrow from the text.
 ///
 /// # Errors
 /// The first error that Python meets, nesting deeper than `max_depth`, or else a lone surrogate.
-pub fn loads_within(text: &str, max_depth: usize) -> Result<Json, JsonError> {
+pub fn loads_within(text: &str, max_depth: usize) -> Result<Value<'_>, JsonError> {
     let mut scanner = Scanner { text, at: 0, max_depth, lone_surrogate: None };
     scanner.skip_space();
     let value = scanner.value(0)?;
@@ -166,8 +184,8 @@ const ENDS_RUN: [bool; 256] = {
 /// memory that is counted for them (`store/aws/budget.rs`).
 const FIELDS: usize = 7;
 
-impl Scanner<'_> {
-    fn rest(&self) -> &str {
+impl<'a> Scanner<'a> {
+    fn rest(&self) -> &'a str {
         self.text.get(self.at..).unwrap_or_default()
     }
 
@@ -203,14 +221,14 @@ impl Scanner<'_> {
     }
 
     /// One value; `depth` is the number of arrays and objects around it.
-    fn value(&mut self, depth: usize) -> Result<Json, JsonError> {
+    fn value(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
         match self.peek() {
-            Some(b'"') => self.string().map(Json::String),
+            Some(b'"') => self.string().map(Value::String),
             Some(b'{') => self.object(depth),
             Some(b'[') => self.array(depth),
-            Some(b'n') if self.eat("null") => Ok(Json::Null),
-            Some(b't') if self.eat("true") => Ok(Json::Bool(true)),
-            Some(b'f') if self.eat("false") => Ok(Json::Bool(false)),
+            Some(b'n') if self.eat("null") => Ok(Value::Null),
+            Some(b't') if self.eat("true") => Ok(Value::Bool(true)),
+            Some(b'f') if self.eat("false") => Ok(Value::Bool(false)),
             Some(b'N') => self.constant("NaN"),
             Some(b'I') => self.constant("Infinity"),
             Some(b'-') if self.rest().starts_with("-I") => self.constant("-Infinity"),
@@ -219,12 +237,12 @@ impl Scanner<'_> {
         }
     }
 
-    fn constant(&mut self, word: &str) -> Result<Json, JsonError> {
-        if self.eat(word) { Ok(Json::Number(Number::of_token(word, true))) } else { Err(self.syntax(EXPECTED_VALUE)) }
+    fn constant(&mut self, word: &str) -> Result<Value<'a>, JsonError> {
+        if self.eat(word) { Ok(Value::Number(Number::of_token(word, true))) } else { Err(self.syntax(EXPECTED_VALUE)) }
     }
 
     /// `_match_number_unicode`: a fraction or exponent without digits is not part of the number.
-    fn number(&mut self) -> Result<Json, JsonError> {
+    fn number(&mut self) -> Result<Value<'a>, JsonError> {
         let start = self.at;
         let bytes = self.text.as_bytes();
         let digits_from = |from: usize| -> usize {
@@ -256,7 +274,7 @@ impl Scanner<'_> {
             return Err(JsonError { kind: JsonErrorKind::IntegerTooLong, offset: start });
         }
         self.at = end;
-        Ok(Json::Number(Number::of_token(self.text.get(start..end).unwrap_or_default(), is_float)))
+        Ok(Value::Number(Number::of_token(self.text.get(start..end).unwrap_or_default(), is_float)))
     }
 
     fn enter(&self, depth: usize) -> Result<usize, JsonError> {
@@ -266,19 +284,19 @@ impl Scanner<'_> {
         Ok(depth + 1)
     }
 
-    fn array(&mut self, depth: usize) -> Result<Json, JsonError> {
+    fn array(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
         let depth = self.enter(depth)?;
         self.at += 1;
         let mut items = Vec::new();
         self.skip_space();
         if self.eat_byte(b']') {
-            return Ok(Json::Array(items));
+            return Ok(Value::Array(items));
         }
         loop {
             items.push(self.value(depth)?);
             self.skip_space();
             if self.eat_byte(b']') {
-                return Ok(Json::Array(items));
+                return Ok(Value::Array(items));
             }
             if !self.eat_byte(b',') {
                 return Err(self.syntax("`,` or `]` is expected"));
@@ -287,14 +305,14 @@ impl Scanner<'_> {
         }
     }
 
-    fn object(&mut self, depth: usize) -> Result<Json, JsonError> {
+    fn object(&mut self, depth: usize) -> Result<Value<'a>, JsonError> {
         let room = if depth == 0 { FIELDS } else { 0 };
         let depth = self.enter(depth)?;
         self.at += 1;
         let mut entries = Object::with_capacity_and_hasher(room, RandomState::default());
         self.skip_space();
         if self.eat_byte(b'}') {
-            return Ok(Json::Object(entries));
+            return Ok(Value::Object(entries));
         }
         loop {
             if self.peek() != Some(b'"') {
@@ -311,7 +329,7 @@ impl Scanner<'_> {
             entries.insert(key, value);
             self.skip_space();
             if self.eat_byte(b'}') {
-                return Ok(Json::Object(entries));
+                return Ok(Value::Object(entries));
             }
             if !self.eat_byte(b',') {
                 return Err(self.syntax("`,` or `}` is expected"));
@@ -321,10 +339,10 @@ impl Scanner<'_> {
     }
 
     /// A string; the next byte is its opening quote.
-    fn string(&mut self) -> Result<String, JsonError> {
+    fn string(&mut self) -> Result<Cow<'a, str>, JsonError> {
         let start = self.at;
         self.at += 1;
-        let mut text = self.plain_run().to_owned();
+        let mut text = Cow::Borrowed(self.plain_run());
         loop {
             match self.peek() {
                 None => return Err(JsonError { kind: JsonErrorKind::Syntax(UNTERMINATED), offset: start }),
@@ -335,18 +353,18 @@ impl Scanner<'_> {
                 Some(b'\\') => {
                     let at = self.at;
                     match char::from_u32(self.escape(start)?) {
-                        Some(c) => text.push(c),
+                        Some(c) => text.to_mut().push(c),
                         None => drop(self.lone_surrogate.get_or_insert(at)),
                     }
                 }
                 _ => return Err(self.syntax("a control character in a string is not escaped")),
             }
-            text.push_str(self.plain_run());
+            text += self.plain_run();
         }
     }
 
     /// What comes before the next quote, backslash or control character, or before the end.
-    fn plain_run(&mut self) -> &str {
+    fn plain_run(&mut self) -> &'a str {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
         self.at += rest.iter().position(|byte| ENDS_RUN[usize::from(*byte)]).unwrap_or(rest.len());
@@ -395,7 +413,7 @@ impl Scanner<'_> {
 }
 
 /// Python's `json.dumps(value)` with its default settings: ASCII only, `", "` and `": "`.
-pub fn dumps(value: &Json) -> String {
+pub fn dumps(value: &Value<'_>) -> String {
     let mut out = String::new();
     write_into(value, false, &mut out);
     out
@@ -404,26 +422,26 @@ pub fn dumps(value: &Json) -> String {
 /// The layout of [`dumps`], with number tokens as they were written.
 ///
 /// `json.loads` reads the same value from both.
-pub fn raw_ascii(value: &Json) -> String {
+pub fn raw_ascii(value: &Value<'_>) -> String {
     let mut out = String::new();
     raw_ascii_into(value, &mut out);
     out
 }
 
 /// Appends the same.
-pub fn raw_ascii_into(value: &Json, out: &mut String) {
+pub fn raw_ascii_into(value: &Value<'_>, out: &mut String) {
     write_into(value, true, out);
 }
 
-fn write_into(value: &Json, raw_numbers: bool, out: &mut String) {
+fn write_into(value: &Value<'_>, raw_numbers: bool, out: &mut String) {
     match value {
-        Json::Null => out.push_str("null"),
-        Json::Bool(true) => out.push_str("true"),
-        Json::Bool(false) => out.push_str("false"),
-        Json::Number(number) if raw_numbers => out.push_str(number.token()),
-        Json::Number(number) => number.dump_into(out),
-        Json::String(text) => quote_into(text, out),
-        Json::Array(items) => {
+        Value::Null => out.push_str("null"),
+        Value::Bool(true) => out.push_str("true"),
+        Value::Bool(false) => out.push_str("false"),
+        Value::Number(number) if raw_numbers => out.push_str(number.token()),
+        Value::Number(number) => number.dump_into(out),
+        Value::String(text) => quote_into(text, out),
+        Value::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
                 if i > 0 {
@@ -433,7 +451,7 @@ fn write_into(value: &Json, raw_numbers: bool, out: &mut String) {
             }
             out.push(']');
         }
-        Json::Object(entries) => {
+        Value::Object(entries) => {
             out.push('{');
             for (i, (key, item)) in entries.iter().enumerate() {
                 if i > 0 {

@@ -42,13 +42,13 @@ pub fn unquote(text: &str) -> Cow<'_, str> {
 }
 
 /// Python's `unquote_plus`, as `parse_qsl` decodes names and values.
-pub fn unquote_plus(text: &str) -> String {
+pub fn unquote_plus(text: &str) -> Cow<'_, str> {
     if !text.contains('+') {
-        return unquote(text).into_owned();
+        return unquote(text);
     }
     let text = text.replace('+', " ");
     match unquote(&text) {
-        Cow::Owned(unquoted) => unquoted,
-        Cow::Borrowed(_) => text,
+        Cow::Owned(unquoted) => unquoted.into(),
+        Cow::Borrowed(_) => text.into(),
     }
 }

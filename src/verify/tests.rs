@@ -113,7 +113,8 @@ fn an_entry_has_the_keys_and_values_that_a_connection_takes() {
         (r#""extra": []"#, [Some("extra"); 2]),
         (r#""Host": "x""#, [Some("a key that Airflow does not know"); 2]),
     ] {
-        let entries = json(format!(r#"{{"a": {{{fields}}}}}"#).as_bytes()).unwrap();
+        let text = format!(r#"{{"a": {{{fields}}}}}"#);
+        let entries = json(text.as_bytes()).unwrap();
         let taken = |target| loadable(&entries[0].1, target).err();
         assert_eq!([AirflowTarget::V2, AirflowTarget::V3].map(taken), expected, "{fields}");
     }
@@ -184,7 +185,7 @@ fn quotes_of_yaml_are_read_by_the_escapes_that_are_written() {
         ("", None),
     ] {
         let halves = yaml_halves(line);
-        assert_eq!(halves.as_ref().map(|(key, value)| (key.as_str(), value.as_str())), expected, "{line}");
+        assert_eq!(halves.as_ref().map(|(key, value)| (&**key, &**value)), expected, "{line}");
     }
 }
 
@@ -236,10 +237,10 @@ fn environment_variables_are_what_was_meant() {
         (Dialect::Env, "A=\"x\n", Err("a line is not an assignment")),
         (Dialect::Env, "A=x\nB\n", Err("a line is not an assignment")),
     ] {
-        let owned = |pairs: Vec<(&str, &str)>| -> Vec<(String, String)> {
-            pairs.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        let pairs = |pairs: Vec<(&'static str, &'static str)>| -> Texts<'static> {
+            pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect()
         };
-        assert_eq!(variables(text.as_bytes(), dialect), expected.map(owned).map_err(str::to_owned), "{text}");
+        assert_eq!(variables(text.as_bytes(), dialect), expected.map(pairs).map_err(str::to_owned), "{text}");
     }
     for sign in " \t\\$`#&;()<>|".chars() {
         assert_eq!(words(&format!("A=x{sign}y\n")), None, "{sign:?}");

@@ -115,9 +115,11 @@ fn of_json(json: &Json) -> Value {
         Json::Bool(value) => Value::from(*value),
         Json::Number(number) if number.is_float() => Value::from(number.as_f64()),
         Json::Number(number) => of_integer(number.token()),
-        Json::String(text) => Value::from(text.as_str()),
+        Json::String(text) => Value::from(&**text),
         Json::Array(items) => items.iter().map(of_json).collect::<Vec<_>>().into(),
-        Json::Object(entries) => Names::of(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect()),
+        Json::Object(entries) => {
+            Names::of(entries.iter().map(|(key, value)| (key.to_string(), of_json(value))).collect())
+        }
     }
 }
 
@@ -171,9 +173,9 @@ fn to_json_below(value: &Value, state: &State, indent: usize, depth: usize) -> R
                 let name = match key.as_str() {
                     Some(name) => {
                         pay_for(name, state)?;
-                        name.to_owned()
+                        name.to_owned().into()
                     }
-                    None if key.is_number() => key.to_string(),
+                    None if key.is_number() => key.to_string().into(),
                     None => return Err(problem("a key of the mapping is no text")),
                 };
                 Ok((name, inner(&value.get_item(&key)?)?))
@@ -197,7 +199,7 @@ fn pay_for(text: &str, state: &State) -> Result<(), Error> {
 /// For mappings, lists and none: each has a filter or a test that says what is meant.
 pub fn to_text(value: &Value, state: &State) -> Result<String, Error> {
     match to_json(value, state)? {
-        Json::String(text) => Ok(text),
+        Json::String(text) => Ok(text.into_owned()),
         Json::Null => Err(problem("the value is none; give a default(\"...\", true), or ask with `is none`")),
         Json::Array(_) => Err(problem("the value is a list; use join(...), a loop, or a filter such as tojson")),
         Json::Object(_) => Err(problem("the value is a mapping; name a field of it, or use a filter such as tojson")),
