@@ -7,8 +7,8 @@ use airflow_secrets_init::process::harden::{self, Process};
 
 /// Whatever is freed is wiped first: copies that the SDK, the TLS stack and the renderer have made as well as ours.
 #[global_allocator]
-static WIPING: zeroizing_alloc::ZeroAlloc<dlmalloc::GlobalDlmalloc> =
-    zeroizing_alloc::ZeroAlloc(dlmalloc::GlobalDlmalloc);
+static WIPING: zeroizing_alloc::ZeroAlloc<rustix_dlmalloc::GlobalDlmalloc> =
+    zeroizing_alloc::ZeroAlloc(rustix_dlmalloc::GlobalDlmalloc);
 
 fn main() -> ExitCode {
     harden::start();
