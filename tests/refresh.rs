@@ -613,7 +613,8 @@ fn a_status_that_cannot_be_written_keeps_no_file_from_being_refreshed() {
     let log = fs::File::create(run.path("log")).unwrap();
     let child = run.command().stdout(Stdio::null()).stderr(log).spawn().unwrap();
     let refreshing = Refreshing { run, child, readings: 0 };
-    wait_until("the first status", || path.exists());
+    // Not as soon as it is there: its directory is synced after that.
+    wait_until("the first status", || refreshing.said("reads again every") == 1);
     fs::rename(&beside, refreshing.run.path("aside")).unwrap();
     for password in ["a2", "a3"] {
         aws.replace(scenario(&[("a", password)], &[])).unwrap();
