@@ -9,7 +9,7 @@
 //!   is known to be wider.
 #![no_main]
 
-use airflow_secrets_init::python::json::{Json, JsonErrorKind, dumps, loads, raw_ascii};
+use airflow_secrets_init::python::json::{self, Json, JsonErrorKind, dumps, loads, raw_ascii};
 use airflow_secrets_init::python::str::py_strip;
 use airflow_secrets_init_fuzz::{planted, secret};
 use libfuzzer_sys::{Corpus, fuzz_target};
@@ -32,7 +32,7 @@ fn document(text: &str) {
         return;
     }
     let other = serde_json::from_str::<serde_json::Value>(text);
-    match (loads(text), other) {
+    match (loads(text).map(json::Value::into_owned), other) {
         (Ok(value), other) => {
             let raw = raw_ascii(&value);
             assert!(loads(&raw).as_ref() == Ok(&value), "a document is written as another");

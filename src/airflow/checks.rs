@@ -4,7 +4,7 @@ use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::Note;
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::Field;
-use crate::python::json::{Json, JsonErrorKind, MAX_DEPTH, Value, loads_within};
+use crate::python::json::{Json, JsonErrorKind, Value, loads};
 
 /// `_normalize_conn_type`.
 pub(super) fn normalize_conn_type(conn_type: &str) -> Json {
@@ -16,7 +16,7 @@ pub(super) fn normalize_conn_type(conn_type: &str) -> Json {
 pub(super) fn check_extra(extra: &Value<'_>, target: AirflowTarget) -> Result<Option<Note>, Invalid> {
     let needs_object = target != AirflowTarget::V2;
     let invalid = |reason| Err(Invalid::field(Field::Extra, reason));
-    let parsed = extra.as_str().map(|text| loads_within(text, MAX_DEPTH)).transpose();
+    let parsed = extra.as_str().map(loads).transpose();
     match parsed.as_ref().map(|parsed| parsed.as_ref().unwrap_or(extra)) {
         Ok(Value::Object(_)) => Ok(None),
         Ok(_) if needs_object => invalid(Reason::ExtraNotAnObject),

@@ -7,7 +7,7 @@
 use super::uri_secret as uri;
 use crate::airflow::versions::AirflowTarget;
 use crate::model::connection::{Connection, Field};
-use crate::python::json::{MAX_DEPTH, Value, loads_within};
+use crate::python::json::{Value, loads};
 use crate::python::str::{quote, quote_plus};
 
 pub fn get_uri(connection: &Connection, target: AirflowTarget) -> String {
@@ -66,7 +66,7 @@ pub fn get_uri(connection: &Connection, target: AirflowTarget) -> String {
 
 /// The extra as a query of its own: strings alone survive a round trip through one.
 fn flat_query(extra: &str) -> Option<String> {
-    let Ok(Value::Object(entries)) = loads_within(extra, MAX_DEPTH) else { return None };
+    let Ok(Value::Object(entries)) = loads(extra) else { return None };
     let pairs: Option<Vec<String>> = entries
         .iter()
         .map(|(key, value)| Some(format!("{}={}", quote_plus(key), quote_plus(value.as_str()?))))

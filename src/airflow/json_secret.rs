@@ -9,7 +9,7 @@ use crate::airflow::invalid::{Invalid, InvalidPlace, Reason};
 use crate::airflow::note::{Note, Reading};
 use crate::airflow::versions::Rules;
 use crate::model::connection::{Connection, Field, SecretForm};
-use crate::python::json::{Json, MAX_DEPTH, Object, Value, loads_within};
+use crate::python::json::{Json, Object, Value, loads};
 use crate::python::number::{Number, py_int, py_int_of_float_token};
 use crate::python::str::unquote;
 
@@ -29,7 +29,7 @@ fn keys(field: Field) -> &'static [&'static str] {
 
 /// Parses `text`, which is not blank and starts with `{` after white space.
 pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
-    let document = loads_within(text, MAX_DEPTH)
+    let document = loads(text)
         .map_err(|error| Invalid { reason: Reason::Json(error.kind), place: InvalidPlace::Byte(error.offset) })?;
     let Value::Object(mut entries) = document else {
         let reason = Reason::Kind { found: document.kind(), needed: "an object" };

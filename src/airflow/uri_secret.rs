@@ -150,7 +150,7 @@ fn extra(query: &str, target: AirflowTarget) -> Result<(Option<Json>, Option<Not
 
 /// Reads a query value as JSON; it stays text if it is not JSON.
 fn query_json(index: usize, value: &mut Value<'_>) -> Result<(), Invalid> {
-    match loads(value.as_str().unwrap_or_default()) {
+    match loads(value.as_str().unwrap_or_default()).map(Value::into_owned) {
         Ok(read) => *value = read,
         Err(error) if matches!(error.kind, JsonErrorKind::Syntax(_)) => {}
         // Python raises something else than JSONDecodeError, which Airflow does not catch.

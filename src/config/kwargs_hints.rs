@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::python::json::{Json, loads};
+use crate::python::json::{Value, loads};
 
 /// What the text is and what to do, in a clause; `None` where it is nothing that is known. `offset` is the byte at which it
 /// stops being JSON. No part of the text is in it.
@@ -56,7 +56,7 @@ pub fn hint(text: &str, offset: usize) -> Option<&'static str> {
 
 fn is_quoted(text: &str) -> bool {
     let inner = ['\'', '"', '`'].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
-    inner.is_some_and(|inner| loads(inner).is_ok_and(|json| matches!(json, Json::Object(_))))
+    inner.is_some_and(|inner| loads(inner).is_ok_and(|json| matches!(json, Value::Object(_))))
 }
 
 #[cfg(test)]

@@ -23,7 +23,7 @@ use crate::model::aws::{AccountId, Arn, LONGEST_NAME, Region, check_endpoint, is
 use crate::model::connection::Field;
 use crate::model::kind::{ByKind, Kind};
 use crate::python;
-use crate::python::json::{Json, Object};
+use crate::python::json::{Json, Object, Value};
 use crate::text::{printable, rstrip, split_list, unique};
 
 /// Reads the kwargs. `overlay` holds the per-key variables of Airflow 3.2 and later: key in lower case, raw text, laid over the
@@ -46,7 +46,7 @@ pub fn parse(
             overlaid.insert(Cow::from(key.clone()), Json::from(value.as_str()));
         }
     }
-    let mut object = match python::json::loads(text) {
+    let mut object = match python::json::loads(text).map(Value::into_owned) {
         Ok(Json::Object(object)) => object,
         Ok(Json::String(text)) if text.trim_start().starts_with('{') => {
             errors.add(

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::Entries;
 use crate::model::connection::{Connection, Field};
-use crate::python::json::{Json, dumps, loads};
+use crate::python::json::{Json, Value, dumps, loads};
 use crate::python::number::Number;
 
 /// What stands for every text.
@@ -57,7 +57,7 @@ fn of_connection(connection: &Connection) -> Connection {
         // A false value is written as it is, and says nothing.
         Field::Host | Field::Schema if !value.is_truthy() => value.clone(),
         Field::Extra => match value.as_str().map(loads) {
-            Some(Ok(json @ (Json::Object(_) | Json::Array(_)))) => Json::String(dumps(&of_json(&json)).into()),
+            Some(Ok(json @ (Value::Object(_) | Value::Array(_)))) => Json::String(dumps(&of_json(&json)).into()),
             _ => of_json(value),
         },
         _ => of_json(value),
@@ -67,17 +67,17 @@ fn of_connection(connection: &Connection) -> Connection {
 }
 
 /// A true value stays true, so that the template takes the same branches.
-fn of_json(json: &Json) -> Json {
+fn of_json(json: &Value<'_>) -> Json {
     match json {
-        Json::Null => Json::Null,
-        Json::Bool(_) => Json::Bool(true),
-        Json::Number(number) if number.is_float() => Json::Number(Number::of_float(1.0)),
-        Json::Number(_) => Json::Number(Number::of_integer("1".to_owned())),
+        Value::Null => Json::Null,
+        Value::Bool(_) => Json::Bool(true),
+        Value::Number(number) if number.is_float() => Json::Number(Number::of_float(1.0)),
+        Value::Number(_) => Json::Number(Number::of_integer("1".to_owned())),
         // An empty text stays empty: that it is there is all that it says.
-        Json::String(text) => Json::from(if text.is_empty() { "" } else { PLACEHOLDER }),
-        Json::Array(items) => Json::Array(items.iter().map(of_json).collect()),
-        Json::Object(entries) => {
-            Json::Object(entries.iter().map(|(key, value)| (key.clone(), of_json(value))).collect())
+        Value::String(text) => Json::from(if text.is_empty() { "" } else { PLACEHOLDER }),
+        Value::Array(items) => Json::Array(items.iter().map(of_json).collect()),
+        Value::Object(entries) => {
+            Json::Object(entries.iter().map(|(key, value)| (key.to_string().into(), of_json(value))).collect())
         }
     }
 }

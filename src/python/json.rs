@@ -128,15 +128,15 @@ pub enum JsonErrorKind {
     LoneSurrogate,
 }
 
-/// Python's `json.loads(text)`.
+/// Python's `json.loads(text)`. What it gives may borrow from the text.
 ///
 /// # Errors
 /// The first error that Python meets, nesting deeper than [`MAX_DEPTH`], or else a lone surrogate.
-pub fn loads(text: &str) -> Result<Json, JsonError> {
-    loads_within(text, MAX_DEPTH).map(Value::into_owned)
+pub fn loads(text: &str) -> Result<Value<'_>, JsonError> {
+    loads_within(text, MAX_DEPTH)
 }
 
-/// As [`loads`], with another limit of nesting. What it gives may borrow from the text.
+/// As [`loads`], with another limit of nesting.
 ///
 /// # Errors
 /// The first error that Python meets, nesting deeper than `max_depth`, or else a lone surrogate.

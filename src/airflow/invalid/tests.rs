@@ -18,7 +18,11 @@ fn fields(connection: &Connection) -> Vec<(Field, String)> {
         let text = value.to_text().into_owned();
         (
             field,
-            if field == Field::Extra { loads(&text).map_or(text, |json| json.to_text().into_owned()) } else { text },
+            if field == Field::Extra {
+                loads(&text).map_or_else(|_| text.clone(), |json| json.to_text().into_owned())
+            } else {
+                text
+            },
         )
     };
     let mut fields: Vec<_> = connection.fields().map(text).filter(|(_, text)| !text.is_empty()).collect();

@@ -86,7 +86,7 @@ pub fn of_connection(conn_id: &str, connection: &Connection, target: AirflowTarg
     let extra = connection.get(Field::Extra);
     // A text that is no JSON has no value as data.
     let parsed = match extra.and_then(Json::as_str) {
-        Some(text) => loads(text).ok(),
+        Some(text) => loads(text).ok().map(json::Value::into_owned),
         None => Some(extra.unwrap_or(&no_extra).clone()),
     };
     let mut entries = IndexMap::from([("conn_id".to_owned(), Value::from(conn_id))]);
