@@ -10,6 +10,8 @@
 //! spread decides only how many calls it takes. What the parts rely on is checked on the answers (the reverse order,
 //! negation, a name that must come back), and a server that fails the check is walked page by page.
 
+mod scale;
+
 use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::future::Future;
@@ -24,6 +26,7 @@ use crate::model::aws_names::action::LIST_SECRETS as LIST;
 use crate::model::cause::Cause;
 use crate::store::error::StoreError;
 use crate::store::secret_store::Listed;
+use scale::{Scale, common};
 
 /// One call: names that pass every filter. A filter is a list of alternatives, each what a name begins with or, after a
 /// `!`, does not begin with.
@@ -374,11 +377,23 @@ impl<'a> Cut<'a> {
 
     /// Parts for about `gap` names, together all of the part.
     fn parts(&self, gap: usize, most: usize, is_whole: bool) -> Option<Vec<Part>> {
-        let count = (gap / OF_PART[usize::from(gap >= 10 * PAGE)] + 1).min(most).clamp(2, self.cells.len());
+        let by_length = gap / OF_PART[usize::from(gap >= 10 * PAGE)] + 1;
+        let count = if self.is_paged() { self.cells.len() } else { by_length };
+        let count = count.min(most).clamp(2, self.cells.len());
         let spreads = gap > WORTH_SPREADING[usize::from(!is_whole)] && !(is_whole && self.has_outside());
         let least = if spreads { count.div_ceil(2) } else { 2 };
         let by_negation = (least..=count).rev().find_map(|count| self.by_negation(count, gap));
         by_negation.or_else(|| if spreads { self.by_alphabet(count, gap) } else { None })
+    }
+
+    /// Whether what begins with the same characters seems to be a page: counters, of which those passed were one.
+    fn is_paged(&self) -> bool {
+        let is_counter = |(value, _): &(String, u64)| value.ends_with(|last: char| last.is_ascii_digit());
+        let names = self.part.known(&self.part.up);
+        let of = |value: &String| names.iter().filter(|name| name.starts_with(value.as_str())).count();
+        // The walk ends in the last.
+        let passed = self.low.iter().rev().filter(|value| value.len() > self.head.len()).skip(1).map(of);
+        self.cells.iter().all(is_counter) && passed.max().is_some_and(|most| (PAGE / 2..=PAGE).contains(&most))
     }
 
     /// The cells and what has been passed, in groups as large as each other.
@@ -448,52 +463,6 @@ impl<'a> Cut<'a> {
         }
         parts.iter().all(|part| part.filters.len() <= MOST_FILTERS).then_some(parts)
     }
-}
-
-/// Where a name stands among others: the characters that come next are its digits.
-struct Scale {
-    at: usize,
-    /// For each place the characters that seem to come up there.
-    likely: Vec<Vec<u8>>,
-}
-
-/// So many characters tell where a name stands.
-const DIGITS: usize = 5;
-
-impl Scale {
-    fn of<'a>(names: &(impl Iterator<Item = &'a str> + Clone), at: usize) -> Self {
-        let likely = (at..at + DIGITS).map(|place| {
-            let seen: BTreeSet<u8> = names.clone().filter_map(|name| name.as_bytes().get(place).copied()).collect();
-            let is_like = |byte: u8, other: u8| {
-                let kinds = [u8::is_ascii_digit, u8::is_ascii_lowercase, u8::is_ascii_uppercase];
-                byte == other || kinds.iter().any(|kind| kind(&byte) && kind(&other))
-            };
-            let (Some(first), Some(last)) = (seen.first(), seen.last()) else { return Vec::new() };
-            (*first..=*last).filter(|byte| seen.iter().any(|other| is_like(*byte, *other))).collect()
-        });
-        Self { at, likely: likely.collect() }
-    }
-
-    fn place(&self, name: &str) -> u64 {
-        let bytes = name.bytes().skip(self.at).map(Some).chain(std::iter::repeat(None));
-        self.likely.iter().zip(bytes).fold(0, |place, (likely, byte)| {
-            let digit = byte.map_or(0, |byte| likely.iter().take_while(|other| **other < byte).count());
-            place * likely.len().max(1) as u64 + digit as u64
-        })
-    }
-
-    /// How far apart names are whose first digits follow each other.
-    fn of_cell(&self) -> u64 {
-        self.likely.iter().skip(1).map(|likely| likely.len().max(1) as u64).product()
-    }
-}
-
-/// How many bytes all of these begin with.
-fn common(names: &[&str]) -> usize {
-    let [first, others @ ..] = names else { return 0 };
-    others.iter().fold(first.len(), |length, name| {
-        first.bytes().zip(name.bytes()).take(length).take_while(|(one, other)| one == other).count()
-    })
 }
 
 #[cfg(test)]

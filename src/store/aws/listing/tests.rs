@@ -361,7 +361,7 @@ fn names_are_handed_over_once_both_ends_have_come() {
 #[test]
 fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
     for (count, calls) in
-        [(0, 1), (10, 1), (20, 1), (21, 1), (100, 1), (101, 3), (200, 3), (300, 4), (1000, 14), (5000, 61)]
+        [(0, 1), (10, 1), (20, 1), (21, 1), (100, 1), (101, 3), (200, 3), (300, 4), (1000, 12), (5000, 60)]
     {
         let server = Server::of(counted(count), Quirks::default());
         let (found, made) = walked(&server, &["p/"]);
@@ -372,7 +372,7 @@ fn short_lists_take_no_call_more_than_their_pages_and_long_ones_few() {
 /// Three kinds in one call; what has more than a page is walked by itself, beside the others.
 #[test]
 fn several_prefixes_take_one_call_up_to_a_page() {
-    for (connections, variables, calls) in [(0, 0, 1), (60, 39, 1), (90, 40, 4), (1000, 40, 17), (1000, 1000, 30)] {
+    for (connections, variables, calls) in [(0, 0, 1), (60, 39, 1), (90, 40, 4), (1000, 40, 15), (1000, 1000, 26)] {
         let of =
             |prefix: &str, count| counted(count).into_iter().map(move |name| name.replacen('p', prefix, 1)).collect();
         let all: [Vec<String>; 3] = [of("p", connections), of("v", variables), vec!["g/one".to_owned()]];
