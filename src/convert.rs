@@ -5,7 +5,9 @@
 pub mod left_out;
 pub mod placeholders;
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -20,7 +22,7 @@ use crate::model::kind::{ByKind, Kind};
 use crate::model::policy::{Policies, Policy};
 use crate::plan::Plan;
 use crate::python::json::Json;
-use crate::store::secret_store::NotThere;
+use crate::store::secret_store::{NotThere, SecretValue};
 use crate::text::nearest;
 use crate::text::printable;
 use left_out::{LeftOut, Why, gravest, judge};
@@ -133,7 +135,7 @@ impl Entries {
             let taken = match entry.state {
                 SecretState::Unreadable(error) => Err(Why::Unreadable(error)),
                 SecretState::Refused(reason) => Err(Why::Refused(reason)),
-                SecretState::Value(value) => match self.take_text(kind, &id, value.text, rules) {
+                SecretState::Value(value) => match self.take_value(kind, &id, value, rules) {
                     Ok(note) => {
                         detail.note = note.filter(|_| !entry.ambiguous);
                         Ok(())
@@ -167,11 +169,12 @@ impl Entries {
         }));
     }
 
-    fn take_text(&mut self, kind: Kind, id: &str, text: SecretString, rules: &Rules) -> Result<Option<Note>, Invalid> {
+    fn take_value(&mut self, kind: Kind, id: &str, value: SecretValue, rules: &Rules) -> Result<Option<Note>, Invalid> {
+        let SecretValue { text, reading, .. } = value;
         match kind {
             Kind::Connection => {
                 let text = text.expose_secret();
-                let read = read_secret(text, rules);
+                let read = reading.and_then(Arc::into_inner).unwrap_or_else(|| read_secret(text, rules));
                 let alone = read.as_ref().err().and_then(|invalid| for_variable_alone(text, *invalid, rules));
                 if let Some(reading) = alone {
                     self.for_variable_alone.insert(id.to_owned(), reading.connection);
@@ -344,6 +347,21 @@ fn nothing_found(kind: Kind, plan: &Plan, nothing_at_all: bool) -> String {
 /// The conversion rules of a run.
 pub fn rules(kwargs: &crate::config::kwargs::BackendKwargs, target: crate::airflow::versions::AirflowTarget) -> Rules {
     Rules { target, extra_conn_words: kwargs.extra_conn_words.clone(), urlencoded: kwargs.urlencoded }
+}
+
+/// So many bytes of text at most are read before the rest is there: a connection takes more memory than its text, and a large run needs
+/// its memory for texts.
+const READ_AHEAD: usize = 1 << 20;
+
+/// What reads the values of connections while others are waited for, so that less is left to do once all are there.
+pub fn reads_ahead(rules: &Rules) -> impl Fn(&mut SecretValue) {
+    let left = Cell::new(READ_AHEAD);
+    move |value| {
+        let text = value.text.expose_secret();
+        let Some(then) = left.get().checked_sub(text.len()) else { return };
+        left.set(then);
+        value.reading = Some(Arc::new(read_secret(text, rules)));
+    }
 }
 
 #[cfg(test)]

@@ -288,7 +288,9 @@ impl<'a> Run<'a> {
         };
         let failed = RefCell::default();
         let calls = || stores.iter().map(SecretStore::calls).sum::<u64>();
-        let fetching = tokio::time::timeout_at(end, fetch(plan, stores, selection, shared, &failed));
+        let rules = convert::rules(&settings.kwargs, settings.target);
+        let ahead = convert::reads_ahead(&rules);
+        let fetching = tokio::time::timeout_at(end, fetch(plan, stores, selection, shared, &ahead, &failed));
         let message = || format!("reading secrets: {} calls", calls());
         let fetched = progress::beside(log::is_for_people(settings.log_format), fetching, message).await;
         self.summary.api_calls = calls();

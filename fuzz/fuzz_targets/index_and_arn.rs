@@ -56,7 +56,7 @@ impl SecretStore for Remembering {
         let text = |id: &SecretId| if is_index(id) { self.index.as_str() } else { "postgres://h" };
         let found = |id| match text(id) {
             "" => Found::NotThere(NotThere::NoSuchSecret),
-            text => Found::Value(SecretValue { text: SecretString::from(text), changed: None }),
+            text => Found::Value(SecretValue::of(SecretString::from(text), None)),
         };
         ids.iter().map(|id| Ok(found(id))).collect()
     }

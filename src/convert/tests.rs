@@ -27,7 +27,7 @@ fn plain_rules() -> Rules {
 }
 
 fn value(text: &str) -> SecretState {
-    SecretState::Value(SecretValue { text: SecretString::from(text), changed: Some("2026-11-24T18:25:00Z".to_owned()) })
+    SecretState::Value(SecretValue::of(SecretString::from(text), Some("2026-11-24T18:25:00Z".to_owned())))
 }
 
 fn entry(source: usize, state: SecretState) -> Winner {

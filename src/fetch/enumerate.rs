@@ -17,7 +17,10 @@ use crate::error::{Exit, Failure};
 use crate::model::kind::Kind;
 use crate::plan::{AccountPlan, Enumerate, Plan, Source, SourcePlan};
 use crate::store::error::StoreError;
-use crate::store::secret_store::{SecretStore, Wanted};
+use crate::store::secret_store::{Answer, Found, SecretStore, SecretValue, Wanted};
+
+/// What may be done with the value of a connection while others are waited for.
+pub type Ahead<'a> = &'a dyn Fn(&mut SecretValue);
 
 /// What an account holds, and whose it is where its listing tells.
 type Held = (AllAnswers, Option<String>);
@@ -33,11 +36,12 @@ pub async fn enumerate<S: SecretStore>(
     stores: &[S],
     selection: &Selection,
     shared: SharedPolicy,
+    ahead: Ahead<'_>,
     (skipped_accounts, failed): (&mut BTreeMap<usize, Failure>, &RefCell<Vec<Failure>>),
 ) -> Result<Held, Failure> {
     let ask = async |place: usize, store: &S, of: &Source| {
         let sources: Vec<&SourcePlan> = plan.sources_of(place).collect();
-        (place, shared.wait(of, hold(&sources, store, selection)).await)
+        (place, shared.wait(of, hold(&sources, store, selection, ahead)).await)
     };
     let accounts = stores.iter().zip(&plan.accounts).enumerate();
     let mut asking: FuturesUnordered<_> =
@@ -73,8 +77,9 @@ pub async fn enumerate<S: SecretStore>(
         }
         let mut seconds = Vec::new();
         let places = 0..plan.accounts.len();
-        let asked =
-            join_all(places.map(|place| hold_if_own(plan, stores, (place, selection), own_account.as_deref(), shared)));
+        let asked = join_all(
+            places.map(|place| hold_if_own(plan, stores, (place, selection), own_account.as_deref(), shared, ahead)),
+        );
         for (place, second) in asked.await.into_iter().enumerate() {
             match second {
                 Err(failure) if can_do_without(plan, place, shared, &failure) => {
@@ -94,8 +99,13 @@ fn can_do_without(plan: &Plan, place: usize, shared: SharedPolicy, failure: &Fai
 }
 
 /// What one account holds of these sources.
-async fn hold<S: SecretStore>(sources: &[&SourcePlan], store: &S, selection: &Selection) -> Result<Held, Failure> {
-    let listing = list(sources, &Enumerate::Listing, store, selection);
+async fn hold<S: SecretStore>(
+    sources: &[&SourcePlan],
+    store: &S,
+    selection: &Selection,
+    ahead: Ahead<'_>,
+) -> Result<Held, Failure> {
+    let listing = list(sources, &Enumerate::Listing, store, selection, ahead);
     let named = read_named(sources, store, selection);
     let indexed = index::read(sources, store, selection);
     let (listed, named, indexed) = tokio::join!(listing, named, indexed);
@@ -114,6 +124,7 @@ async fn hold_if_own<S: SecretStore>(
     (place, selection): (usize, &Selection),
     own_account: Option<&str>,
     shared: SharedPolicy,
+    ahead: Ahead<'_>,
 ) -> Result<AllAnswers, Failure> {
     let (Some(store), Some(account)) = (stores.get(place), plan.accounts.get(place)) else {
         return Ok(AllAnswers::new());
@@ -121,7 +132,7 @@ async fn hold_if_own<S: SecretStore>(
     let sources: Vec<&SourcePlan> = plan.sources_of(place).collect();
     let open = sources.iter().filter(|source| source.enumerate == Enumerate::ListingIfOwnAccount);
     all_or_every_failure(open.map(|source| check_is_own_account(source, own_account)).collect())?;
-    let listing = list(&sources, &Enumerate::ListingIfOwnAccount, store, selection);
+    let listing = list(&sources, &Enumerate::ListingIfOwnAccount, store, selection, ahead);
     shared.wait(&account.source, listing).await.map(|(answers, _)| answers)
 }
 
@@ -167,6 +178,7 @@ async fn list<S: SecretStore>(
     how: &Enumerate,
     store: &S,
     selection: &Selection,
+    ahead: Ahead<'_>,
 ) -> Result<(AllAnswers, Option<String>), Failure> {
     let sources: Vec<&SourcePlan> = sources.iter().copied().filter(|source| source.enumerate == *how).collect();
     let mut answers: AllAnswers = sources
@@ -206,7 +218,16 @@ async fn list<S: SecretStore>(
         is_taken
     };
     let everything = sources.iter().all(|source| selection.takes_everything(source.kind) && !source.has_pattern());
-    let wanted = Wanted { takes: &takes_any, everything };
+    let is_connection =
+        |source: &&SourcePlan, name: &str| source.kind == Kind::Connection && source.id_of(name).is_some();
+    let look = |name: &str, answer: &mut Answer| {
+        if let Ok(Found::Value(value)) = answer
+            && sources.iter().any(|source| is_connection(source, name))
+        {
+            ahead(value);
+        }
+    };
+    let wanted = Wanted { takes: &takes_any, everything, look: &look };
     let listed = store.enumerate(&prefixes_of(&sources), &wanted).await.map_err(StoreError::into_failure)?;
     if let Some(failure) = failed.take() {
         return Err(failure);

@@ -13,14 +13,15 @@ use super::answers::{
 };
 use super::by_name::ask_by_name;
 use super::empty;
-use super::enumerate::enumerate;
+use super::enumerate::{Ahead, enumerate};
 use super::shared::SharedPolicy;
 use crate::config::settings::Selection;
 use crate::error::Failure;
 use crate::plan::{Enumerate, Plan, SourcePlan, Want};
 use crate::store::secret_store::SecretStore;
 
-/// Resolves the plan. `failed` is given every failure of an account as soon as it is known.
+/// Resolves the plan. `failed` is given every failure of an account as soon as it is known, and `ahead` values of connections, while
+/// there is time for them.
 ///
 /// # Errors
 /// When an account as a whole can't be asked (no credentials, listing denied, AWS away), or when a shared account has no way in
@@ -30,11 +31,12 @@ pub async fn fetch<S: SecretStore>(
     stores: &[S],
     selection: &Selection,
     shared: SharedPolicy,
+    ahead: Ahead<'_>,
     failed: &RefCell<Vec<Failure>>,
 ) -> Result<Fetched, Failure> {
     let preparing = pin!(join_all(stores.iter().map(SecretStore::prepare)));
     // What is asked first goes out first; what is prepared beside it is for what comes after.
-    match select(pin!(resolve(plan, stores, selection, shared, failed)), preparing).await {
+    match select(pin!(resolve(plan, stores, selection, shared, ahead, failed)), preparing).await {
         Either::Left((fetched, _)) => fetched,
         Either::Right((_, resolving)) => resolving.await,
     }
@@ -45,10 +47,11 @@ async fn resolve<S: SecretStore>(
     stores: &[S],
     selection: &Selection,
     shared: SharedPolicy,
+    ahead: Ahead<'_>,
     failed: &RefCell<Vec<Failure>>,
 ) -> Result<Fetched, Failure> {
     let mut skipped = BTreeMap::new();
-    let (mut answers, own_account) = enumerate(plan, stores, selection, shared, (&mut skipped, failed)).await?;
+    let (mut answers, own_account) = enumerate(plan, stores, selection, shared, ahead, (&mut skipped, failed)).await?;
     ask_by_name((plan, selection), stores, &mut answers, shared, &mut skipped).await?;
     let first_skipped = skipped.keys().next().copied().unwrap_or(stores.len());
     answers.retain(|(_, account), _| *account < first_skipped);

@@ -126,8 +126,7 @@ impl SecretStore for TestStore {
             return Err(StoreError::new(kind, "secretsmanager:ListSecrets", "refused"));
         }
         let takes = |name: &str| !self.unlisted.contains(&name) && (wanted.takes)(name);
-        let mut found =
-            self.memory.enumerate(prefixes, &Wanted { takes: &takes, everything: wanted.everything }).await?;
+        let mut found = self.memory.enumerate(prefixes, &Wanted { takes: &takes, ..*wanted }).await?;
         for (listed, answer) in &mut found.secrets {
             self.asked.borrow_mut().push(listed.name.clone());
             self.fail(&listed.id, answer);
@@ -212,7 +211,7 @@ pub(crate) fn run_until(
     shared: SharedPolicy,
 ) -> Result<Fetched, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(fetch(plan, stores, selection, shared, &RefCell::default()))
+    runtime.block_on(fetch(plan, stores, selection, shared, &|_| (), &RefCell::default()))
 }
 
 const NEEDED: SharedPolicy = SharedPolicy { until: None, may_be_invalid: false, was_read: false };
@@ -762,7 +761,7 @@ fn a_shared_account_that_failed_is_known_while_the_own_one_is_waited_for() {
     let denied = TestStore { list_fails: Some(ErrorKind::Denied), ..TestStore::default() };
     let (plan, stores, failed) = (plan(Enumerate::Listing, Enumerate::Listing), [silent, denied], RefCell::default());
     let selection = Selection::default();
-    let mut asking = Box::pin(fetch(&plan, &stores, &selection, NEEDED, &failed));
+    let mut asking = Box::pin(fetch(&plan, &stores, &selection, NEEDED, &|_| (), &failed));
     assert!(futures_util::FutureExt::now_or_never(&mut asking).is_none());
     assert_eq!(failed.borrow().iter().map(Failure::exit).collect::<Vec<_>>(), [Exit::Denied]);
 }

@@ -332,7 +332,7 @@ fn a_variable_holds_what_harms_a_file() {
     ];
     let mut fetched = Fetched::default();
     for (id, text) in secrets {
-        let value = SecretValue { text: SecretString::from(text), changed: None };
+        let value = SecretValue::of(SecretString::from(text), None);
         let state = SecretState::Value(value);
         let winner = Winner { source: 0, state, shadowed: Vec::new(), ambiguous: false, of_team: false };
         fetched.kinds[Kind::Connection].entries.insert(id.to_owned(), winner);

@@ -53,7 +53,7 @@ impl SecretStore for MemoryStore {
     async fn read(&self, ids: &[SecretId]) -> Vec<Answer> {
         self.calls.set(self.calls.get() + 1);
         let found = |id: &SecretId| match self.secrets.get(name_of(id)) {
-            Some(Some(text)) => Found::Value(SecretValue { text: text.clone(), changed: None }),
+            Some(Some(text)) => Found::Value(SecretValue::of(text.clone(), None)),
             Some(None) | None => Found::NotThere(NotThere::NoSuchSecret),
         };
         ids.iter().map(|id| Ok(found(id))).collect()

@@ -1,9 +1,12 @@
 //! The trait of whatever holds secrets, and what it gives.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use secrecy::SecretString;
 
+use crate::airflow::invalid::Invalid;
+use crate::airflow::note::Reading;
 use crate::model::aws::SecretId;
 use crate::store::error::StoreError;
 
@@ -21,6 +24,15 @@ pub struct SecretValue {
     pub text: SecretString,
     /// When the current version was made, such as `2026-11-24T18:25:00Z`, where the store knows.
     pub changed: Option<String>,
+    /// The connection that the text stands for, where it was read while other secrets were waited for.
+    pub reading: Option<Arc<Result<Reading, Invalid>>>,
+}
+
+impl SecretValue {
+    /// A text that nobody has read yet.
+    pub fn of(text: SecretString, changed: Option<String>) -> Self {
+        Self { text, changed, reading: None }
+    }
 }
 
 /// What a store says about one secret that was asked for.
@@ -51,6 +63,8 @@ pub struct Wanted<'a> {
     pub takes: &'a dyn Fn(&str) -> bool,
     /// Whether there is none that is not.
     pub everything: bool,
+    /// What may be done with the answer to a name while other answers are waited for.
+    pub look: &'a dyn Fn(&str, &mut Answer),
 }
 
 /// What is under the prefixes.

@@ -95,7 +95,7 @@ impl Template {
         )?;
         let (failed, shared) =
             (RefCell::default(), SharedPolicy { until: None, may_be_invalid: false, was_read: false });
-        let reading = fetch(&self.plan, &stores, &self.settings.selection, shared, &failed);
+        let reading = fetch(&self.plan, &stores, &self.settings.selection, shared, &|_| (), &failed);
         let late = |_| Err(Failure::new(Exit::TempFail, "the deadline passed before every secret was read"));
         let fetched = timeout_at(end, reading).await.unwrap_or_else(late)?;
         let found = fetched.kinds[Kind::Connection].entries.len();

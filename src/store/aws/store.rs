@@ -173,6 +173,7 @@ impl AwsStore {
         let mut open: Vec<Listed> = Vec::new();
         let mut reading = FuturesUnordered::new();
         let mut result = Enumerated::default();
+        let mut looked_at = 0;
         while listing_is_open || first.is_some() || !reading.is_empty() {
             tokio::select! {
                 biased;
@@ -214,6 +215,14 @@ impl AwsStore {
                         return Err(self.values.too_much(LIST));
                     }
                     result.secrets.extend::<Vec<_>>(secrets);
+                }
+                // Last, and after whatever else is ready in this thread.
+                () = tokio::task::yield_now(), if looked_at < result.secrets.len() => {
+                    for (listed, answer) in result.secrets.iter_mut().skip(looked_at).take(BATCH) {
+                        (wanted.look)(&listed.name, answer);
+                        looked_at += 1;
+                    }
+                    continue;
                 }
             }
             if first.is_some() {

@@ -173,7 +173,7 @@ impl Values {
             return Err(self.too_much(GET));
         }
         let to_the_second = |time: DateTime| DateTime::from_secs(time.secs()).fmt(DateTimeFormat::DateTime).ok();
-        Ok(Found::Value(SecretValue { text: SecretString::from(text), changed: created.and_then(to_the_second) }))
+        Ok(Found::Value(SecretValue::of(SecretString::from(text), created.and_then(to_the_second))))
     }
 
     pub fn too_much(&self, action: &'static str) -> StoreError {
