@@ -40,7 +40,7 @@ pub(super) fn parse(text: &str, rules: &Rules) -> Result<Reading, Invalid> {
     for field in Field::ALL {
         let found = first_key(&entries, field, rules);
         used.extend(found);
-        let value = found.and_then(|place| entries.get_index_mut(place)).map_or(Value::Null, |(_, value)| {
+        let value = found.and_then(|place| entries.value_mut(place)).map_or(Value::Null, |value| {
             // A word of the settings may stand for several fields.
             if rules.extra_conn_words.is_empty() { std::mem::replace(value, Value::Null) } else { value.clone() }
         });

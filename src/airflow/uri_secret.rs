@@ -134,7 +134,7 @@ fn extra(query: &str, target: AirflowTarget) -> Result<(Option<Json>, Option<Not
         return Ok((None, None));
     }
     let mut values = parse_qsl(query);
-    if let Some(text) = values.swap_remove(EXTRA_KEY).map(Value::into_owned) {
+    if let Some(text) = values.remove(EXTRA_KEY).map(Value::into_owned) {
         let note = if text.is_truthy() { check_extra(&text, target)? } else { None };
         return Ok((Some(text), note));
     }

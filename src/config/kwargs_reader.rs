@@ -68,7 +68,7 @@ pub fn parse(
             return None;
         }
     };
-    if let Some(key) = READER_KEYS.iter().find(|key| object.contains_key(**key)) {
+    if let Some(key) = READER_KEYS.iter().find(|key| object.contains_key(key)) {
         errors.add(
             place,
             format!(
@@ -77,7 +77,7 @@ pub fn parse(
                  AIRFLOW__SECRETS__BACKEND_KWARGS to them)"
             ),
         );
-        object.retain(|key, _| !READER_KEYS.contains(&&**key));
+        object.retain(|key| !READER_KEYS.contains(&key));
     }
     let stays = refuse_unset_names(place, &object, unset, errors);
     object.extend(overlaid);
@@ -370,7 +370,7 @@ impl KwargsReader<'_> {
             );
         }
         self.refuse_what_would_be_another();
-        if ["service_config", "session_kwargs"].iter().any(|key| self.object.get(*key).is_some_and(Json::is_truthy)) {
+        if ["service_config", "session_kwargs"].iter().any(|key| self.object.get(key).is_some_and(Json::is_truthy)) {
             notices.push(format!(
                 "{}: service_config and session_kwargs have no effect here; use AWS_ENDPOINT_URL_STS, AWS_PROFILE and AWS_REGION",
                 self.place

@@ -8,9 +8,7 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
-use foldhash::fast::RandomState;
-use indexmap::IndexMap;
-
+use super::dict::Dict;
 use super::number::{MAX_INT_DIGITS, Number};
 
 /// How deep arrays and objects may be nested.
@@ -20,7 +18,7 @@ use super::number::{MAX_INT_DIGITS, Number};
 pub const MAX_DEPTH: usize = 500;
 
 /// The entries of a JSON object, in order.
-pub type Object<'a> = IndexMap<Cow<'a, str>, Value<'a>, RandomState>;
+pub type Object<'a> = Dict<'a, Value<'a>>;
 
 /// A JSON document that owns its texts.
 pub type Json = Value<'static>;
@@ -34,7 +32,6 @@ pub enum Value<'a> {
     Number(Number),
     String(Cow<'a, str>),
     Array(Vec<Value<'a>>),
-    /// An object: of equal keys the last value counts, at the place of the first.
     Object(Object<'a>),
 }
 
@@ -309,10 +306,10 @@ impl<'a> Scanner<'a> {
         let room = if depth == 0 { FIELDS } else { 0 };
         let depth = self.enter(depth)?;
         self.at += 1;
-        let mut entries = Object::with_capacity_and_hasher(room, RandomState::default());
+        let mut entries = Vec::with_capacity(room);
         self.skip_space();
         if self.eat_byte(b'}') {
-            return Ok(Value::Object(entries));
+            return Ok(Value::Object(Object::of(entries)));
         }
         loop {
             if self.peek() != Some(b'"') {
@@ -325,11 +322,10 @@ impl<'a> Scanner<'a> {
             }
             self.skip_space();
             let value = self.value(depth)?;
-            // Keeps the place of an earlier equal key, as a Python dict does.
-            entries.insert(key, value);
+            entries.push((key, value));
             self.skip_space();
             if self.eat_byte(b'}') {
-                return Ok(Value::Object(entries));
+                return Ok(Value::Object(Object::of(entries)));
             }
             if !self.eat_byte(b',') {
                 return Err(self.syntax("`,` or `}` is expected"));
