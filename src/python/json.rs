@@ -10,6 +10,7 @@ use std::fmt::{self, Write as _};
 
 use super::dict::Dict;
 use super::number::{MAX_INT_DIGITS, Number};
+use super::plain::plain_words;
 
 /// How deep arrays and objects may be nested.
 ///
@@ -363,7 +364,9 @@ impl<'a> Scanner<'a> {
     fn plain_run(&mut self) -> &'a str {
         let start = self.at;
         let rest = self.text.as_bytes().get(start..).unwrap_or_default();
-        self.at += rest.iter().position(|byte| ENDS_RUN[usize::from(*byte)]).unwrap_or(rest.len());
+        let (plain, rest) = rest.split_at(plain_words(rest));
+        let more = rest.iter().position(|byte| ENDS_RUN[usize::from(*byte)]).unwrap_or(rest.len());
+        self.at += plain.len() + more;
         self.text.get(start..self.at).unwrap_or_default()
     }
 
@@ -467,9 +470,12 @@ pub fn quote_into(text: &str, out: &mut String) {
     out.reserve(text.len().saturating_add(2));
     out.push('"');
     let mut plain = text;
+    let escaped = |byte: u8| !matches!(byte, b' '..=b'~') || byte == b'"' || byte == b'\\';
     // Copies whole runs: nearly all text of secrets needs no escape.
-    while let Some(at) = plain.bytes().position(|byte| !matches!(byte, b' '..=b'~') || byte == b'"' || byte == b'\\') {
-        let (run, rest) = plain.split_at(at);
+    loop {
+        let (words, rest) = plain.as_bytes().split_at(plain_words(plain.as_bytes()));
+        let Some(at) = rest.iter().position(|byte| escaped(*byte)) else { break };
+        let (run, rest) = plain.split_at(words.len() + at);
         out.push_str(run);
         let mut chars = rest.chars();
         match chars.next().unwrap_or_default() {

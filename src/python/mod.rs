@@ -3,4 +3,5 @@
 pub mod dict;
 pub mod json;
 pub mod number;
+pub mod plain;
 pub mod str;
