@@ -39,7 +39,10 @@ use crate::text::printable;
 const CONNECTIONS_AHEAD: usize = 4;
 /// Connections that are opened when a list has a second page: with those that stand as many as the values of the next two pages
 /// and the pages after them take. More come as requests find none; more at once only keep a list of some hundred waiting.
-const CONNECTIONS_FOR_MORE: usize = 14;
+const CONNECTIONS_FOR_MORE: usize = 20;
+/// How long after the first requests the connections ahead of the others are opened: the first answers do not wait for handshakes
+/// whose connections nobody needs before.
+const HEAD_START: Duration = Duration::from_millis(2);
 /// How long the first batch is waited for once the first page is there: where a page takes a millisecond, twice that is no
 /// time, and leaving the batch costs a call.
 const LEAST_PATIENCE: Duration = Duration::from_millis(250);
@@ -361,7 +364,10 @@ impl SecretStore for AwsStore {
     async fn prepare(&self) {
         // Whatever goes wrong goes wrong again with the first call, which reports it.
         let ahead = CONNECTIONS_AHEAD.min(self.concurrency);
-        let connecting = open_connections(self.values.calls.client.clone(), ahead, self.opened.clone());
+        let connecting = async {
+            tokio::time::sleep(HEAD_START).await;
+            open_connections(self.values.calls.client.clone(), ahead, self.opened.clone()).await;
+        };
         let (_, ()) = tokio::join!(self.values.calls.identified(), connecting);
     }
 
