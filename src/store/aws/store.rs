@@ -39,7 +39,7 @@ use crate::text::printable;
 const CONNECTIONS_AHEAD: usize = 4;
 /// Connections that are opened when a list has a second page: with those that stand as many as the values of the next two pages
 /// and the pages after them take. More come as requests find none; more at once only keep a list of some hundred waiting.
-const CONNECTIONS_FOR_MORE: usize = 20;
+const CONNECTIONS_FOR_MORE: usize = 17;
 /// How long after the first requests the connections ahead of the others are opened: the first answers do not wait for handshakes
 /// whose connections nobody needs before.
 const HEAD_START: Duration = Duration::from_millis(2);
