@@ -312,6 +312,17 @@ fn a_first_batch_that_is_slow_is_left_and_gives_its_turn_back() {
 }
 
 #[test]
+fn values_are_read_while_others_are_waited_for() {
+    let slow = Fault::on("BatchGetSecretValue").secret("*n099*").times(1).latency(Duration::from_secs(3));
+    let aws = FakeAws::start(scenario().owns(100).fault(slow));
+    let ended = run(&aws, "{}").var("SECRETS_INIT_LOG", "debug").go().code(0);
+    assert_eq!(ended.conn_ids().len(), 100);
+    let line = ended.stderr.lines().find(|line| line.contains("enumerated")).unwrap();
+    let ahead = line.split_once("\"read_ahead\":").unwrap().1.split(',').next().unwrap();
+    assert!((20..100).contains(&ahead.parse::<usize>().unwrap()), "{line}");
+}
+
+#[test]
 fn connections_are_opened_ahead_and_never_more_than_allowed() {
     for limit in ["1", "3", "40"] {
         let aws = FakeAws::start(scenario().owns(300));

@@ -143,6 +143,42 @@ fn what_is_found_is_there_or_left_out_with_the_reason() {
     assert_eq!((for_file.exit(), for_file.policy(&policies(only("invalid")))), (Exit::InvalidData, Policy::Error));
 }
 
+#[test]
+fn what_was_read_ahead_is_not_read_again() {
+    let plan = plan("{}", &[]);
+    let taken = |value: SecretValue| {
+        let entries = BTreeMap::from([("a".to_owned(), entry(0, SecretState::Value(value)))]);
+        let mut entries = of(Kind::Connection, Resolved { entries, ..Resolved::default() }, vec![], &plan);
+        let left_out: Vec<String> = entries.left_out.iter().map(ToString::to_string).collect();
+        (entries.connections.remove("a").map(|connection| connection.fields().count()), left_out)
+    };
+    let rules = plain_rules();
+    for text in ["x://h", "x://u:p@h", "{\"conn_type\": \"x\"}", "{", ""] {
+        let value = || SecretValue::of(SecretString::from(text), None);
+        let mut ahead = value();
+        reads_ahead(&rules)(&mut ahead);
+        assert!(ahead.reading.is_some());
+        // A copy, such as that of a variable, has the same reading; the text is there for who comes first.
+        let copy = ahead.clone();
+        assert_eq!([taken(ahead), taken(copy)], [taken(value()), taken(value())], "{text}");
+        let of_another = Some(Arc::new(read_secret("x://u:p@h:1/s", &rules)));
+        assert_eq!(taken(SecretValue { reading: of_another, ..value() }).0, Some(6), "it is not read again");
+    }
+}
+
+#[test]
+fn no_more_is_read_ahead_than_there_is_memory_for() {
+    let rules = plain_rules();
+    let ahead = reads_ahead(&rules);
+    let is_read = |bytes: usize| {
+        let mut value = SecretValue::of(SecretString::from("x".repeat(bytes)), None);
+        ahead(&mut value);
+        value.reading.is_some()
+    };
+    let sizes = [READ_AHEAD - 10, 11, 10, 1, 0];
+    assert_eq!(sizes.map(is_read), [true, false, true, false, true]);
+}
+
 /// An error for this trouble alone.
 fn only(trouble: &str) -> impl Fn(&str) -> Policy {
     move |name| if name == trouble { Policy::Error } else { Policy::Warn }

@@ -1,6 +1,6 @@
 //! What the accounts hold, as far as that becomes known by itself: listings, indexes, ids of the kwargs.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::FutureExt;
@@ -220,11 +220,13 @@ async fn list<S: SecretStore>(
     let everything = sources.iter().all(|source| selection.takes_everything(source.kind) && !source.has_pattern());
     let is_connection =
         |source: &&SourcePlan, name: &str| source.kind == Kind::Connection && source.id_of(name).is_some();
+    let read_ahead = Cell::new(0);
     let look = |name: &str, answer: &mut Answer| {
         if let Ok(Found::Value(value)) = answer
             && sources.iter().any(|source| is_connection(source, name))
         {
             ahead(value);
+            read_ahead.set(read_ahead.get() + usize::from(value.reading.is_some()));
         }
     };
     let wanted = Wanted { takes: &takes_any, everything, look: &look };
@@ -233,7 +235,8 @@ async fn list<S: SecretStore>(
         return Err(failure);
     }
     if let Some(source) = sources.first() {
-        debug!(source = %source.source, read = listed.secrets.len(), skipped = listed.skipped, "enumerated");
+        let (read, read_ahead) = (listed.secrets.len(), read_ahead.get());
+        debug!(source = %source.source, read, read_ahead, skipped = listed.skipped, "enumerated");
     }
     for (kind, account, id, by) in skipped.take() {
         answers.entry((kind, account)).or_default().skipped.insert(id, by);
