@@ -139,7 +139,7 @@ fn yaml(bytes: &[u8]) -> Result<Entries<'_>, String> {
                 loads_within(value, 1).map_err(|_| refuse())?
             };
             let (_, entry) = entries.last_mut().ok_or_else(refuse)?;
-            if entry.insert(name.into(), value).is_some() {
+            if entry.insert(name.into(), value).is_some() || entry.len() > Field::ALL.len() {
                 return Err(refuse());
             }
         } else {

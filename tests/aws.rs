@@ -211,7 +211,7 @@ fn calls(aws: &FakeAws) -> (u64, u64, u64) {
 
 #[test]
 fn no_call_is_made_that_is_not_needed() {
-    // 1,000 counted names take fourteen list calls side by side instead of ten one after another.
+    // 1,000 counted names take twelve list calls side by side instead of ten one after another.
     for (count, lists, batches, singles) in
         [(0, 1, 1, 0), (10, 1, 1, 0), (20, 1, 1, 0), (21, 1, 1, 1), (22, 1, 2, 0), (100, 1, 5, 0), (1000, 12, 50, 0)]
     {
@@ -313,10 +313,13 @@ fn a_first_batch_that_is_slow_is_left_and_gives_its_turn_back() {
 
 #[test]
 fn values_are_read_while_others_are_waited_for() {
-    let slow = Fault::on("BatchGetSecretValue").secret("*n099*").times(1).latency(Duration::from_secs(3));
-    let aws = FakeAws::start(scenario().owns(100).fault(slow));
-    let ended = run(&aws, "{}").var("SECRETS_INIT_LOG", "debug").go().code(0);
-    assert_eq!(ended.conn_ids().len(), 100);
+    let slow = Fault::on("BatchGetSecretValue").secret("*n050*").times(1).latency(Duration::from_secs(3));
+    let other = r#"{"conn_type": "x", "benutzer": "a%20b"}"#;
+    let aws = FakeAws::start(scenario().owns(99).own("other", other).fault(slow));
+    let kwargs = r#"{"extra_conn_words": {"login": ["benutzer"]}, "are_secret_values_urlencoded": true}"#;
+    let run = run(&aws, kwargs).var("SECRETS_INIT_AIRFLOW_VERSION", "2");
+    let ended = run.var("SECRETS_INIT_LOG", "debug").go().code(0);
+    assert_eq!((ended.conn_ids().len(), &ended.connections()["other"]["login"]), (100, &"a b".into()));
     let line = ended.stderr.lines().find(|line| line.contains("enumerated")).unwrap();
     let ahead = line.split_once("\"read_ahead\":").unwrap().1.split(',').next().unwrap();
     assert!((20..100).contains(&ahead.parse::<usize>().unwrap()), "{line}");

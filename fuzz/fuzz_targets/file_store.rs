@@ -74,7 +74,7 @@ fn read(text: &str, form: Form) -> Result<[Secrets; 2], ()> {
             check_line(words);
         }
     }))?;
-    let everything = Wanted { takes: &|_| true, everything: true };
+    let everything = Wanted { takes: &|_| true, everything: true, look: &|_, _| () };
     let all = stores.iter().map(|store| {
         let listed = at_once(store.enumerate(&[""], &everything)).unwrap_or_else(|error| panic!("{error}"));
         let text = |found: &Found| match found {

@@ -117,7 +117,7 @@ fuzz_target!(|bytes: &[u8]| -> Corpus {
 fn read_index(index: &str, settings: &airflow_secrets_init::config::settings::Settings, plan: &Plan, region: &str) {
     let store = |index: &str| Remembering { index: index.to_owned(), asked: RefCell::default() };
     let stores: Vec<Remembering> = plan.accounts.iter().map(|_| store(index)).collect();
-    let fetched = at_once(fetch(plan, &stores, &settings.selection, SharedPolicy { until: None, may_be_invalid: false, was_read: false }, &RefCell::default()));
+    let fetched = at_once(fetch(plan, &stores, &settings.selection, SharedPolicy { until: None, may_be_invalid: false, was_read: false }, &|_| (), &RefCell::default()));
     let (account, region) = (ACCOUNT.parse().unwrap(), region.parse().unwrap());
     let [own, shared] = stores.as_slice() else { panic!("there are two accounts") };
     assert!(own.asked.borrow().is_empty(), "an index makes the own account be asked");

@@ -254,15 +254,17 @@ async fn list<S: SecretStore>(
         let (Some(first), ambiguous) = (members.first(), members.len() > 1) else { continue };
         let id = first.id_of(&secret.name).unwrap_or_default();
         let Some(reported) = fatal.sort(first.kind, id, &secret.id, answer, WhenNotThere::Vanished) else { continue };
-        let mut reported = Some(reported);
-        let last = members.len() - 1;
-        for (place, source) in members.into_iter().enumerate() {
-            // Nearly all are of one source, and a text is not copied for it.
-            let reported = if place == last { reported.take() } else { reported.clone() };
-            let (Some(id), Some(reported)) = (source.id_of(&secret.name), reported) else { continue };
+        let mut add = |source: &SourcePlan, reported: Reported| {
+            let Some(id) = source.id_of(&secret.name) else { return };
             let of_source = answers.entry((source.kind, source.account)).or_default();
-            let of_team = source.is_of_team(&secret.name);
-            of_source.add(id, Reported { ambiguous, of_team, ..reported });
+            of_source.add(id, Reported { ambiguous, of_team: source.is_of_team(&secret.name), ..reported });
+        };
+        // Nearly all are of one source, and a text is not copied for it.
+        if let Some((last, others)) = members.split_last() {
+            for source in others {
+                add(source, reported.clone());
+            }
+            add(last, reported);
         }
     }
     fatal.into_result((answers, listed.account))

@@ -4,15 +4,15 @@ use std::borrow::Cow;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
-/// Values by key. A connection has a handful, so there is no table for them: a key is looked for one by one.
+/// Values by key. A connection has a handful, so no table is kept: a key is looked for one by one.
 #[derive(Clone)]
 pub struct Dict<'a, V>(Vec<(Cow<'a, str>, V)>);
 
-/// So many keys are sooner compared with each other than put into a table.
+/// Up to so many keys are compared with each other; among more, a table finds equal ones.
 const FEW: usize = 16;
 
 impl<'a, V> Dict<'a, V> {
-    /// Of these entries.
+    /// Of these entries: of equal keys the last value, at the place of the first.
     pub fn of(mut entries: Vec<(Cow<'a, str>, V)>) -> Self {
         if has_equal_keys(&entries) {
             let mut places = HashMap::new();

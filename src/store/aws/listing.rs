@@ -378,7 +378,7 @@ impl<'a> Cut<'a> {
     /// Parts for about `gap` names, together all of the part.
     fn parts(&self, gap: usize, most: usize, is_whole: bool) -> Option<Vec<Part>> {
         let by_length = gap / OF_PART[usize::from(gap >= 10 * PAGE)] + 1;
-        let count = if self.is_paged() { self.cells.len() } else { by_length };
+        let count = if gap < 10 * PAGE && self.is_paged() { self.cells.len() } else { by_length };
         let count = count.min(most).clamp(2, self.cells.len());
         let spreads = gap > WORTH_SPREADING[usize::from(!is_whole)] && !(is_whole && self.has_outside());
         let least = if spreads { count.div_ceil(2) } else { 2 };
@@ -386,14 +386,15 @@ impl<'a> Cut<'a> {
         by_negation.or_else(|| if spreads { self.by_alphabet(count, gap) } else { None })
     }
 
-    /// Whether what begins with the same characters seems to be a page: counters, of which those passed were one.
+    /// Whether the cells seem to hold a page each: they end in a digit, and of those that the walk up has passed the fullest holds
+    /// nearly a page. With less the parts would be many, with more each would take two pages and the walks would not meet in them.
     fn is_paged(&self) -> bool {
         let is_counter = |(value, _): &(String, u64)| value.ends_with(|last: char| last.is_ascii_digit());
         let names = self.part.known(&self.part.up);
         let of = |value: &String| names.iter().filter(|name| name.starts_with(value.as_str())).count();
-        // The walk ends in the last.
+        // Without the last: the walk has not passed all of it.
         let passed = self.low.iter().rev().filter(|value| value.len() > self.head.len()).skip(1).map(of);
-        self.cells.iter().all(is_counter) && passed.max().is_some_and(|most| (PAGE / 2..=PAGE).contains(&most))
+        self.cells.iter().all(is_counter) && passed.max().is_some_and(|most| (PAGE * 9 / 10..=PAGE).contains(&most))
     }
 
     /// The cells and what has been passed, in groups as large as each other.

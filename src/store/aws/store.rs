@@ -37,11 +37,11 @@ use crate::text::printable;
 /// Connections that are opened before anything is known: with those of the first listing and the first batch they take
 /// the values of the first page and the two pages after it at once.
 const CONNECTIONS_AHEAD: usize = 4;
-/// Connections that are opened when a list has a second page: with those that stand as many as the values of the next two pages
-/// and the pages after them take. More come as requests find none; more at once only keep a list of some hundred waiting.
+/// Connections that are opened when a list has a second page, for its pages and their values. More come as requests find none; more at
+/// once keep a list of some hundred waiting for their handshakes (docs/ARCHITECTURE.md has the figures).
 const CONNECTIONS_FOR_MORE: usize = 17;
-/// How long after the first requests the connections ahead of the others are opened: the first answers do not wait for handshakes
-/// whose connections nobody needs before.
+/// How long after a run begins to ask the connections ahead are opened. Where the credentials are at hand, the first requests have
+/// theirs under way by then, and their answers do not wait for handshakes whose connections nobody needs before.
 const HEAD_START: Duration = Duration::from_millis(2);
 /// How long the first batch is waited for once the first page is there: where a page takes a millisecond, twice that is no
 /// time, and leaving the batch costs a call.

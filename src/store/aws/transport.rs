@@ -262,7 +262,8 @@ impl HttpConnector for PrewarmConnector {
                 Poll::Ready(())
             })
             .await;
-            // The tasks must have begun before their callers leave, or the pool drops them. They begin in order, this one last.
+            // Each poll has started a task that opens a connection, and the pool drops one that has not begun when its caller leaves.
+            // This thread runs tasks in order: once this one has run, all have begun.
             drop(tokio::spawn(std::future::ready(())).await);
             drop(calls);
             Err(ConnectorError::other("opens connections only".into(), None))
